@@ -1,0 +1,140 @@
+"""The backends: which there are, whether they can be used here, and which one is in use."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
+from types import ModuleType
+from typing import Any
+
+from . import spec
+
+
+def _reference_kernels(module: ModuleType) -> Mapping[str, Callable]:
+    """Return op name -> function for a backend that has one Python module per family."""
+    return {
+        op.name: getattr(importlib.import_module(f".{family}", module.__name__), op.name)
+        for family, ops in spec.FAMILIES.items()
+        for op in ops
+    }
+
+
+def _compiled_kernels(module: ModuleType) -> Mapping[str, Callable]:
+    return module.KERNELS
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A set of kernels for all ops.
+
+    Parameters
+    ----------
+    name : str
+        The name users know it by.
+    folder : str
+        The package below `fastnn.kernels`.
+    description : str
+        One line for ``fastnn info``.
+    kernels : callable
+        From the imported package to op name -> kernel.
+    installed : callable
+        Whether what the backend needs is there. A backend that is installed and cannot be imported raises when used.
+    """
+
+    name: str
+    folder: str
+    description: str
+    kernels: Callable[[ModuleType], Mapping[str, Callable]]
+    installed: Callable[[], bool]
+
+    def load(self) -> Mapping[str, Callable]:
+        """Import the backend and return its kernels by op name."""
+        return self.kernels(importlib.import_module(f".{self.folder}", __package__))
+
+
+def _extensions_built() -> bool:
+    folder = pathlib.Path(__file__).parent / "cython_aot"
+    return any((folder / f"call{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+
+
+#: backend name -> backend, the preferred one for a CPU first
+BACKENDS = {
+    backend.name: backend
+    for backend in (
+        Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _extensions_built),
+        Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, lambda: True),
+    )
+}
+
+_loaded: dict[str, Mapping[str, Callable]] = {}
+_active: str | None = None
+
+
+def default_backend() -> str:
+    """Return ``FASTNN_BACKEND`` if it is set, else the first backend that is installed."""
+    chosen = os.environ.get("FASTNN_BACKEND")
+    if chosen:
+        _check_name(chosen)
+        return chosen
+    return next(name for name, backend in BACKENDS.items() if backend.installed())
+
+
+def active_backend() -> str:
+    """Return the name of the backend in use."""
+    global _active
+    if _active is None:
+        _active = default_backend()
+    return _active
+
+
+def kernels_of(name: str) -> Mapping[str, Callable]:
+    """Return op name -> kernel of a backend, importing it at its first use."""
+    if name not in _loaded:
+        _loaded[name] = BACKENDS[name].load()
+    return _loaded[name]
+
+
+class use_backend:
+    """Choose the backend, for the whole process; as a context manager, until the block ends.
+
+    Parameters
+    ----------
+    name : {"cython", "numpy"}
+        The backend.
+
+    Raises
+    ------
+    ValueError
+        If there is no backend of that name.
+    ImportError
+        If the backend is not installed; nothing falls back to another one.
+
+    Examples
+    --------
+    >>> with use_backend("numpy"):
+    ...     print(active_backend())
+    numpy
+    """
+
+    def __init__(self, name: str) -> None:
+        global _active
+        _check_name(name)
+        kernels_of(name)
+        self._previous = active_backend()
+        _active = name
+
+    def __enter__(self) -> use_backend:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        global _active
+        _active = self._previous
+
+
+def _check_name(name: str) -> None:
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {name!r}")

@@ -1,0 +1,40 @@
+"""The compiled CPU backend: Cython, built once per instruction level, the best one chosen at import.
+
+``FASTNN_CPU_LEVEL`` (x86_64_v4, x86_64_v3, x86_64_v2 or baseline) forces a lower level.
+"""
+
+import importlib
+import os
+import pathlib
+from importlib.machinery import EXTENSION_SUFFIXES
+
+from .. import spec
+from . import call
+
+#: instruction levels, best first: each is a folder of this package
+LEVELS = ("x86_64_v4", "x86_64_v3", "x86_64_v2", "baseline")
+
+
+def _built(level):
+    folder = pathlib.Path(__file__).parent / level
+    return any((folder / f"linear{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+
+
+def _choose_level():
+    usable = [level for level in LEVELS[LEVELS.index(call.cpu_level()) :] if _built(level)]
+    forced = os.environ.get("FASTNN_CPU_LEVEL")
+    if forced and forced not in usable:
+        raise ImportError(f"FASTNN_CPU_LEVEL={forced}: expected one of {', '.join(usable)} (built, and supported by this processor)")
+    if not usable:
+        raise ImportError(f"no compiled kernels in {pathlib.Path(__file__).parent} for a processor of level {call.cpu_level()}")
+    return forced or usable[0]
+
+
+#: the instruction level in use
+LEVEL = _choose_level()
+#: op name -> compiled kernel
+KERNELS = {
+    op.name: call.Kernel(op, importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES[op.name])
+    for family, ops in spec.FAMILIES.items()
+    for op in ops
+}

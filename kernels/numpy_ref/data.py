@@ -1,0 +1,25 @@
+"""Moving data: gathering batches, changing layouts, accumulating."""
+
+import numpy as np
+
+from .precision import in_float64
+
+
+@in_float64
+def transpose(x, y):
+    y[...] = x.transpose(0, 2, 1)
+
+
+def gather(x, index, scale, offset, y):
+    """y[i] = x[index[i]] * scale + offset"""
+    y[...] = x[index].astype(np.float64) * scale + offset  # widened after the choice: x is a whole data set
+
+
+def gather_uint8(x, index, scale, offset, y):
+    """y[i] = x[index[i]] * scale + offset, from bytes"""
+    gather(x, index, scale, offset, y)
+
+
+@in_float64
+def accumulate(x, scale, total):
+    total[...] += scale * x

@@ -1,0 +1,24 @@
+"""Dense layers."""
+
+from .activation import apply_fused
+from .precision import in_float64
+
+
+@in_float64
+def dense_forward(x, w, b, activation, alpha, y):
+    y[...] = x @ w
+    if b is not None:
+        y[...] += b
+    apply_fused(activation, alpha, y)
+
+
+@in_float64
+def dense_backward_input(dy, w, dx):
+    dx[...] = dy @ w.T
+
+
+@in_float64
+def dense_backward_weight(x, dy, dw, db):
+    dw[...] = x.T @ dy
+    if db is not None:
+        db[...] = dy.sum(axis=0)

@@ -1,0 +1,22 @@
+"""What each op is. The backends, the tests, the benchmarks and the tables in the docs all start from here."""
+
+from . import activation, conv, data, linear, loss, norm, optim, pool
+from .op import Array, Op, Param
+
+#: family (the file name in every backend's folder) -> its ops
+FAMILIES = {
+    "linear": linear.OPS,
+    "conv": conv.OPS,
+    "pool": pool.OPS,
+    "norm": norm.OPS,
+    "activation": activation.OPS,
+    "loss": loss.OPS,
+    "optim": optim.OPS,
+    "data": data.OPS,
+}
+#: op name -> op
+OPS = {op.name: op for ops in FAMILIES.values() for op in ops}
+#: op name -> family
+FAMILY_OF = {op.name: family for family, ops in FAMILIES.items() for op in ops}
+
+__all__ = ["FAMILIES", "FAMILY_OF", "OPS", "Array", "Op", "Param"]

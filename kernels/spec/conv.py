@@ -1,0 +1,60 @@
+"""Two-dimensional convolution (cross-correlation, as neural networks use the word), im2col and col2im.
+
+Layout: images (N, H, W, C), filters (KH, KW, C / groups, C_out). Row `o` of an output reads input rows
+``o * stride_h - pad_top + i * dilation_h`` for i < KH; what lies outside the image counts as zero. Padding at the bottom and right
+is what the output extent implies.
+"""
+
+from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
+
+WINDOW = ints("stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilation_w")
+
+
+def _flops(d):
+    return 2 * d["n"] * d["oh"] * d["ow"] * d["co"] * d["kh"] * d["kw"] * d["cg"]
+
+
+OPS = (
+    Op(
+        "im2col",
+        "cols[n, oh, ow, i, j, c] = x[n, oh * stride_h - pad_top + i * dilation_h, ..., c], zero outside",
+        inputs=reals(("x", "n ih iw c")),
+        params=WINDOW,
+        outputs=reals(("cols", "n oh ow kh kw c"), role="out"),
+    ),
+    Op(
+        "col2im",
+        "x = the sum of all patches, each put back at its place: the transpose of im2col",
+        inputs=reals(("cols", "n oh ow kh kw c")),
+        params=WINDOW,
+        outputs=reals(("x", "n ih iw c"), role="out"),
+        tolerance=SUM_TOLERANCE,
+    ),
+    Op(
+        "conv2d_forward",
+        "y = activation(x * w + b)",
+        inputs=(*reals(("x", "n ih iw c"), ("w", "kh kw cg co")), Array("b", "co", optional=True)),
+        params=(*WINDOW, *ints("groups", "activation"), *floats("alpha")),
+        outputs=reals(("y", "n oh ow co"), role="out"),
+        tolerance=SUM_TOLERANCE,
+        flops=_flops,
+    ),
+    Op(
+        "conv2d_backward_input",
+        "dx = the gradient of sum(dy * conv2d(x, w)) by x",
+        inputs=reals(("dy", "n oh ow co"), ("w", "kh kw cg co")),
+        params=(*WINDOW, *ints("groups")),
+        outputs=reals(("dx", "n ih iw c"), role="out"),
+        tolerance=SUM_TOLERANCE,
+        flops=_flops,
+    ),
+    Op(
+        "conv2d_backward_weight",
+        "dw, db = the gradient of sum(dy * (conv2d(x, w) + b)) by w and b",
+        inputs=reals(("x", "n ih iw c"), ("dy", "n oh ow co")),
+        params=(*WINDOW, *ints("groups")),
+        outputs=(Array("dw", "kh kw cg co", role="out"), Array("db", "co", role="out", optional=True)),
+        tolerance=SUM_TOLERANCE,
+        flops=_flops,
+    ),
+)

@@ -1,0 +1,129 @@
+"""What an op is: its arguments with axes and kinds, its parameters, and what it costs.
+
+This package imports nothing but the standard library: the build reads it before NumPy is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+#: dtype of an array argument; "real" is float32 or float64, the same for every "real" array of a call
+KINDS = ("real", "int32", "uint8", "uint64", "float64")
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array argument.
+
+    Parameters
+    ----------
+    name : str
+        Argument name, the same word in every backend.
+    axes : str
+        Axis names separated by blanks, outermost first ("n ih iw c"). An axis name that stands in several
+        arguments has one extent in a call. ``"*"`` is an array of any shape: its number of elements is the axis `size`.
+        An extent that is a number ("2") is fixed.
+    kind : str
+        One of `KINDS`.
+    role : {"in", "out", "inout"}
+        "out" arrays are written with ``=`` and may hold anything before; "inout" arrays are updated.
+    optional : bool
+        Whether None may stand for the array.
+    """
+
+    name: str
+    axes: str
+    kind: str = "real"
+    role: str = "in"
+    optional: bool = False
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        return ("size",) if self.axes == "*" else tuple(self.axes.split())
+
+
+@dataclass(frozen=True)
+class Param:
+    """One scalar parameter, an "int" or a "float" (always float64 on its way to a kernel)."""
+
+    name: str
+    kind: str = "int"
+
+
+@dataclass(frozen=True)
+class Op:
+    """The contract of one kernel: ``op(*inputs, *params, *outputs)``, nothing allocated, nothing returned.
+
+    Parameters
+    ----------
+    name : str
+        ``noun_pass``, the word used for it everywhere.
+    summary : str
+        One line: what it computes.
+    inputs, outputs : tuple of Array
+        Arrays read, arrays written ("out" and "inout").
+    params : tuple of Param
+        Scalars, between the inputs and the outputs.
+    tolerance : dict
+        Largest error accepted against the float64 reference, relative to the largest magnitude of the
+        reference result, by dtype name.
+    flops : callable, optional
+        Floating-point operations of a call from its extents and parameters (a dict by name); None where it is memory that counts.
+    source : str
+        Where the formula comes from.
+    """
+
+    name: str
+    summary: str
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    params: tuple[Param, ...] = ()
+    tolerance: Mapping[str, float] | None = None
+    flops: Callable[[Mapping[str, int]], int] | None = None
+    source: str = ""
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Array arguments in the order of a call record: inputs, then outputs."""
+        return self.inputs + self.outputs
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axis names in order of first appearance: the order of the extents in a call record."""
+        seen: dict[str, None] = {}
+        for array in self.arrays:
+            for axis in array.axis_names:
+                if not axis.isdigit():
+                    seen.setdefault(axis)
+        return tuple(seen)
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The argument names in calling order."""
+        return tuple(a.name for a in (*self.inputs, *self.params, *self.outputs))
+
+    def tolerance_for(self, dtype_name: str) -> float:
+        """Return the tolerance for "float32" or "float64"."""
+        return (self.tolerance or DEFAULT_TOLERANCE)[dtype_name]
+
+
+#: elementwise results: a few units in the last place of the largest element
+DEFAULT_TOLERANCE = {"float32": 4e-6, "float64": 1e-13}
+#: results that are sums of products: rounding grows with the number of terms
+SUM_TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def reals(*names_and_axes: tuple[str, str], role: str = "in") -> tuple[Array, ...]:
+    """Return "real" arrays of one role from (name, axes) pairs."""
+    return tuple(Array(name, axes, role=role) for name, axes in names_and_axes)
+
+
+def floats(*names: str) -> tuple[Param, ...]:
+    """Return float parameters."""
+    return tuple(Param(name, "float") for name in names)
+
+
+def ints(*names: str) -> tuple[Param, ...]:
+    """Return integer parameters."""
+    return tuple(Param(name) for name in names)

@@ -1,0 +1,183 @@
+"""Build of the compiled kernels; everything declarative stands in pyproject.toml.
+
+Each family file of kernels/cython_aot is translated to C once and compiled once per instruction level. The glue from call records
+to typed kernel functions is generated from kernels/spec.
+
+Environment variables
+---------------------
+FASTNN_NO_EXTENSIONS=1 : install without compiled kernels (the NumPy and Numba backends remain).
+FASTNN_LEVELS=x86_64_v4,... : build only these instruction levels.
+FASTNN_DEBUG=1 : no optimization, array-bounds and undefined-behaviour checks compiled in.
+FASTNN_SANITIZE=address : compile with AddressSanitizer (run with its library in LD_PRELOAD).
+"""
+
+import os
+import pathlib
+import platform
+import shutil
+import sys
+import tempfile
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = pathlib.Path(__file__).parent
+SOURCE = pathlib.Path("kernels", "cython_aot")
+GENERATED = pathlib.Path("build", "generated")
+PACKAGE = "fastnn.kernels.cython_aot"
+
+sys.path.insert(0, str(ROOT / "kernels"))
+import spec  # noqa: E402  (kernels/spec, which needs nothing but the standard library)
+FAMILIES = [f for f in spec.FAMILIES if (ROOT / SOURCE / f"{f}.pyx").exists()]
+
+LEVEL_FLAGS = {
+    "x86_64_v2": ["-march=x86-64-v2"],
+    "x86_64_v3": ["-march=x86-64-v3"],
+    "x86_64_v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "baseline": [],
+}
+C_TYPES = {"int32": "int32_t", "uint8": "uint8_t", "uint64": "uint64_t", "float64": "double"}
+
+
+def levels():
+    """Return the instruction levels to build on this machine."""
+    if os.environ.get("FASTNN_LEVELS"):
+        chosen = os.environ["FASTNN_LEVELS"].split(",")
+        unknown = set(chosen) - set(LEVEL_FLAGS)
+        if unknown:
+            raise SystemExit(f"FASTNN_LEVELS: expected some of {', '.join(LEVEL_FLAGS)}, got {', '.join(sorted(unknown))}")
+        return chosen
+    x86 = platform.machine().lower() in ("x86_64", "amd64") and sys.platform != "win32"
+    return ["x86_64_v2", "x86_64_v3", "x86_64_v4"] if x86 else ["baseline"]
+
+
+def glue(family):
+    """Return Cython source: for each op and float type a function from call record to kernel, and their addresses."""
+    lines, addresses = [], []
+    for op in spec.FAMILIES[family]:
+        generic = any(array.kind == "real" for array in op.arrays)
+        for suffix, real in (("f32", "float"), ("f64", "double")):
+            arrays = []
+            for i, array in enumerate(op.arrays):
+                const = "const " if array.role == "in" else ""
+                arrays.append(f"<{const}{C_TYPES.get(array.kind, real)} *>call.array[{i}]")
+            integers = iter(range(len(op.params)))
+            reals = iter(range(len(op.params)))
+            params = [f"call.integer[{next(integers)}]" if p.kind == "int" else f"call.real[{next(reals)}]" for p in op.params]
+            extents = [f"call.extent[{i}]" for i in range(len(op.axes))]
+            arguments = [*arrays[: len(op.inputs)], *params, *arrays[len(op.inputs) :], *extents, "call.threads"]
+            lines += [
+                f"cdef void {op.name}__{suffix}(const fastnn_call *call) noexcept nogil:",
+                f"    {op.name}{f'[{real}]' if generic else ''}({', '.join(arguments)})",
+                "",
+            ]
+        addresses.append(f"    {op.name!r}: (<size_t>&{op.name}__f32, <size_t>&{op.name}__f64),")
+    return "\n".join([*lines, "#: op name -> addresses of its functions for float32 and float64", "ADDRESSES = {", *addresses, "}", ""])
+
+
+class BuildKernels(build_ext):
+    """Generate and translate once, then compile each extension with the flags that this compiler has."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def get_source_files(self):
+        return []  # the C files are made by the build; MANIFEST.in names the sources
+
+    def build_extensions(self):
+        self.translate()
+        openmp = [] if os.environ.get("FASTNN_SANITIZE") else self.openmp_flags()
+        for extension in list(self.extensions):
+            flags = LEVEL_FLAGS[extension.name.split(".")[-2]] if extension.name.count(".") == 4 else []
+            if flags and not self.compiles(flags):
+                print(f"fastnn: this compiler has no {flags[0]}; {extension.name} is left out")
+                self.extensions.remove(extension)
+                continue
+            extension.extra_compile_args = [*self.optimization_flags(), *flags, *openmp]
+            extension.extra_link_args = [*self.link_flags(), *openmp]
+        super().build_extensions()
+
+    def translate(self):
+        from Cython.Build import cythonize
+
+        GENERATED.mkdir(parents=True, exist_ok=True)
+        for family in FAMILIES:
+            target = GENERATED / f"calls_{family}.pxi"
+            if not target.exists() or target.read_text() != glue(family):
+                target.write_text(glue(family))
+        modules = [Extension(f"{PACKAGE}.{name}", [str(SOURCE / f"{name}.pyx")]) for name in ("call", *FAMILIES)]
+        cythonize(
+            modules,
+            build_dir=str(GENERATED),
+            include_path=[str(SOURCE), str(GENERATED)],
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": bool(os.environ.get("FASTNN_DEBUG")),
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "embedsignature": True,
+                "freethreading_compatible": True,
+            },
+        )
+        for extension in self.extensions:
+            source = pathlib.Path(extension.sources[0])
+            translated = GENERATED / SOURCE / source.name
+            if translated != source:
+                source.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(translated, source)
+
+    def optimization_flags(self):
+        if self.compiler.compiler_type == "msvc":
+            return ["/O2"]
+        if os.environ.get("FASTNN_DEBUG"):
+            return ["-O1", "-g", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-UNDEBUG"]
+        if os.environ.get("FASTNN_SANITIZE"):
+            return ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={os.environ['FASTNN_SANITIZE']}"]
+        return ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+
+    def link_flags(self):
+        if os.environ.get("FASTNN_DEBUG"):
+            return ["-fsanitize=undefined"]
+        if os.environ.get("FASTNN_SANITIZE"):
+            return [f"-fsanitize={os.environ['FASTNN_SANITIZE']}"]
+        return []
+
+    def openmp_flags(self):
+        flag = "/openmp" if self.compiler.compiler_type == "msvc" else "-fopenmp"
+        if self.compiles([flag], "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }"):
+            return [flag]
+        print("fastnn: this compiler has no OpenMP; the kernels will use one thread")
+        return []
+
+    def compiles(self, flags, program="int main(void) { return 0; }"):
+        """Say whether `program` compiles and links with `flags`."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder, "probe.c")
+            source.write_text(program)
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+                self.compiler.link_executable(objects, str(pathlib.Path(folder, "probe")), extra_postargs=flags)
+            except Exception as error:  # each compiler class has its own
+                if type(error).__name__ not in ("CompileError", "LinkError"):
+                    raise
+                return False
+        return True
+
+
+def extensions():
+    """Return one extension for the call records and one per family and instruction level."""
+    if os.environ.get("FASTNN_NO_EXTENSIONS"):
+        return []
+    depends = [str(p) for p in (ROOT / SOURCE).glob("*.h")]
+    made = [Extension(f"{PACKAGE}.call", [str(GENERATED / SOURCE / "call.c")], include_dirs=[str(SOURCE)], depends=depends)]
+    for level in levels():
+        made += [
+            Extension(f"{PACKAGE}.{level}.{family}", [str(GENERATED / level / f"{family}.c")], include_dirs=[str(SOURCE)], depends=depends)
+            for family in FAMILIES
+        ]
+    return made
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
