@@ -80,5 +80,5 @@ def _sklearn_datasets() -> ModuleType:
     try:
         import sklearn.datasets
     except ModuleNotFoundError as error:
-        raise ImportError("this data set comes with scikit-learn; install it with: pip install 'fastnn-kernels[sklearn]'") from error
+        raise ImportError("this data set comes with scikit-learn: pip install 'fastnn-kernels[sklearn]'") from error
     return sklearn.datasets

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: type code -> type of the elements as they stand in the file
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
     0x0B: np.dtype(">i2"),
@@ -74,17 +74,18 @@ def _read_stream(stream: BinaryIO | gzip.GzipFile, path: str) -> NDArray[Any]:
         raise ValueError(f"{path}: expected an IDX file with at least one dimension, got 0")
     sizes = stream.read(4 * ndim)
     if len(sizes) < 4 * ndim:
-        raise ValueError(f"{path}: truncated IDX header: expected {4 * ndim} bytes with the sizes of {ndim} dimensions, got {len(sizes)}")
+        raise ValueError(f"{path}: truncated IDX header: expected {4 * ndim} bytes of dimension sizes, got {len(sizes)}")
     shape = struct.unpack(f">{ndim}I", sizes)
 
     promised = math.prod(shape) * dtype.itemsize
+    promise = f"the header promises shape {shape} of {dtype.name}, {promised} bytes"
     data = bytearray()
     while len(data) < promised and (chunk := stream.read(min(CHUNK, promised - len(data)))):
         data += chunk
     if len(data) < promised:
-        raise ValueError(f"{path}: truncated IDX data: the header promises shape {shape} of {dtype.name}, {promised} bytes, got {len(data)}")
+        raise ValueError(f"{path}: truncated IDX data: {promise}, got {len(data)}")
     if stream.read(1):  # at the end of gzip data this read also verifies their checksum
-        raise ValueError(f"{path}: more data than the IDX header promises: shape {shape} of {dtype.name}, {promised} bytes")
+        raise ValueError(f"{path}: too much IDX data: {promise}, more follow")
 
     try:
         array = np.frombuffer(data, dtype).reshape(shape)

@@ -17,7 +17,7 @@ LEVELS = ("x86_64_v4", "x86_64_v3", "x86_64_v2", "baseline")
 
 def _built(level):
     folder = pathlib.Path(__file__).parent / level
-    return any((folder / f"linear{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+    return any((folder / f"data{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
 
 
 def _choose_level():

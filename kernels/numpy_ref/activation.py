@@ -7,6 +7,10 @@ import numpy as np
 from ..spec.activation import ALPHA_DEFAULT, FUSED, SELU_ALPHA, SELU_SCALE
 from .precision import in_float64
 
+#: from these arguments down the normal distribution function and the sigmoid are 0 in float64; gelu and silu cut x off there,
+#: since -inf * 0 is NaN
+GELU_ZERO, SILU_ZERO = -40.0, -800.0
+
 
 @in_float64
 def linear_forward(x, y):
@@ -133,9 +137,6 @@ def softmax_forward(x, y):
 def softmax_backward(dy, y, dx):
     dx[...] = y * (dy - (dy * y).sum(axis=1, keepdims=True))
 
-
-#: from these arguments down the normal distribution function and the sigmoid are 0 in float64; x is cut off there, since -inf * 0 is NaN
-GELU_ZERO, SILU_ZERO = -40.0, -800.0
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 

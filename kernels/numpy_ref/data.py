@@ -5,8 +5,8 @@ import numpy as np
 from .precision import in_float64
 
 
-@in_float64
 def transpose(x, y):
+    """y[n, c, r] = x[n, r, c]"""
     y[...] = x.transpose(0, 2, 1)
 
 
@@ -23,3 +23,13 @@ def gather_uint8(x, index, scale, offset, y):
 @in_float64
 def accumulate(x, scale, total):
     total[...] += scale * x
+
+
+@in_float64
+def add(a, b, y):
+    y[...] = a + b
+
+
+def increment(count):
+    """count += 1"""
+    count[...] += 1

@@ -121,6 +121,26 @@ def xent_backward(dloss, probs, target, dprobs):
     dprobs[...] = dloss[:, None] * np.where(_clipped(probs), 0, -target / probs)
 
 
+@in_float64
+def weighted_mean_forward(loss, weight, mean):
+    mean[...] = (loss if weight is None else loss * weight).sum() / len(loss)
+
+
+@in_float64
+def weighted_mean_backward(dmean, weight, dloss):
+    dloss[...] = dmean * (1 if weight is None else weight) / len(dloss)
+
+
+@in_float64
+def penalty_forward(w, l1, l2, penalty):
+    penalty[...] = l1 * np.abs(w).sum() + l2 * (w**2).sum()
+
+
+@in_float64
+def penalty_backward(dpenalty, w, l1, l2, dw):
+    dw[...] = dpenalty[0] * (l1 * np.sign(w) + 2 * l2 * w)
+
+
 def _clipped(probability):
     return (probability < EPSILON) | (probability > 1 - EPSILON)
 

@@ -51,13 +51,16 @@ def layernorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
 
 
 @in_float64
-def dropout(x, state, stream, rate, y):
-    seed, step = (np.uint64(word) for word in state)
-    blocks = np.arange(-(-x.size // 4), dtype=np.uint64)
-    words = philox4x32((blocks, np.uint64(stream), *_halves(step)), _halves(seed))
-    kept = np.stack(words, axis=-1).reshape(-1)[: x.size].reshape(x.shape) >= rate * 2**32
-    y[...] = 0
-    y[kept] = x[kept] / (1 - rate)
+def dropout_forward(x, rate, y, used, state):
+    used[...] = state
+    state[1] += np.uint64(1)
+    dropout_backward(x, used, rate, y)
+
+
+@in_float64
+def dropout_backward(dy, used, rate, dx):
+    kept = random_words(used, dy.size).reshape(dy.shape) >= round(rate * 2**32)
+    dx[...] = np.where(kept, dy / (1 - rate), 0)
 
 
 LOW = np.uint64(0xFFFFFFFF)
@@ -67,6 +70,13 @@ HALF = np.uint64(32)
 def _halves(word):
     """Return the low and the high 32 bits of a uint64."""
     return word & LOW, word >> HALF
+
+
+def random_words(state, count):
+    """Return the first `count` random words below 2**32 of a state (seed, step)."""
+    seed, step = state
+    blocks = np.arange(-(-count // 4), dtype=np.uint64)
+    return np.stack(philox4x32((*_halves(blocks), *_halves(step)), _halves(seed)), axis=-1).reshape(-1)[:count]
 
 
 def philox4x32(counter, key, rounds=7):

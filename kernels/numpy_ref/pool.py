@@ -25,7 +25,8 @@ def maxpool2d_backward(dy, argmax, dx):
     n, _, width, c = dx.shape
     dx[...] = 0
     sample, channel = np.arange(n).reshape(n, 1, 1, 1), np.arange(c)
-    np.add.at(dx, (sample, argmax // width, argmax % width, channel), dy)  # unlike dx[...] += dy, adds where windows share a maximum
+    # np.add.at and not dx[...] += dy: windows that overlap may share their maximum
+    np.add.at(dx, (sample, argmax // width, argmax % width, channel), dy)
 
 
 @in_float64

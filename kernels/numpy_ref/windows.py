@@ -7,8 +7,8 @@ def taps(image, output, window, stride, pad, dilation=(1, 1)):
     Parameters
     ----------
     image, output, window, stride, pad, dilation : pair of int
-        Rows and columns of the image, of the output and of the window; step of the window; padding at the top and left; step between the
-        elements of the window.
+        Rows and columns of the image, of the output and of the window; step of the window; padding at the top and left; step
+        between the elements of the window.
 
     Yields
     ------
