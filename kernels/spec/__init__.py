@@ -1,6 +1,6 @@
 """What each op is. The backends, the tests, the benchmarks and the tables in the docs all start from here."""
 
-from . import activation, conv, data, linear, loss, norm, optim, pool
+from . import activation, conv, data, linear, loss, metric, norm, optim, pool, step
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -12,7 +12,9 @@ FAMILIES = {
     "activation": activation.OPS,
     "loss": loss.OPS,
     "optim": optim.OPS,
+    "metric": metric.OPS,
     "data": data.OPS,
+    "step": step.OPS,
 }
 #: op name -> op
 OPS = {op.name: op for ops in FAMILIES.values() for op in ops}

@@ -1,0 +1,16 @@
+"""What a replayed training step does around its arithmetic."""
+
+import numpy as np
+
+
+def begin_step(order, rates, index, lr, cursor):
+    """Take the next samples of the order and the next learning rate."""
+    sample, step = int(cursor[0]), int(cursor[1])
+    index[...] = order[(sample + np.arange(len(index))) % max(len(order), 1)]
+    lr[0] = rates[min(step, len(rates) - 1)]
+    cursor += (len(index), 1)
+
+
+def gather_int32(x, index, y):
+    """Take rows of integers."""
+    y[...] = x[index]
