@@ -54,13 +54,17 @@ def layernorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
 def dropout_forward(x, rate, y, used, state):
     used[...] = state
     state[1] += np.uint64(1)
-    dropout_backward(x, used, rate, y)
+    y[...] = _drop(x, used, rate)
 
 
 @in_float64
 def dropout_backward(dy, used, rate, dx):
-    kept = random_words(used, dy.size).reshape(dy.shape) >= round(rate * 2**32)
-    dx[...] = np.where(kept, dy / (1 - rate), 0)
+    dx[...] = _drop(dy, used, rate)
+
+
+def _drop(x, state, rate):
+    kept = random_words(state, x.size).reshape(x.shape) >= round(rate * 2**32)
+    return np.where(kept, x / (1 - rate), 0)
 
 
 LOW = np.uint64(0xFFFFFFFF)
@@ -80,7 +84,7 @@ def random_words(state, count):
 
 
 def philox4x32(counter, key, rounds=7):
-    """Return four random words for each counter: Philox4x32 of Salmon, Moraes, Dror & Shaw 2011, section 3.3.
+    """Return four random words for each counter: Philox4x32 of Salmon, Moraes, Dror & Shaw 2011.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ def philox4x32(counter, key, rounds=7):
     key : two uint64 scalars
         As the counter.
     rounds : int
-        7 are the fewest that pass the BigCrush tests (table 2 there).
+        7 are the fewest that pass the BigCrush tests, as reported there.
 
     Returns
     -------
