@@ -468,6 +468,13 @@ def test_dropout():
     assert 0.5 < ((later > 0) == kept).mean() < 0.66  # independent masks agree in 0.7**2 + 0.3**2 = 58 %
 
 
+def test_dropout_keeps_a_word_at_the_threshold():
+    state = np.array([1, 2], dtype=np.uint64)
+    word = int(norm.random_words(state, 1)[0])
+    assert dropout(np.ones(1), word / 2**32, state.copy())[0] > 0
+    assert dropout(np.ones(1), (word + 1) / 2**32, state.copy())[0] == 0
+
+
 def test_dropout_of_nothing_and_of_all():
     x, state = np.array([1.0, np.inf, -3.0]), np.array([0, 0], dtype=np.uint64)
     assert np.array_equal(dropout(x, 0.0, state)[0], x)
@@ -567,9 +574,9 @@ def test_activation_takes_any_shape(name, shape):
 
 def test_lower_tails_keep_their_digits():
     """Published to 10 digits: Phi(-10) = 7.619853024e-24; exp(-40) = 4.248354255e-18."""
-    assert elementwise("gelu_forward", [-10.0])[0] == pytest.approx(-7.619853024e-23, rel=1e-9)
+    assert elementwise("gelu_forward", [-10.0])[0] == pytest.approx(-7.619853024e-23, rel=1e-9, abs=0)
     for name in ("sigmoid", "softplus"):
-        assert elementwise(f"{name}_forward", [-40.0])[0] == pytest.approx(4.248354255e-18, rel=1e-9)
+        assert elementwise(f"{name}_forward", [-40.0])[0] == pytest.approx(4.248354255e-18, rel=1e-9, abs=0)
 
 
 def test_softmax():
