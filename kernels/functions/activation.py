@@ -1,0 +1,205 @@
+"""Activations and their derivatives, of arrays of any shape; softmax over the last axis."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import spec
+from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED
+from ..table import call
+from .checks import inputs, number, real
+
+
+def fused(activation, alpha):
+    """Return the spec's parameters `activation` (a code) and `alpha` of dense_forward and conv2d_forward.
+
+    Raises
+    ------
+    ValueError
+        If there is no activation of that name, it cannot be fused, or it has no `alpha`.
+    """
+    if activation is None or activation == "linear":
+        activation = "linear"
+    elif not isinstance(activation, str) or activation not in FUSED:
+        raise ValueError(f"activation must be None or one of {', '.join(FUSED)}; got {activation!r:.60}")
+    if activation in ALPHA_DEFAULT:
+        return FUSED[activation], ALPHA_DEFAULT[activation] if alpha is None else number("alpha", alpha, low=0)
+    if alpha is not None:
+        raise ValueError(f"alpha must be None with activation {activation!r}, which has no such parameter; got {alpha!r:.60}")
+    return FUSED[activation], 0.0
+
+
+FORWARD_DOC = """Return {formula}, element by element.
+
+Parameters
+----------
+x : array_like
+    Any shape.
+{alpha}
+Returns
+-------
+ndarray
+    Of the shape of `x`; float64 if `x` is, else float32.
+
+Raises
+------
+TypeError
+    If `x` is not an array of real numbers.
+
+See Also
+--------
+{name}_backward
+"""
+BACKWARD_DOC = """Return the gradient by `x` of ``sum(dy * {name}_forward(x))``.
+
+{formula}
+
+Parameters
+----------
+dy : array_like
+    The gradient by the activation's output, any shape.
+{saved} : array_like
+    The activation's {what}, of the shape of `dy`.
+{alpha}
+Returns
+-------
+ndarray
+    Of the shape of `dy`; float64 if one of the arrays is, else float32.
+
+Raises
+------
+TypeError, ValueError
+    If the shapes differ or an array is not of real numbers.
+
+See Also
+--------
+{name}_forward
+"""
+ALPHA_DOC = """alpha : float, default {default}
+    At least 0.
+"""
+
+
+def _pair(name):
+    """Return the public functions ``<name>_forward`` and ``<name>_backward`` of an activation of the spec."""
+    forward_name, backward_name = f"{name}_forward", f"{name}_backward"
+    default = ALPHA_DEFAULT.get(name)
+
+    def forward(x):
+        (x,), _ = inputs(forward_name, x)
+        y = np.empty(x.shape, x.dtype)
+        call(forward_name, x, y)
+        return y
+
+    def forward_alpha(x, alpha=default):
+        (x,), _ = inputs(forward_name, x)
+        y = np.empty(x.shape, x.dtype)
+        call(forward_name, x, number("alpha", alpha, low=0), y)
+        return y
+
+    def backward(dy, y):
+        (dy, y), _ = inputs(backward_name, dy, y)
+        dx = np.empty(dy.shape, dy.dtype)
+        call(backward_name, dy, y, dx)
+        return dx
+
+    def backward_from_input(dy, x):
+        return backward(dy, x)
+
+    def backward_alpha(dy, y, alpha=default):
+        (dy, y), _ = inputs(backward_name, dy, y)
+        dx = np.empty(dy.shape, dy.dtype)
+        call(backward_name, dy, y, number("alpha", alpha, low=0), dx)
+        return dx
+
+    takes_alpha, from_input = name in ALPHA_DEFAULT, name in FROM_INPUT
+    words = {
+        "name": name,
+        "saved": "x" if from_input else "y",
+        "what": "input" if from_input else "output (not its input)",
+        "alpha": ALPHA_DOC.format(default=default) if takes_alpha else "",
+    }
+    formula = spec.OPS[forward_name].summary.removeprefix("y = ")
+    return (
+        _named(forward_name, forward_alpha if takes_alpha else forward, FORWARD_DOC.format(formula=formula, **words)),
+        _named(
+            backward_name,
+            backward_alpha if takes_alpha else backward_from_input if from_input else backward,
+            BACKWARD_DOC.format(formula=f"{name}(x) = {formula}.", **words),
+        ),
+    )
+
+
+def _named(name, function, doc):
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+linear_forward, linear_backward = _pair("linear")
+relu_forward, relu_backward = _pair("relu")
+sigmoid_forward, sigmoid_backward = _pair("sigmoid")
+tanh_forward, tanh_backward = _pair("tanh")
+bipolar_sigmoid_forward, bipolar_sigmoid_backward = _pair("bipolar_sigmoid")
+leaky_relu_forward, leaky_relu_backward = _pair("leaky_relu")
+elu_forward, elu_backward = _pair("elu")
+selu_forward, selu_backward = _pair("selu")
+softplus_forward, softplus_backward = _pair("softplus")
+gelu_forward, gelu_backward = _pair("gelu")
+silu_forward, silu_backward = _pair("silu")
+
+
+def softmax_forward(x):
+    """Return ``exp(x) / sum(exp(x))`` over the last axis; nothing overflows, whatever the size of `x`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., c)
+        At least one axis; c is at least 1.
+
+    Returns
+    -------
+    ndarray, shape (..., c)
+        float64 if `x` is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `x` has no last axis to sum over, or is not an array of real numbers.
+    """
+    x = real("x", x)
+    y = np.empty(x.shape, x.dtype)
+    rows = _rows("x", x)
+    call("softmax_forward", x.reshape(rows), y.reshape(rows))
+    return y
+
+
+def softmax_backward(dy, y):
+    """Return the gradient by `x` of ``sum(dy * softmax_forward(x))``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (..., c)
+        The gradient by the output.
+    y : array_like, shape (..., c)
+        The output of `softmax_forward`.
+
+    Returns
+    -------
+    ndarray, shape (..., c)
+    """
+    # the shapes may be of any rank, but are the same: as for an elementwise function
+    (dy, y), _ = inputs("linear_backward", dy, y)
+    dx = np.empty(dy.shape, dy.dtype)
+    rows = _rows("dy", dy)
+    call("softmax_backward", dy.reshape(rows), y.reshape(rows), dx.reshape(rows))
+    return dx
+
+
+def _rows(name, x):
+    """Return the shape (m, c) that `x` has if all axes but the last are one."""
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"{name} must have a last axis of at least one element; got shape {x.shape}")
+    return math.prod(x.shape[:-1]), x.shape[-1]

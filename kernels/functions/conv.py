@@ -1,0 +1,254 @@
+"""Convolution in two dimensions (cross-correlation, as neural networks use the word), im2col and col2im.
+
+In channels_last images are (N, H, W, C) and filters (KH, KW, C / groups, C_out); in channels_first (N, C, H, W) and
+(C_out, C / groups, KH, KW). The kernels know only channels_last: channels_first costs a transposition of each array on its way.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..table import call
+from .activation import fused
+from .checks import data_format_is_first, inputs, real, shape4
+from .geometry import check_groups, conv_window
+from .layout import filters_first, filters_last, images_first, images_last, swapped
+
+
+def conv2d_forward(
+    x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", activation=None, alpha=None
+):
+    """Return ``activation(x * w + b)``, with ``*`` the convolution of images with filters.
+
+    Output row `o` reads the input rows ``o * stride - top + i * dilation`` for i = 0 ... KH - 1; what lies outside the image is
+    zero. So there are ``(H + top + bottom - dilation * (KH - 1) - 1) // stride + 1`` rows, and likewise columns.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, H, W, C) or (N, C, H, W)
+        Images; N may be 0.
+    w : array_like, shape (KH, KW, C / groups, C_out) or (C_out, C / groups, KH, KW)
+        Filters.
+    b : array_like, shape (C_out,), optional
+        Bias.
+    stride : int or (int, int), default 1
+        Step of the window, down and across; it may be larger than the window.
+    padding : "valid", "same", int, (int, int) or ((int, int), (int, int)), default "valid"
+        Rows and columns of zeros around the image: none; as many as make the output ``ceil(H / stride)`` high (one more at the
+        bottom and right where the number is odd); the same on all sides; (rows, columns); ((top, bottom), (left, right)).
+    dilation : int or (int, int), default 1
+        Step between the elements of the window.
+    groups : int, default 1
+        Groups of channels, each with its own C_out / groups filters. With groups = C the convolution is depthwise.
+    data_format : {"channels_last", "channels_first"}, default "channels_last"
+        The layout of `x`, `w` and the result.
+    activation : str, optional
+        One of linear, relu, sigmoid, tanh, bipolar_sigmoid, leaky_relu, elu, selu, softplus.
+    alpha : float, optional
+        Parameter of leaky_relu (default 0.2) and elu (default 1.0).
+
+    Returns
+    -------
+    ndarray, shape (N, OH, OW, C_out) or (N, C_out, OH, OW)
+        float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit, the output would be empty, or an argument is none of the above.
+
+    Examples
+    --------
+    >>> conv2d_forward(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 8)), stride=2).shape
+    (1, 2, 2, 8)
+    """
+    first = data_format_is_first(data_format)
+    (x, w, b), extent = inputs("conv2d_forward", x, w, b, data_format=data_format)
+    window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
+    groups = check_groups(groups, extent["c"], extent["co"])
+    _check_filters(extent, groups)
+    if first:
+        x, w = images_last(x), filters_last(w)
+    y = np.empty((extent["n"], *window.output, extent["co"]), x.dtype)
+    call("conv2d_forward", x, w, b, *window.conv_params, groups, *fused(activation, alpha), y)
+    return images_first(y) if first else y
+
+
+def conv2d_backward_input(dy, w, input_shape, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last"):
+    """Return the gradient by `x` of ``sum(dy * conv2d_forward(x, w, b, ...))``.
+
+    With an activation, `dy` is first sent through that activation's ``*_backward``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N, OH, OW, C_out) or (N, C_out, OH, OW)
+        The gradient by the output.
+    w : array_like
+        The filters.
+    input_shape : (int, int, int, int)
+        The shape of `x`.
+    stride, padding, dilation, groups, data_format
+        As in `conv2d_forward`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+        float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an argument is not as in `conv2d_forward`.
+    """
+    first = data_format_is_first(data_format)
+    image = shape4("input_shape", input_shape, data_format)
+    (dy, w), extent = inputs("conv2d_backward_input", dy, w, known=image, data_format=data_format)
+    window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
+    _check_output(extent, window)
+    groups = check_groups(groups, extent["c"], extent["co"])
+    _check_filters(extent, groups)
+    if first:
+        dy, w = images_last(dy), filters_last(w)
+    dx = np.empty((extent["n"], extent["ih"], extent["iw"], extent["c"]), dy.dtype)
+    call("conv2d_backward_input", dy, w, *window.conv_params, groups, dx)
+    return images_first(dx) if first else dx
+
+
+def conv2d_backward_weight(
+    x, dy, kernel_size, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", bias=True
+):
+    """Return the gradients by `w` and `b` of ``sum(dy * conv2d_forward(x, w, b, ...))``.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, H, W, C) or (N, C, H, W)
+        Images.
+    dy : array_like, shape (N, OH, OW, C_out) or (N, C_out, OH, OW)
+        The gradient by the output.
+    kernel_size : int or (int, int)
+        Rows and columns of the filters.
+    stride, padding, dilation, groups, data_format
+        As in `conv2d_forward`.
+    bias : bool, default True
+        Whether there is a bias.
+
+    Returns
+    -------
+    dw : ndarray
+        Of the shape of the filters; float64 if one of the arrays is, else float32.
+    db : ndarray, shape (C_out,), or None
+        None without bias.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an argument is not as in `conv2d_forward`.
+    """
+    first = data_format_is_first(data_format)
+    (x, dy), extent = inputs("conv2d_backward_weight", x, dy, data_format=data_format)
+    window = conv_window((extent["ih"], extent["iw"]), kernel_size, stride, padding, dilation)
+    _check_output(extent, window)
+    groups = check_groups(groups, extent["c"], extent["co"])
+    if first:
+        x, dy = images_last(x), images_last(dy)
+    dw = np.empty((*window.size, extent["c"] // groups, extent["co"]), x.dtype)
+    db = np.empty(extent["co"], x.dtype) if bias else None
+    call("conv2d_backward_weight", x, dy, *window.conv_params, groups, dw, db)
+    return filters_first(dw) if first else dw, db
+
+
+def im2col(x, kernel_size, stride=1, padding="valid", dilation=1, data_format="channels_last"):
+    """Return the patches that a convolution's windows see, one in each row.
+
+    ``im2col(x, (KH, KW)) @ w.reshape(-1, C_out)`` is the convolution, in channels_last.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, H, W, C) or (N, C, H, W)
+        Images.
+    kernel_size : int or (int, int)
+        Rows KH and columns KW of the window.
+    stride, padding, dilation, data_format
+        As in `conv2d_forward`.
+
+    Returns
+    -------
+    ndarray, shape (N * OH * OW, KH * KW * C)
+        Rows in the order (N, OH, OW). Columns in the order (KH, KW, C) for channels_last, (C, KH, KW) for channels_first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `x` is not such an array, the output would be empty, or an argument is not as in `conv2d_forward`.
+
+    Examples
+    --------
+    >>> im2col(np.arange(6).reshape(1, 2, 3, 1), kernel_size=2)
+    array([[0., 1., 3., 4.],
+           [1., 2., 4., 5.]], dtype=float32)
+    """
+    first = data_format_is_first(data_format)
+    (x,), extent = inputs("im2col", x, data_format=data_format)
+    window = conv_window((extent["ih"], extent["iw"]), kernel_size, stride, padding, dilation)
+    if first:
+        x = images_last(x)
+    rows, taps, c = extent["n"] * math.prod(window.output), math.prod(window.size), extent["c"]
+    cols = np.empty((extent["n"], *window.output, *window.size, c), x.dtype)
+    call("im2col", x, *window.conv_params, cols)
+    if first:
+        cols = swapped(cols, rows, taps, c)
+    return cols.reshape(rows, taps * c)
+
+
+def col2im(cols, input_shape, kernel_size, stride=1, padding="valid", dilation=1, data_format="channels_last"):
+    """Return images of `input_shape` as the sum of patches, each put back at its place: the transpose of `im2col`.
+
+    Parameters
+    ----------
+    cols : array_like, shape (N * OH * OW, KH * KW * C)
+        Patches in the order in which `im2col` returns them.
+    input_shape : (int, int, int, int)
+        The shape of the images.
+    kernel_size, stride, padding, dilation, data_format
+        As in `im2col`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an argument is not as in `im2col`.
+    """
+    first = data_format_is_first(data_format)
+    image = shape4("input_shape", input_shape, data_format)
+    window = conv_window((image["ih"], image["iw"]), kernel_size, stride, padding, dilation)
+    n, c = image["n"], image["c"]
+    rows, taps = n * math.prod(window.output), math.prod(window.size)
+    cols = real("cols", cols)
+    if cols.shape != (rows, taps * c):
+        raise ValueError(f"cols must have shape (N * OH * OW, KH * KW * C) = ({rows}, {taps * c}); got {cols.shape}")
+    if first:
+        cols = swapped(cols, rows, c, taps)
+    x = np.empty((n, image["ih"], image["iw"], c), cols.dtype)
+    call("col2im", cols.reshape(n, *window.output, *window.size, c), *window.conv_params, x)
+    return images_first(x) if first else x
+
+
+def _check_output(extent, window):
+    if (extent["oh"], extent["ow"]) != window.output:
+        raise ValueError(
+            f"dy must have {window.output[0]} x {window.output[1]} rows and columns, as the convolution's output has; "
+            f"got {extent['oh']} x {extent['ow']}"
+        )
+
+
+def _check_filters(extent, groups):
+    if extent["cg"] * groups != extent["c"]:
+        raise ValueError(
+            f"w must have {extent['c']} / {groups} = {extent['c'] // groups} input channels, the image's by groups; "
+            f"got {extent['cg']}"
+        )

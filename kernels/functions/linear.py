@@ -1,0 +1,119 @@
+"""Matrix product and dense layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..table import call
+from .activation import fused
+from .checks import inputs
+
+
+def matmul(a, b):
+    """Return the matrix product ``a @ b``.
+
+    Parameters
+    ----------
+    a : array_like, shape (n, k)
+    b : array_like, shape (k, m)
+
+    Returns
+    -------
+    ndarray, shape (n, m)
+        float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+
+    Examples
+    --------
+    >>> matmul([[1, 2]], [[3], [4]])
+    array([[11.]], dtype=float32)
+    """
+    (a, b), extent = inputs("matmul", a, b)
+    y = np.empty((extent["n"], extent["m"]), a.dtype)
+    call("dense_forward", a, b, None, 0, 0.0, y)
+    return y
+
+
+def dense_forward(x, w, b=None, activation=None, alpha=None):
+    """Return ``activation(x @ w + b)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, k)
+        Samples; n may be 0.
+    w : array_like, shape (k, m)
+        Weights.
+    b : array_like, shape (m,), optional
+        Bias.
+    activation : str, optional
+        One of linear, relu, sigmoid, tanh, bipolar_sigmoid, leaky_relu, elu, selu, softplus: those whose derivative follows from
+        the output.
+    alpha : float, optional
+        Parameter of leaky_relu (default 0.2) and elu (default 1.0).
+
+    Returns
+    -------
+    ndarray, shape (n, m)
+        float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit, an array is not of real numbers, or there is no such activation.
+
+    Examples
+    --------
+    >>> dense_forward([[1, 2]], [[3], [4]], [-12], activation="relu")
+    array([[0.]], dtype=float32)
+    """
+    (x, w, b), extent = inputs("dense_forward", x, w, b)
+    y = np.empty((extent["n"], extent["m"]), x.dtype)
+    call("dense_forward", x, w, b, *fused(activation, alpha), y)
+    return y
+
+
+def dense_backward_input(dy, w):
+    """Return the gradient by `x` of ``sum(dy * (x @ w + b))``: ``dy @ w.T``.
+
+    With an activation, `dy` is first sent through that activation's ``*_backward``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (n, m)
+    w : array_like, shape (k, m)
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+    """
+    (dy, w), extent = inputs("dense_backward_input", dy, w)
+    dx = np.empty((extent["n"], extent["k"]), dy.dtype)
+    call("dense_backward_input", dy, w, dx)
+    return dx
+
+
+def dense_backward_weight(x, dy, bias=True):
+    """Return the gradients by `w` and `b` of ``sum(dy * (x @ w + b))``: ``x.T @ dy`` and the sum of `dy` over samples.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, k)
+    dy : array_like, shape (n, m)
+    bias : bool, default True
+        Whether there is a bias.
+
+    Returns
+    -------
+    dw : ndarray, shape (k, m)
+    db : ndarray, shape (m,), or None
+        None without bias.
+    """
+    (x, dy), extent = inputs("dense_backward_weight", x, dy)
+    dw = np.empty((extent["k"], extent["m"]), x.dtype)
+    db = np.empty(extent["m"], x.dtype) if bias else None
+    call("dense_backward_weight", x, dy, dw, db)
+    return dw, db

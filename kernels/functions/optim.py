@@ -1,0 +1,180 @@
+"""One optimizer step on one parameter array, in place. Update rules and defaults are Keras's.
+
+`w` and the state arrays are updated in place: they must be writable C-contiguous arrays, all of one dtype (float32 or float64) and
+one shape, and must not overlap. The gradient `g` may be anything of that shape. `lr`, and Adam's `step`, are numbers, or float64
+arrays of one element.
+"""
+
+from __future__ import annotations
+
+from ..table import call
+from .checks import in_place, number, one_float64, real
+
+
+def sgd_step(w, g, lr):
+    """Update ``w -= lr * g``.
+
+    Parameters
+    ----------
+    w : ndarray of float32 or float64
+        Parameters, updated in place.
+    g : array_like
+        Gradient, of the shape of `w`.
+    lr : float, or ndarray of float64, shape (1,)
+        Learning rate.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array cannot be updated in place, or the shapes differ.
+    """
+    w, g = _parameters(w, g)
+    call("sgd_step", g, one_float64("lr", lr), w)
+
+
+def momentum_step(w, g, v, lr, momentum=0.9):
+    """Update ``v = momentum * v - lr * g; w += v``.
+
+    Parameters
+    ----------
+    w, g, lr
+        As in `sgd_step`.
+    v : ndarray
+        Velocity, like `w` and updated in place; zeros at the start.
+    momentum : float, default 0.9
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd_step`.
+    """
+    w, g = _parameters(w, g)
+    call("momentum_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
+
+
+def nesterov_step(w, g, v, lr, momentum=0.9):
+    """Update ``v = momentum * v - lr * g; w += momentum * v - lr * g``.
+
+    Parameters
+    ----------
+    w, g, v, lr, momentum
+        As in `momentum_step`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd_step`.
+    """
+    w, g = _parameters(w, g)
+    call("nesterov_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
+
+
+def adagrad_step(w, g, a, lr, eps=1e-7):
+    """Update ``a += g**2; w -= lr * g / sqrt(a + eps)``.
+
+    Parameters
+    ----------
+    w, g, lr
+        As in `sgd_step`.
+    a : ndarray
+        Accumulated squares, like `w` and updated in place; not negative at the start.
+    eps : float, default 1e-7
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd_step`.
+    """
+    w, g = _parameters(w, g)
+    call("adagrad_step", g, one_float64("lr", lr), number("eps", eps, low=0), w, _state("a", a, w))
+
+
+def rmsprop_step(w, g, a, lr, rho=0.9, eps=1e-7):
+    """Update ``a = rho * a + (1 - rho) * g**2; w -= lr * g / sqrt(a + eps)``.
+
+    Parameters
+    ----------
+    w, g, lr
+        As in `sgd_step`.
+    a : ndarray
+        Moving average of the squares, like `w` and updated in place; zeros at the start.
+    rho : float, default 0.9
+    eps : float, default 1e-7
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd_step`.
+    """
+    w, g = _parameters(w, g)
+    call("rmsprop_step", g, one_float64("lr", lr), number("rho", rho), number("eps", eps, low=0), w, _state("a", a, w))
+
+
+def adam_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7):
+    """Update by Adam, in the form with `eps` outside the bias correction (Kingma & Ba 2015, end of section 2)::
+
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        w -= lr * sqrt(1 - beta2**step) / (1 - beta1**step) * m / (sqrt(v) + eps)
+
+    Parameters
+    ----------
+    w, g, lr
+        As in `sgd_step`.
+    m, v : ndarray
+        Moving averages of the gradient and its square, like `w` and updated in place; zeros at the start.
+    step : int, or ndarray of float64, shape (1,)
+        Number of this step, counted from 1.
+    beta1 : float, default 0.9
+    beta2 : float, default 0.999
+    eps : float, default 1e-7
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd_step`; also if `step` is less than 1.
+    """
+    w, g = _parameters(w, g)
+    call("adam_step", g, one_float64("lr", lr), _count(step), *_adam(beta1, beta2, eps), w, _state("m", m, w), _state("v", v, w))
+
+
+def adamw_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=0.004):
+    """Update ``w -= lr * weight_decay * w``, then as `adam_step` (Loshchilov & Hutter 2019).
+
+    Parameters
+    ----------
+    w, g, m, v, lr, step, beta1, beta2, eps
+        As in `adam_step`.
+    weight_decay : float, default 0.004
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `adam_step`.
+    """
+    w, g = _parameters(w, g)
+    params = (*_adam(beta1, beta2, eps), number("weight_decay", weight_decay))
+    call("adamw_step", g, one_float64("lr", lr), _count(step), *params, w, _state("m", m, w), _state("v", v, w))
+
+
+def _parameters(w, g):
+    w = in_place("w", w)
+    g = real("g", g, w.dtype)
+    if g.shape != w.shape:
+        raise ValueError(f"g must have the shape of w, {w.shape}; got {g.shape}")
+    return w, g
+
+
+def _state(name, array, w):
+    return in_place(name, array, w.dtype, w.shape)
+
+
+def _adam(beta1, beta2, eps):
+    return number("beta1", beta1), number("beta2", beta2), number("eps", eps, low=0)
+
+
+def _count(step):
+    step = one_float64("step", step)
+    if not step[0] >= 1:
+        raise ValueError(f"step must be at least 1, for the first step; got {step[0]}")
+    return step
