@@ -1,4 +1,4 @@
-"""Build of the compiled kernels; everything declarative stands in pyproject.toml.
+"""Build of the compiled kernels and list of the packages; everything else stands in pyproject.toml.
 
 Each family file of kernels/cython_aot is translated to C once and compiled once per instruction level. The glue from call records
 to typed kernel functions is generated from kernels/spec.
@@ -7,8 +7,9 @@ Environment variables
 ---------------------
 FASTNN_NO_EXTENSIONS=1 : install without compiled kernels (the NumPy and Numba backends remain).
 FASTNN_LEVELS=x86_64_v4,... : build only these instruction levels.
-FASTNN_DEBUG=1 : no optimization, array-bounds and undefined-behaviour checks compiled in.
-FASTNN_SANITIZE=address : compile with AddressSanitizer (run with its library in LD_PRELOAD).
+FASTNN_DEBUG=1 : little optimization; array bounds and undefined behaviour are checked (UndefinedBehaviorSanitizer), and a violation
+    ends the process.
+FASTNN_SANITIZE=address : compile with this sanitizer (run with its library in LD_PRELOAD); goes together with FASTNN_DEBUG.
 """
 
 import os
@@ -18,7 +19,7 @@ import shutil
 import sys
 import tempfile
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = pathlib.Path(__file__).parent
@@ -28,8 +29,11 @@ PACKAGE = "fastnn.kernels.cython_aot"
 
 sys.path.insert(0, str(ROOT / "kernels"))
 import spec  # noqa: E402  (kernels/spec, which needs nothing but the standard library)
+
 FAMILIES = [f for f in spec.FAMILIES if (ROOT / SOURCE / f"{f}.pyx").exists()]
 
+SANITIZERS = ["undefined"] if os.environ.get("FASTNN_DEBUG") else []
+SANITIZERS += os.environ.get("FASTNN_SANITIZE", "").split()
 LEVEL_FLAGS = {
     "x86_64_v2": ["-march=x86-64-v2"],
     "x86_64_v3": ["-march=x86-64-v3"],
@@ -72,7 +76,8 @@ def glue(family):
                 "",
             ]
         addresses.append(f"    {op.name!r}: (<size_t>&{op.name}__f32, <size_t>&{op.name}__f64),")
-    return "\n".join([*lines, "#: op name -> addresses of its functions for float32 and float64", "ADDRESSES = {", *addresses, "}", ""])
+    comment = "#: op name -> addresses of its functions for float32 and float64"
+    return "\n".join([*lines, comment, "ADDRESSES = {", *addresses, "}", ""])
 
 
 class BuildKernels(build_ext):
@@ -87,7 +92,7 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         self.translate()
-        openmp = [] if os.environ.get("FASTNN_SANITIZE") else self.openmp_flags()
+        openmp = self.openmp_flags()
         for extension in list(self.extensions):
             flags = LEVEL_FLAGS[extension.name.split(".")[-2]] if extension.name.count(".") == 4 else []
             if flags and not self.compiles(flags):
@@ -95,7 +100,7 @@ class BuildKernels(build_ext):
                 self.extensions.remove(extension)
                 continue
             extension.extra_compile_args = [*self.optimization_flags(), *flags, *openmp]
-            extension.extra_link_args = [*self.link_flags(), *openmp]
+            extension.extra_link_args = [*self.sanitizer_flags(), *openmp]
         super().build_extensions()
 
     def translate(self):
@@ -113,7 +118,7 @@ class BuildKernels(build_ext):
             include_path=[str(SOURCE), str(GENERATED)],
             compiler_directives={
                 "language_level": 3,
-                "boundscheck": bool(os.environ.get("FASTNN_DEBUG")),
+                "boundscheck": bool(SANITIZERS),
                 "wraparound": False,
                 "cdivision": True,
                 "initializedcheck": False,
@@ -131,18 +136,12 @@ class BuildKernels(build_ext):
     def optimization_flags(self):
         if self.compiler.compiler_type == "msvc":
             return ["/O2"]
-        if os.environ.get("FASTNN_DEBUG"):
-            return ["-O1", "-g", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-UNDEBUG"]
-        if os.environ.get("FASTNN_SANITIZE"):
-            return ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={os.environ['FASTNN_SANITIZE']}"]
+        if SANITIZERS:
+            return ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *self.sanitizer_flags()]
         return ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 
-    def link_flags(self):
-        if os.environ.get("FASTNN_DEBUG"):
-            return ["-fsanitize=undefined"]
-        if os.environ.get("FASTNN_SANITIZE"):
-            return [f"-fsanitize={os.environ['FASTNN_SANITIZE']}"]
-        return []
+    def sanitizer_flags(self):
+        return [f"-fsanitize={','.join(SANITIZERS)}"] if SANITIZERS else []
 
     def openmp_flags(self):
         flag = "/openmp" if self.compiler.compiler_type == "msvc" else "-fopenmp"
@@ -170,14 +169,20 @@ def extensions():
     """Return one extension for the call records and one per family and instruction level."""
     if os.environ.get("FASTNN_NO_EXTENSIONS"):
         return []
-    depends = [str(p) for p in (ROOT / SOURCE).glob("*.h")]
-    made = [Extension(f"{PACKAGE}.call", [str(GENERATED / SOURCE / "call.c")], include_dirs=[str(SOURCE)], depends=depends)]
+    options = {"include_dirs": [str(SOURCE)], "depends": [str(path) for path in (ROOT / SOURCE).glob("*.h")]}
+    found = [Extension(f"{PACKAGE}.call", [str(GENERATED / SOURCE / "call.c")], **options)]
     for level in levels():
-        made += [
-            Extension(f"{PACKAGE}.{level}.{family}", [str(GENERATED / level / f"{family}.c")], include_dirs=[str(SOURCE)], depends=depends)
-            for family in FAMILIES
-        ]
-    return made
+        for family in FAMILIES:
+            found.append(Extension(f"{PACKAGE}.{level}.{family}", [str(GENERATED / level / f"{family}.c")], **options))
+    return found
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
+setup(
+    package_dir={"fastnn": "fastnn", "fastnn.kernels": "kernels"},
+    packages=[
+        *("fastnn", *(f"fastnn.{name}" for name in find_packages("fastnn"))),
+        *("fastnn.kernels", *(f"fastnn.kernels.{name}" for name in find_packages("kernels"))),
+    ],
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildKernels},
+)

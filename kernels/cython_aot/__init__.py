@@ -8,7 +8,7 @@ import os
 import pathlib
 from importlib.machinery import EXTENSION_SUFFIXES
 
-from .. import spec
+from .. import spec, threads
 from . import call
 
 #: instruction levels, best first: each is a folder of this package
@@ -30,6 +30,7 @@ def _choose_level():
     return forced or usable[0]
 
 
+call.set_num_threads(threads.get_num_threads())
 #: the instruction level in use
 LEVEL = _choose_level()
 #: op name -> compiled kernel

@@ -13,6 +13,16 @@ from call cimport FASTNN_MAX_ARRAYS, FASTNN_MAX_AXES, FASTNN_MAX_INTEGERS, FASTN
 cdef extern from "cpu.h":
     const char *fastnn_cpu_level()
 
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define FASTNN_OPENMP 1
+    #else
+    #define FASTNN_OPENMP 0
+    #endif
+    """
+    const bint FASTNN_OPENMP
+
 ctypedef void (*kernel_t)(const fastnn_call *) noexcept nogil
 
 cdef int num_threads = 1
@@ -27,6 +37,11 @@ def set_num_threads(int threads):
 def get_num_threads():
     """Return the most threads that the kernels may use."""
     return num_threads
+
+
+def has_openmp():
+    """Say whether the kernels were compiled with OpenMP; without it they use one thread."""
+    return bool(FASTNN_OPENMP)
 
 
 def cpu_level():
