@@ -1,0 +1,710 @@
+"""Tensors, variables, and the tape that differentiates what the ops do with them.
+
+One mechanism: an op computes its outputs and hands `record` its vector-Jacobian product (VJP). A `GradientTape` keeps the
+recorded nodes in order and runs their VJPs backwards. VJPs are made of ops, so a tape around a tape records them as well:
+that gives second and higher derivatives.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy import ndarray
+
+from .kernels.table import python_step
+
+__all__ = [
+    "GradientTape",
+    "Node",
+    "Tensor",
+    "Variable",
+    "as_tensor",
+    "constant",
+    "first_derivative_only",
+    "record",
+]
+
+
+class Tensor:
+    """An array whose use by the ops can be recorded: made by `constant` and by every op, never changed.
+
+    Arithmetic broadcasts as in NumPy. Python and NumPy scalars and lists take the dtype of the tensor they meet, integers the
+    dtype of the floats they meet; float32 with float64 gives float64. Comparisons, ``==`` too, give a tensor of bools.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values.
+    logits : Tensor or None
+        Of what a softmax or sigmoid made: its input, from which a cross-entropy is computed without overflow.
+    link : {"softmax", "sigmoid", None}
+        Which of the two made it.
+    """
+
+    __slots__ = ("__weakref__", "data", "link", "logits")
+
+    #: array * tensor is left to the tensor, so that the tape sees it
+    __array_priority__ = 100.0
+
+    data: ndarray
+    logits: Tensor | None
+    link: str | None
+
+    def __init__(self, data: Any) -> None:
+        self.data = data if type(data) is ndarray else np.asarray(data)
+        self.logits = None
+        self.link = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The extents."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The NumPy dtype."""
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    def numpy(self) -> Any:
+        """Return the values as a NumPy array, of a tensor without axes as a NumPy scalar."""
+        return self.data[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f"<Tensor: shape={self.shape}, dtype={self.dtype}, numpy={self._numpy_text()}>"
+
+    def __str__(self) -> str:
+        return f"Tensor({self.data}, shape={self.shape}, dtype={self.dtype})"
+
+    def _numpy_text(self) -> str:
+        return repr(self.data) if self.data.ndim else str(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data[()], spec) if spec else str(self)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data.item())
+
+    def __int__(self) -> int:
+        return int(self.data.item())
+
+    def __index__(self) -> int:
+        return self.data.__index__()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for i in range(len(self.data)):
+            yield ops.getitem(self, i)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.equal(self, other)
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return ops.less(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return ops.greater_equal(self, other)
+
+    __hash__ = object.__hash__  # by identity: tensors and variables may be keys
+
+
+class Variable(Tensor):
+    """A tensor whose values can be replaced: what training changes.
+
+    Parameters
+    ----------
+    initial_value : array_like
+        Copied. Python floats become float32, Python integers int32; arrays keep their dtype.
+    trainable : bool
+        Whether tapes watch the variable without being told.
+    dtype : dtype_like, optional
+        The dtype to convert to.
+    name : str, optional
+        For people.
+
+    Attributes
+    ----------
+    name : str
+    trainable : bool
+    version : int
+        How often the values have been replaced; what writes into `data` directly counts it up, so that a tape can refuse to
+        differentiate with values that are no longer there.
+
+    Examples
+    --------
+    >>> w = Variable([3.0, 2.0])
+    >>> w.assign_sub([1.0, 0.5])
+    <Variable 'variable' shape=(2,) dtype=float32, numpy=array([2. , 1.5], dtype=float32)>
+    """
+
+    __slots__ = ("name", "trainable", "version")
+
+    def __init__(self, initial_value: Any, trainable: bool = True, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__(_new_array(initial_value, dtype))
+        self.trainable = bool(trainable)
+        self.name = name or "variable"
+        self.version = 0
+
+    @property
+    def value(self) -> Tensor:
+        """The present values as a tensor, which later assignments do not change."""
+        python_step("value of a variable")
+        return record("value", (self,), Tensor(self.data.copy()), lambda dy, needs: (dy,))
+
+    def numpy(self) -> Any:
+        """Return a copy of the values."""
+        return self.data.copy()[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy is not False or None)
+
+    def assign(self, value: Any) -> Variable:
+        """Replace the values, in the same memory. `value` has the shape of the variable and a dtype of its kind."""
+        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+        if array.shape != self.data.shape:
+            raise ValueError(f"value for variable {self.name!r} has shape {array.shape}; expected {self.data.shape}")
+        if not np.can_cast(array.dtype, self.data.dtype, "same_kind"):
+            raise TypeError(f"value for variable {self.name!r} has dtype {array.dtype}; expected {self.data.dtype}")
+        python_step("assign")
+        self.data[...] = array
+        self.version += 1
+        return self
+
+    def assign_add(self, delta: Any) -> Variable:
+        """Add `delta`, an array of the variable's shape."""
+        return self.assign(self.data + _array_like(delta, self.data))
+
+    def assign_sub(self, delta: Any) -> Variable:
+        """Subtract `delta`, an array of the variable's shape."""
+        return self.assign(self.data - _array_like(delta, self.data))
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}, numpy={self._numpy_text()}>"
+
+    __str__ = __repr__
+
+
+def constant(value: Any, dtype: Any = None, shape: Sequence[int] | None = None, name: str | None = None) -> Tensor:
+    """Return a tensor with a copy of some values.
+
+    Parameters
+    ----------
+    value : array_like
+        Python floats become float32, Python integers int32 (also in lists); NumPy arrays and scalars keep their dtype.
+    dtype : dtype_like, optional
+        The dtype to convert to.
+    shape : sequence of int, optional
+        The shape to reshape to; a scalar fills it.
+    name : str, optional
+        Not used; accepted since code written for TensorFlow gives it.
+    """
+    array = _new_array(value, dtype)
+    if shape is not None:
+        array = np.full(shape, array) if array.size == 1 else array.reshape(shape)
+    return Tensor(array)
+
+
+def as_tensor(value: Any) -> Tensor:
+    """Return `value` itself if it is a tensor, else a tensor of it, with the dtype that `constant` gives; arrays are not copied."""
+    return value if isinstance(value, Tensor) else Tensor(_array(value))
+
+
+def _array(value: Any) -> ndarray:
+    """Return an array: a NumPy array or scalar as it is, anything else as float32, int32 or bool."""
+    if isinstance(value, ndarray | np.generic):
+        array = np.asarray(value)
+    else:
+        array = np.asarray([item.data if isinstance(item, Tensor) else item for item in value] if _is_list(value) else value)
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        elif array.dtype == np.int64:
+            if array.size and (array.max() > 2**31 - 1 or array.min() < -(2**31)):
+                raise ValueError("value has integers that do not fit in int32; give dtype='int64' or a NumPy array")
+            array = array.astype(np.int32)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"value has dtype {array.dtype}; expected numbers or bools")
+    return array
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _new_array(value: Any, dtype: Any) -> ndarray:
+    """Return a new C-contiguous array."""
+    if isinstance(value, Tensor):
+        value = value.data
+    array = np.asarray(value) if dtype is not None and not _is_list(value) else _array(value)
+    array = np.array(array, dtype=dtype, order="C")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"value has dtype {array.dtype}; expected numbers or bools")
+    return array
+
+
+def _array_like(value: Any, like: ndarray) -> ndarray:
+    if isinstance(value, Tensor):
+        return value.data
+    return value if isinstance(value, ndarray) else np.asarray(value, like.dtype)
+
+
+VJP = Callable[..., Sequence["Tensor | None"]]
+
+
+class Node:
+    """One op on a tape.
+
+    Attributes
+    ----------
+    name : str
+        The op.
+    inputs : tuple of Tensor or None
+        What it was computed from; None for an argument left out.
+    outputs : tuple of Tensor
+        What it computed.
+    vjp : callable
+        ``vjp(*output_gradients, needs)`` returns the gradient by each input, see `record`.
+    versions : tuple of (Variable, int)
+        The variables among the inputs, and how often each had been replaced.
+    """
+
+    __slots__ = ("inputs", "name", "outputs", "versions", "vjp")
+
+    def __init__(self, name: str, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...], vjp: VJP) -> None:
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.vjp = vjp
+        self.versions = tuple([(i, i.version) for i in inputs if isinstance(i, Variable)])
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}: {len(self.inputs)} -> {len(self.outputs)}>"
+
+
+#: the tapes that are recording in this thread, the outermost first
+_tapes: ContextVar[tuple[GradientTape, ...]] = ContextVar("tapes", default=())
+
+Outputs = TypeVar("Outputs", Tensor, "tuple[Tensor, ...]")
+
+
+def record(name: str, inputs: tuple[Tensor | None, ...], outputs: Outputs, vjp: VJP) -> Outputs:
+    """Note an op on every active tape that watches one of its inputs; return its outputs.
+
+    Parameters
+    ----------
+    name : str
+        The op.
+    inputs : tuple of Tensor or None
+        All that the outputs depend on, None for an argument left out.
+    outputs : Tensor or tuple of Tensor
+        What was computed.
+    vjp : callable
+        The vector-Jacobian product: ``vjp(*dys, needs)`` with one gradient for each output (of several outputs, None for those
+        that nothing depends on) and ``needs``, a tuple of bools that says for which inputs a gradient is wanted. Returns a
+        sequence with a Tensor, or None, for each input. Made of ops, so that it can be differentiated itself.
+    """
+    tapes = _tapes.get()
+    if tapes:
+        node = None
+        for tape in tapes:
+            if tape._watches(inputs):
+                if node is None:
+                    node = Node(name, inputs, outputs if isinstance(outputs, tuple) else (outputs,), vjp)
+                tape._append(node)
+    return outputs
+
+
+def first_derivative_only(name: str) -> VJP:
+    """Return the VJP of a backward op that has none: it raises, and names the op whose second derivative was asked for."""
+
+    def vjp(*_: Any) -> Sequence[Tensor | None]:
+        raise NotImplementedError(f"{name} has only a first derivative; a second one was asked for by a tape around a tape")
+
+    return vjp
+
+
+class GradientTape:
+    """Record ops and differentiate them, backwards (reverse mode).
+
+    A tape records the ops that depend on what it watches: trainable variables of floats as soon as an op uses them, other
+    tensors after `watch`. What is computed outside the ``with`` block is not recorded.
+
+    Parameters
+    ----------
+    persistent : bool
+        Whether gradients can be taken more than once. Otherwise the record is released after the first time.
+    watch_accessed_variables : bool
+        Whether trainable variables are watched without `watch`.
+
+    Notes
+    -----
+    Integers and bools have no derivative: watching them warns, and gradients by them, or of them, are None.
+
+    The tape keeps the variables themselves, not copies: take gradients before assigning new values. (Taking one afterwards
+    raises an error.)
+
+    Asking a tape for gradients inside its own ``with`` block is fine; what a persistent tape computes for it is recorded on it too.
+
+    Examples
+    --------
+    >>> x = Variable(3.0)
+    >>> with GradientTape() as tape:
+    ...     y = x**2
+    >>> tape.gradient(y, x)
+    <Tensor: shape=(), dtype=float32, numpy=6.0>
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._watch_accessed = watch_accessed_variables
+        self._recording = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything recorded and watched."""
+        self._nodes: list[Node] = []
+        self._sources: dict[int, Tensor] = {}
+        self._watched: set[int] = set()
+        self._released = False
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What is recorded, in order."""
+        return tuple(self._nodes)
+
+    def __enter__(self) -> GradientTape:
+        if self in _tapes.get():
+            raise ValueError("this tape is recording already; leave its with block before entering it again")
+        if self._released:
+            self.reset()
+        self._recording = True
+        _tapes.set((*_tapes.get(), self))
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._recording = False
+        _tapes.set(tuple([tape for tape in _tapes.get() if tape is not self]))
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Record nothing during a ``with`` block."""
+        before, self._recording = self._recording, False
+        try:
+            yield
+        finally:
+            self._recording = before
+
+    def watch(self, tensor: Any) -> None:
+        """Watch a tensor, or all in a nested list, tuple or dict: ops that use it are recorded from now on."""
+        for leaf in _leaves(tensor, "tensor"):
+            if leaf.data.dtype.kind != "f":
+                warnings.warn(f"a tensor of {leaf.dtype} is watched; only floats have derivatives (3.0 instead of 3)", stacklevel=2)
+            else:
+                self._watched.add(id(leaf))
+                self._sources[id(leaf)] = leaf  # keeps it alive, and so its id its own
+
+    def watched_variables(self) -> tuple[Variable, ...]:
+        """Return the variables watched, in the order of their first use."""
+        return tuple([source for source in self._sources.values() if isinstance(source, Variable)])
+
+    def _watches(self, inputs: tuple[Tensor | None, ...]) -> bool:
+        if not self._recording:
+            return False
+        watched = self._watched
+        found = False
+        for tensor in inputs:
+            if id(tensor) in watched:
+                found = True
+            elif isinstance(tensor, Variable) and tensor.trainable and self._watch_accessed and tensor.data.dtype.kind == "f":
+                watched.add(id(tensor))
+                self._sources[id(tensor)] = tensor
+                found = True
+        return found
+
+    def _append(self, node: Node) -> None:
+        self._nodes.append(node)
+        for output in node.outputs:
+            self._watched.add(id(output))
+
+    def gradient(
+        self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
+    ) -> Any:
+        """Return the gradient of a target by each source.
+
+        Parameters
+        ----------
+        target : Tensor, or nested list, tuple or dict of them
+            What to differentiate; the sum of all elements if it is more than one.
+        sources : Tensor, or nested list, tuple or dict of them
+            By what.
+        output_gradients : like `target`, optional
+            The gradient to start from at each target; 1 everywhere if left out.
+        unconnected_gradients : {"none", "zero"}
+            What stands for the gradient by a source that the target does not depend on.
+
+        Returns
+        -------
+        Tensor or None, in the structure of `sources`
+        """
+        by_source = list(_leaves(sources, "sources"))
+        targets = list(_leaves(target, "target"))
+        starts = [None] * len(targets) if output_gradients is None else list(_optional_leaves(output_gradients))
+        if len(starts) != len(targets):
+            raise ValueError(f"output_gradients has {len(starts)} entries; expected {len(targets)}, one for each target")
+        gradients: dict[int, Tensor] = {}
+        for tensor, start in zip(targets, starts, strict=True):
+            _start(gradients, tensor, start)
+        found = _backpropagate(self._use(), gradients, by_source)
+        found = _fill_unconnected(found, by_source, unconnected_gradients)
+        return _like(sources, iter(found))
+
+    def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """Return the derivative of each element of a target by each element of each source.
+
+        Parameters
+        ----------
+        target : Tensor
+            What to differentiate.
+        sources : Tensor, or nested list, tuple or dict of them
+            By what.
+        unconnected_gradients : {"none", "zero"}
+            What stands for the Jacobian by a source that the target does not depend on.
+
+        Returns
+        -------
+        Tensor of shape ``target.shape + source.shape`` or None, in the structure of `sources`
+        """
+        by_source = list(_leaves(sources, "sources"))
+        directions = np.eye(target.size, dtype=target.dtype).reshape(target.size, *target.shape)
+        rows = self._pull_back(target, directions, by_source)
+        found = [
+            None if not column or column[0] is None else ops.reshape(ops.stack(column), target.shape + source.shape)
+            for column, source in zip(rows, by_source, strict=True)
+        ]
+        if unconnected_gradients == "zero":
+            found = [
+                ops.zeros(target.shape + source.shape, source.dtype) if jacobian is None else jacobian
+                for jacobian, source in zip(found, by_source, strict=True)
+            ]
+        return _like(sources, iter(found))
+
+    def batch_jacobian(self, target: Tensor, source: Tensor) -> Tensor | None:
+        """Return the Jacobian of each sample, for a target whose sample i depends on sample i of the source only.
+
+        Parameters
+        ----------
+        target, source : Tensor
+            Samples along the first axis.
+
+        Returns
+        -------
+        Tensor of shape ``(samples,) + target.shape[1:] + source.shape[1:]`` or None
+        """
+        if target.ndim == 0 or source.ndim == 0 or len(target) != len(source):
+            raise ValueError(
+                f"target and source must have the same number of samples; got shapes {target.shape} and {source.shape}"
+            )
+        outputs = int(np.prod(target.shape[1:], dtype=np.int64))
+        directions = np.zeros((outputs, len(target), outputs), target.dtype)
+        directions[np.arange(outputs), :, np.arange(outputs)] = 1
+        (rows,) = self._pull_back(target, directions.reshape(outputs, *target.shape), [source])
+        if not rows or rows[0] is None:
+            return None
+        return ops.reshape(ops.stack(rows, axis=1), target.shape + source.shape[1:])
+
+    def _pull_back(self, target: Tensor, directions: ndarray, sources: list[Tensor]) -> list[list[Tensor | None]]:
+        """Return, for each source, the gradients by it of the target times each of the directions."""
+        nodes = self._use()
+        rows = []
+        for direction in directions:
+            gradients: dict[int, Tensor] = {}
+            _start(gradients, target, Tensor(np.asarray(direction)))
+            rows.append(_backpropagate(nodes, gradients, sources))
+        return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in sources]
+
+    def _use(self) -> list[Node]:
+        """Return the nodes to run backwards; a tape that is not persistent gives them once."""
+        if self._released:
+            raise RuntimeError(
+                "this tape has been used: a GradientTape that is not persistent computes one set of gradients; "
+                "make it with GradientTape(persistent=True) to take more"
+            )
+        nodes = self._nodes
+        if not self._persistent:
+            self.__exit__()
+            self.reset()
+            self._released = True
+        return nodes
+
+
+def _start(gradients: dict[int, Tensor], target: Tensor, start: Tensor | None) -> None:
+    """Put the gradient to start from at a target."""
+    if target.data.dtype.kind != "f":
+        warnings.warn(f"the target of a gradient has dtype {target.dtype}; only floats have derivatives", stacklevel=3)
+        return
+    if start is None:
+        start = Tensor(np.ones(target.shape, target.dtype))
+    elif start.shape != target.shape:
+        raise ValueError(f"output_gradients has shape {start.shape}; expected the target's, {target.shape}")
+    _accumulate(gradients, target, start)
+
+
+def _backpropagate(nodes: list[Node], gradients: dict[int, Tensor], sources: list[Tensor]) -> list[Tensor | None]:
+    """Run the VJPs backwards, on the paths from the sources to the targets only; return the gradient by each source.
+
+    `gradients` maps the id of a tensor to the gradient by it; it comes with those of the targets and is used up.
+    """
+    kept = {id(source) for source in sources}
+    connected = set(kept)
+    path = []
+    for node in nodes:
+        needs = tuple([id(tensor) in connected for tensor in node.inputs])
+        if True in needs:
+            connected.update([id(output) for output in node.outputs])
+            path.append((node, needs))
+    for node, needs in reversed(path):
+        dys = [gradients.get(i) if i in kept else gradients.pop(i, None) for i in map(id, node.outputs)]
+        if all([dy is None for dy in dys]):
+            continue
+        for variable, version in node.versions:
+            if variable.version != version:
+                raise RuntimeError(
+                    f"variable {variable.name!r} got new values after the tape recorded {node.name!r} with the old ones; "
+                    "take gradients before assigning"
+                )
+        for tensor, needed, dx in zip(node.inputs, needs, node.vjp(*dys, needs), strict=True):
+            if needed and tensor is not None and dx is not None:
+                _accumulate(gradients, tensor, dx)
+    return [gradients.get(id(source)) for source in sources]
+
+
+def _accumulate(gradients: dict[int, Tensor], tensor: Tensor, gradient: Tensor) -> None:
+    if gradient.data.dtype != tensor.data.dtype:
+        gradient = ops.cast(gradient, tensor.data.dtype)
+    before = gradients.get(id(tensor))
+    gradients[id(tensor)] = gradient if before is None else ops.add(before, gradient)
+
+
+def _fill_unconnected(found: list[Tensor | None], sources: list[Tensor], unconnected: str) -> list[Tensor | None]:
+    if unconnected not in ("none", "zero"):
+        raise ValueError(f"unconnected_gradients must be 'none' or 'zero'; got {unconnected!r}")
+    if unconnected == "none":
+        return found
+    return [ops.zeros_like(source) if gradient is None else gradient for gradient, source in zip(found, sources, strict=True)]
+
+
+def _leaves(structure: Any, argument: str) -> Iterator[Tensor]:
+    """Yield the tensors of nested lists, tuples and dicts."""
+    if isinstance(structure, Tensor):
+        yield structure
+    elif isinstance(structure, dict):
+        for item in structure.values():
+            yield from _leaves(item, argument)
+    elif _is_list(structure):
+        for item in structure:
+            yield from _leaves(item, argument)
+    else:
+        raise TypeError(
+            f"{argument} must be a Tensor or Variable, or a nested list, tuple or dict of them; got {type(structure).__name__}"
+            " (what NumPy or Python computes, a tape cannot follow: use fastnn.ops)"
+        )
+
+
+def _optional_leaves(structure: Any) -> Iterator[Tensor | None]:
+    """Yield the tensors of nested lists, tuples and dicts; None where there is none; arrays as tensors."""
+    if isinstance(structure, dict):
+        structure = list(structure.values())
+    if _is_list(structure):
+        for item in structure:
+            yield from _optional_leaves(item)
+    else:
+        yield None if structure is None else as_tensor(structure)
+
+
+def _like(structure: Any, leaves: Iterator[Any]) -> Any:
+    """Return the leaves in the structure of nested lists, tuples and dicts."""
+    if isinstance(structure, dict):
+        return {key: _like(item, leaves) for key, item in structure.items()}
+    if isinstance(structure, list):
+        return [_like(item, leaves) for item in structure]
+    if isinstance(structure, tuple):
+        return tuple([_like(item, leaves) for item in structure])
+    return next(leaves)
+
+
+from . import ops  # noqa: E402  the operators of Tensor are ops, and ops are made of tensors: each needs the other

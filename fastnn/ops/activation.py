@@ -1,0 +1,153 @@
+"""Activations. Their backward kernels are wrapped as ops too, so that derivatives of any order follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..autodiff import Tensor, as_tensor, record
+from ..kernels.spec.activation import ALPHA_DEFAULT, FROM_INPUT
+from . import shape
+from .comparison import where
+from .elementary import exp
+from .reduction import logsumexp, sum
+
+#: activation -> derivative of its slope by what the slope is computed from: the output, for gelu and silu the input. None
+#: where the slope is constant in pieces.
+_SLOPE_DERIVATIVE: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "relu": None,
+    "leaky_relu": None,
+    "sigmoid": lambda y: 1 - 2 * y,  # slope y (1 - y)
+    "tanh": lambda y: -2 * y,  # 1 - y^2
+    "bipolar_sigmoid": lambda y: -y,  # (1 - y^2) / 2
+    "elu": lambda y: where(y > 0, 0.0, 1.0),  # y + alpha where y <= 0
+    "selu": lambda y: where(y > 0, 0.0, 1.0),
+    "softplus": lambda y: exp(-y),  # 1 - exp(-y)
+    "silu": lambda x: _silu_second(x, sigmoid(x)),
+    "gelu": lambda x: exp(-0.5 * x**2) * (2 - x**2) * (2 * np.pi) ** -0.5,
+}
+
+
+def _silu_second(x: Tensor, s: Tensor) -> Tensor:
+    return s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
+def _activate(name: str, x: Any, *alpha: float) -> Tensor:
+    x = as_tensor(x)
+    y = Tensor(getattr(kernels, f"{name}_forward")(x.data, *alpha))
+    saved = x if name in FROM_INPUT else y
+    return record(name, (x,), y, lambda dy, needs: (_activation_backward(name, dy, saved, *alpha),))
+
+
+def _activation_backward(name: str, dy: Tensor, saved: Tensor, *alpha: float) -> Tensor:
+    """Return ``dy * slope``, the slope computed from the activation's output, for gelu and silu from its input."""
+    dx = Tensor(getattr(kernels, f"{name}_backward")(dy.data, saved.data, *alpha))
+    slope_derivative = _SLOPE_DERIVATIVE[name]
+
+    def vjp(ddx, needs):
+        return (
+            _activation_backward(name, ddx, saved, *alpha) if needs[0] else None,
+            ddx * dy * slope_derivative(saved) if needs[1] and slope_derivative else None,
+        )
+
+    return record(f"{name}_backward", (dy, saved), dx, vjp)
+
+
+def backward(name: str | None, dy: Tensor, y: Tensor, alpha: float | None = None) -> Tensor:
+    """Return the gradient before a fused activation from the gradient `dy` after it and its output `y`."""
+    if name is None or name == "linear":
+        return dy
+    if name in ALPHA_DEFAULT:
+        return _activation_backward(name, dy, y, ALPHA_DEFAULT[name] if alpha is None else alpha)
+    return _activation_backward(name, dy, y)
+
+
+def linear(x: Any) -> Tensor:
+    """Return `x` itself."""
+    return as_tensor(x)
+
+
+def relu(x: Any) -> Tensor:
+    """Return ``max(x, 0)``; the derivative at 0 is 0."""
+    return _activate("relu", x)
+
+
+def leaky_relu(x: Any, alpha: float = ALPHA_DEFAULT["leaky_relu"]) -> Tensor:
+    """Return `x` where it is positive, else ``alpha * x``; the derivative at 0 is `alpha`."""
+    return _activate("leaky_relu", x, alpha)
+
+
+def elu(x: Any, alpha: float = ALPHA_DEFAULT["elu"]) -> Tensor:
+    """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``."""
+    return _activate("elu", x, alpha)
+
+
+def selu(x: Any) -> Tensor:
+    """Return ``scale * elu(x, alpha)`` with the constants of self-normalizing networks (Klambauer et al. 2017)."""
+    return _activate("selu", x)
+
+
+def sigmoid(x: Any) -> Tensor:
+    """Return ``1 / (1 + exp(-x))``, the unipolar sigmoid; the result's `logits` is `x`."""
+    x = as_tensor(x)
+    y = _activate("sigmoid", x)
+    y.logits, y.link = x, "sigmoid"
+    return y
+
+
+def bipolar_sigmoid(x: Any) -> Tensor:
+    """Return ``(1 - exp(-x)) / (1 + exp(-x))``, that is ``tanh(x / 2)``."""
+    return _activate("bipolar_sigmoid", x)
+
+
+def tanh(x: Any) -> Tensor:
+    """Return the hyperbolic tangent."""
+    return _activate("tanh", x)
+
+
+def softplus(x: Any) -> Tensor:
+    """Return ``log(1 + exp(x))``."""
+    return _activate("softplus", x)
+
+
+def silu(x: Any) -> Tensor:
+    """Return ``x * sigmoid(x)`` (also called swish)."""
+    return _activate("silu", x)
+
+
+def gelu(x: Any) -> Tensor:
+    """Return ``x * Phi(x)``, Phi the normal distribution function (by erf, not the tanh approximation)."""
+    return _activate("gelu", x)
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """Return ``exp(x) / sum(exp(x))`` along an axis; the result's `logits` is `x`."""
+    x = as_tensor(x)
+    if axis % x.ndim != x.ndim - 1:
+        y = shape.moveaxis(softmax(shape.moveaxis(x, axis, -1)), -1, axis)
+    else:
+        y = Tensor(kernels.softmax_forward(x.data))
+        record("softmax", (x,), y, lambda dy, needs: (softmax_backward(dy, y),))
+        y.logits, y.link = x, "softmax"
+    return y
+
+
+def softmax_backward(dy: Tensor, y: Tensor) -> Tensor:
+    """Return ``y * (dy - sum(dy * y))`` along the last axis."""
+    dx = Tensor(kernels.softmax_backward(dy.data, y.data))
+
+    def vjp(ddx, needs):
+        if needs[1]:
+            d_y = ddx * (dy - sum(dy * y, axis=-1, keepdims=True)) - dy * sum(ddx * y, axis=-1, keepdims=True)
+        return softmax_backward(ddx, y) if needs[0] else None, d_y if needs[1] else None
+
+    return record("softmax_backward", (dy, y), dx, vjp)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """Return the logarithm of `softmax`, right also where a probability is too small to be held."""
+    x = as_tensor(x)
+    return x - logsumexp(x, axis=axis, keepdims=True)
