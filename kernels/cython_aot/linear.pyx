@@ -1,0 +1,53 @@
+"""Dense layers: the matrix product of gemm.pxd over images of one pixel."""
+
+from libc.stdlib cimport free
+
+from call cimport fastnn_call, real
+from gemm cimport (SMALL_BYTES, TILE_ROWS, Gradient, Product, allocate_panels, multiply, multiply_transposed, pack_columns,
+                   pack_rows)
+from patches cimport Window
+
+
+cdef inline Window _row(Py_ssize_t extent) noexcept nogil:
+    """Return the window of a matrix's rows: images of one pixel and `extent` channels."""
+    return Window(ih=1, iw=1, c=extent, pixel=extent, oh=1, ow=1, kh=1, kw=1, stride_h=1, stride_w=1, pad_top=0, pad_left=0,
+                  dilation_h=1, dilation_w=1)
+
+
+cdef void dense_forward(const real *x, const real *w, const real *b, Py_ssize_t activation, double alpha, real *y,
+                        Py_ssize_t n, Py_ssize_t k, Py_ssize_t m, int threads) noexcept nogil:
+    cdef char small[SMALL_BYTES]
+    cdef real *panels = NULL
+    cdef const real *filters = w
+    cdef Product product = Product(window=_row(k), x_size=n * k, rows=n, k=k, n=m, packed=False, ldb=m, b_size=k * m,
+                                   out_image=m, out_row=m, out_pixel=m, activation=activation, alpha=alpha)
+    if n >= 4 * TILE_ROWS:
+        panels = allocate_panels(k, m, small, x)
+    if panels:
+        pack_rows(w, m, k, m, panels)
+        product.packed = True
+        filters = panels
+    multiply(x, filters, b, y, &product, threads)
+    if <char *>panels != small:
+        free(panels)
+
+
+cdef void dense_backward_input(const real *dy, const real *w, real *dx,
+                               Py_ssize_t n, Py_ssize_t m, Py_ssize_t k, int threads) noexcept nogil:
+    cdef char small[SMALL_BYTES]
+    cdef real *panels = allocate_panels(m, k, small, dy)
+    cdef Product product = Product(window=_row(m), x_size=n * m, rows=n, k=m, n=k, packed=True, ldb=0, b_size=0,
+                                   out_image=k, out_row=k, out_pixel=k, activation=0, alpha=0)
+    pack_columns(w, m, 0, m, m, k, panels)
+    multiply(dy, <const real *>panels, <const real *>NULL, dx, &product, threads)
+    if <char *>panels != small:
+        free(panels)
+
+
+cdef void dense_backward_weight(const real *x, const real *dy, real *dw, real *db,
+                                Py_ssize_t n, Py_ssize_t k, Py_ssize_t m, int threads) noexcept nogil:
+    cdef Gradient gradient = Gradient(window=_row(k), x_size=n * k, pixels=n, k=k, n=m, dy_pixel=m, dy_size=n * m, dw_row=m)
+    multiply_transposed(x, dy, dw, db, &gradient, threads)
+
+
+include "calls_linear.pxi"
