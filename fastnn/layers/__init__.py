@@ -1,0 +1,56 @@
+"""Layers, by Keras's names and arguments: weights, and a forward pass made of `fastnn.ops`."""
+
+from .activation import ELU, BipolarSigmoid, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
+from .base import Layer, clear_session, deserialize, register_layer, serialize
+from .conv import Conv2D, DepthwiseConv2D, SeparableConv2D
+from .core import Activation, Dense, Input, InputLayer, Rescaling
+from .normalization import BatchNormalization, LayerNormalization
+from .pooling import (
+    AveragePooling2D,
+    AvgPool2D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling2D,
+    MaxPool2D,
+    MaxPooling2D,
+)
+from .regularization import Dropout
+from .reshaping import Flatten, Reshape
+
+__all__ = [
+    "ELU",
+    "Activation",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "BipolarSigmoid",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "PReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "SeparableConv2D",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "clear_session",
+    "deserialize",
+    "register_layer",
+    "serialize",
+]

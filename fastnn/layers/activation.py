@@ -1,0 +1,173 @@
+"""Activations as layers, where they have parameters or people write them so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import initializers, ops, regularizers
+from ..autodiff import Tensor
+from .base import Layer, Shape, register_layer
+
+
+class ElementwiseLayer(Layer):
+    """A layer whose outputs have the shape of its inputs."""
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
+        return tuple(input_shape)
+
+
+@register_layer
+class ReLU(ElementwiseLayer):
+    """``max(x, 0)``.
+
+    Parameters
+    ----------
+    max_value : float, optional
+        The largest output.
+    negative_slope : float
+        Factor of negative inputs.
+    **kwargs
+        As for `Layer`.
+    """
+
+    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if max_value is not None and not max_value >= 0:
+            raise ValueError(f"max_value must not be negative; got {max_value}")
+        self.max_value = None if max_value is None else float(max_value)
+        self.negative_slope = float(negative_slope)
+
+    def call(self, x: Tensor) -> Tensor:
+        y = ops.leaky_relu(x, self.negative_slope) if self.negative_slope else ops.relu(x)
+        return y if self.max_value is None else ops.minimum(y, self.max_value)
+
+
+@register_layer
+class LeakyReLU(ElementwiseLayer):
+    """`x` where it is positive, else ``negative_slope * x``.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Factor of negative inputs; 0.3 by default, as in Keras (the function `leaky_relu` has 0.2).
+    **kwargs
+        As for `Layer`.
+    """
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.negative_slope = float(negative_slope)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.leaky_relu(x, self.negative_slope)
+
+
+@register_layer
+class PReLU(ElementwiseLayer):
+    """`x` where it is positive, else ``alpha * x`` with a factor that is learned (He et al. 2015).
+
+    Parameters
+    ----------
+    alpha_initializer : str, Initializer or callable
+        See `fastnn.initializers.get`.
+    alpha_regularizer : str, Regularizer or callable, optional
+        See `fastnn.regularizers.get`.
+    shared_axes : sequence of int, optional
+        Axes along which the factor is one: (1, 2) gives channels_last images a factor per channel.
+    **kwargs
+        As for `Layer`.
+
+    Attributes
+    ----------
+    alpha : Variable, a sample's shape with extent 1 along `shared_axes`
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        shared_axes: Sequence[int] | int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes or ())
+
+    def build(self, input_shape: Shape) -> None:
+        rank = len(input_shape)
+        self.input_axes = ("batch", *(f"axis {axis}" for axis in range(1, rank)))
+        if any(not 1 <= axis < rank for axis in self.shared_axes):
+            raise ValueError(f"shared_axes of {self._described()} must be from 1 to {rank - 1}; got {self.shared_axes}")
+        own_axes = [axis for axis in range(1, rank) if axis not in self.shared_axes]
+        extents = {axis: self._known_extent(input_shape, axis, f"elements along axis {axis}") for axis in own_axes}
+        shape = [extents.get(axis, 1) for axis in range(1, rank)]
+        self.alpha = self.add_weight(shape, self.alpha_initializer, None, True, self.alpha_regularizer, "alpha")
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.relu(x) - self.alpha * ops.relu(-x)
+
+
+@register_layer
+class ELU(ElementwiseLayer):
+    """`x` where it is positive, else ``alpha * (exp(x) - 1)``.
+
+    Parameters
+    ----------
+    alpha : float
+        Where it tends to, negated, for negative inputs.
+    **kwargs
+        As for `Layer`.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = float(alpha)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.elu(x, self.alpha)
+
+
+@register_layer
+class Softmax(ElementwiseLayer):
+    """``exp(x) / sum(exp(x))`` along an axis.
+
+    Parameters
+    ----------
+    axis : int
+        The axis.
+    **kwargs
+        As for `Layer`.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = int(axis)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.softmax(x, self.axis)
+
+
+@register_layer
+class Sigmoid(ElementwiseLayer):
+    """``1 / (1 + exp(-x))``, the unipolar sigmoid."""
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.sigmoid(x)
+
+
+@register_layer
+class BipolarSigmoid(ElementwiseLayer):
+    """``(1 - exp(-x)) / (1 + exp(-x))``."""
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.bipolar_sigmoid(x)
+
+
+@register_layer
+class Tanh(ElementwiseLayer):
+    """The hyperbolic tangent."""
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.tanh(x)

@@ -1,0 +1,52 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops, random
+from ..autodiff import Tensor
+from .base import Layer, Shape, register_layer
+
+
+@register_layer
+class Dropout(Layer):
+    """In training, elements set to 0 with probability `rate`, the others divided by ``1 - rate``; otherwise nothing.
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+        Share of the elements that are dropped.
+    seed : int, optional
+        For the same elements in each run; drawn from the process's generator (`fastnn.set_seed`) by default.
+    **kwargs
+        As for `Layer`.
+
+    Attributes
+    ----------
+    state : ndarray of two uint64
+        (seed, step): the elements dropped are a function of these two. Each use in training advances the step.
+
+    References
+    ----------
+    Srivastava et al. 2014, "Dropout".
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be at least 0 and less than 1, the share of elements to drop; got {rate}")
+        if seed is not None and not 0 <= seed < 2**64:
+            raise ValueError(f"seed must be an integer from 0 to 2**64 - 1; got {seed}")
+        self.rate = float(rate)
+        self.seed = seed
+        self.state = np.array([random.new_seed() if seed is None else seed, 0], np.uint64)
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return ops.dropout(x, self.rate, self.state) if training and self.rate else x
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
+        return tuple(input_shape)
