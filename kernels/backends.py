@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 from types import ModuleType
@@ -27,6 +27,27 @@ def _compiled_kernels(module: ModuleType) -> Mapping[str, Callable]:
     return module.KERNELS
 
 
+class _CallByCall:
+    """A program for backends without a native one: the kernels called from Python, in order."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[Callable, tuple]] = []
+
+    def append(self, kernel: Callable, *args: Any) -> None:
+        self._calls.append((kernel, args))
+
+    def run(self, times: int) -> None:
+        for _ in range(times):
+            for kernel, args in self._calls:
+                kernel(*args)
+
+
+def _native_program() -> Any:
+    from .cython_aot import call
+
+    return call.Program()
+
+
 @dataclass(frozen=True)
 class Backend:
     """A set of kernels for all ops.
@@ -41,6 +62,8 @@ class Backend:
         One line for ``fastnn info``.
     kernels : callable
         From the imported package to op name -> kernel.
+    program : callable
+        Makes an empty program: ``append(kernel, *args)``, then ``run(times)``.
     installed : callable
         Whether what the backend needs is there. A backend that is installed and cannot be imported raises when used.
     """
@@ -49,6 +72,7 @@ class Backend:
     folder: str
     description: str
     kernels: Callable[[ModuleType], Mapping[str, Callable]]
+    program: Callable[[], Any]
     installed: Callable[[], bool]
 
     def load(self) -> Mapping[str, Callable]:
@@ -65,8 +89,8 @@ def _extensions_built() -> bool:
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _extensions_built),
-        Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, lambda: True),
+        Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _native_program, _extensions_built),
+        Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, _CallByCall, lambda: True),
     )
 }
 
@@ -133,6 +157,15 @@ class use_backend:
     def __exit__(self, *exception: Any) -> None:
         global _active
         _active = self._previous
+
+
+def compile_program(calls: Sequence[tuple[str, tuple]]) -> Any:
+    """Return an object whose ``run(times)`` repeats recorded calls on the active backend."""
+    name = active_backend()
+    kernels, program = kernels_of(name), BACKENDS[name].program()
+    for op, args in calls:
+        program.append(kernels[op], *args)
+    return program
 
 
 def _check_name(name: str) -> None:

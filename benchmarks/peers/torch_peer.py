@@ -1,0 +1,88 @@
+"""PyTorch, eager and compiled; images in channels_last memory format, its faster one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+NAMES = {"torch": {"compiled": False}, "torch.compile": {"compiled": True}}
+
+
+class Peer:
+    """The network of a case."""
+
+    def __init__(self, case, threads: int, compiled: bool) -> None:
+        torch.set_num_threads(threads)
+        modules: list[nn.Module] = []
+        shape = case.input_shape
+        for layer, start in zip(case.layers, case.weights(), strict=True):
+            match layer:
+                case ("conv", filters, size, padding, activation):
+                    module = nn.Conv2d(shape[2], filters, size, padding=padding)
+                    _set(module, torch.from_numpy(start[0]).permute(3, 2, 0, 1), start[1])
+                    modules += [module, *_activation(activation)]
+                    less = 0 if padding == "same" else size - 1
+                    shape = (shape[0] - less, shape[1] - less, filters)
+                case ("batchnorm",):
+                    modules.append(nn.BatchNorm2d(shape[2], eps=1e-3, momentum=0.01))
+                case ("maxpool",):
+                    modules.append(nn.MaxPool2d(2))
+                    shape = (shape[0] // 2, shape[1] // 2, shape[2])
+                case ("global_avgpool",):
+                    modules += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+                    shape = (shape[2],)
+                case ("flatten",):
+                    modules.append(nn.Flatten())
+                case ("dense", units, activation):
+                    w = torch.from_numpy(start[0])
+                    if len(shape) == 3:  # flattened channels first here, channels last in the given weights
+                        w = w.reshape(*shape, units).permute(2, 0, 1, 3).reshape(-1, units)
+                    module = nn.Linear(len(w), units)
+                    _set(module, w.T, start[1])
+                    modules += [module, *_activation(activation)]
+                    shape = (units,)
+        self.model = nn.Sequential(*modules)
+        x, y = case.data()
+        self.x = torch.from_numpy(x)
+        if x.ndim == 4:
+            self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.criterion = nn.BCEWithLogitsLoss() if case.classes == 1 else nn.CrossEntropyLoss()
+        self.y = torch.from_numpy(y).float()[:, None] if case.classes == 1 else torch.from_numpy(y).long()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), case.learning_rate)
+        self.run = torch.compile(self.model) if compiled else self.model
+        self.batch = case.batch
+        self.place = 0
+
+    def train(self, steps: int) -> None:
+        """Make `steps` steps."""
+        for _ in range(steps):
+            part = slice(self.place, self.place + self.batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.criterion(self.run(self.x[part]), self.y[part]).backward()
+            self.optimizer.step()
+            self.place = (self.place + self.batch) % len(self.x)
+
+    def loss(self) -> float:
+        """Return the loss of the first batch, with the weights as they are."""
+        self.model.eval()
+        with torch.no_grad():
+            loss = self.criterion(self.model(self.x[: self.batch]), self.y[: self.batch]).item()
+        self.model.train()
+        return loss
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the outputs for a batch."""
+        with torch.inference_mode():
+            return self.run(torch.from_numpy(x)).numpy()
+
+
+def _activation(name: str) -> list[nn.Module]:
+    return {"linear": [], "relu": [nn.ReLU()], "tanh": [nn.Tanh()], "sigmoid": [nn.Sigmoid()]}[name]
+
+
+def _set(module: nn.Module, weight: torch.Tensor, bias: np.ndarray) -> None:
+    with torch.no_grad():
+        module.weight.copy_(weight)
+        module.bias.copy_(torch.from_numpy(bias))

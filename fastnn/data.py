@@ -1,0 +1,96 @@
+"""What `fit`, `evaluate` and `predict` accept, and the arrays that are made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def has_batches(x: Any, y: Any) -> bool:
+    """Say whether `x` is an iterable of batches instead of an array."""
+    return y is None and not hasattr(x, "__array__") and not isinstance(x, (list, tuple)) and hasattr(x, "__iter__")
+
+
+def batch_count(samples: int, batch_size: int) -> int:
+    """Return the number of batches, the last one possibly smaller."""
+    return -(-samples // batch_size)
+
+
+def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool = False) -> np.ndarray:
+    """Return `x` as a C-contiguous array of shape (n, ...) that fits the model.
+
+    uint8 arrays stay as they are (unless `convert`), everything else becomes the model's float type. A missing last axis of
+    extent 1 (grey images) is added.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not numeric.
+    ValueError
+        If its shape does not fit `input_shape`.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"x must be numeric, got an array of dtype {array.dtype}")
+    if array.ndim < 1:
+        raise ValueError("x must have an axis of samples, got a scalar")
+    if input_shape is not None:
+        if array.ndim == len(input_shape) - 1 and input_shape[-1] == 1:
+            array = array[..., np.newaxis]
+        fits = array.ndim == len(input_shape) and all(
+            e is None or e == n for e, n in zip(input_shape[1:], array.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(f"x must have shape {_shape_text(input_shape)} to fit the model, got {array.shape}")
+    if array.dtype != np.uint8 or convert:
+        array = array.astype(dtype, copy=False)
+    return np.ascontiguousarray(array)
+
+
+def _shape_text(shape: tuple) -> str:
+    return f"({', '.join('n' if extent is None else str(extent) for extent in shape)})"
+
+
+def as_sample_weight(
+    sample_weight: Any, class_weight: dict[int, float] | None, y: np.ndarray, dtype: np.dtype
+) -> np.ndarray | None:
+    """Return the product of sample weights and class weights, or None where there are neither.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many weights as samples, or a weight is negative or not finite.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    weight = np.ones(len(y), dtype) if sample_weight is None else np.array(sample_weight, dtype)
+    if weight.shape != (len(y),):
+        raise ValueError(f"sample_weight must have shape ({len(y)},), one weight per sample; got {weight.shape}")
+    if not np.all(np.isfinite(weight)) or np.any(weight < 0):
+        raise ValueError("sample_weight must be finite and not negative")
+    if class_weight is not None:
+        classes = y.reshape(len(y), -1)
+        labels = np.argmax(classes, axis=1) if classes.shape[1] > 1 else classes[:, 0].astype(np.int64)
+        for label, factor in class_weight.items():
+            weight[labels == label] *= factor
+    return weight
+
+
+def split_validation(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, share: float) -> tuple[tuple, tuple]:
+    """Split the last `share` of the samples off, for validation.
+
+    Raises
+    ------
+    ValueError
+        If `share` is not in (0, 1) or leaves one of the parts without samples.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"validation_split must be in [0, 1), got {share}")
+    first = len(x) - int(len(x) * share)
+    if first in (0, len(x)):
+        raise ValueError(
+            f"validation_split={share} of {len(x)} samples leaves nothing to {'train' if first == 0 else 'validate'} on"
+        )
+    parts = [(x[part], y[part], None if weight is None else weight[part]) for part in (slice(first), slice(first, None))]
+    return parts[0], parts[1]

@@ -1,0 +1,627 @@
+"""The Sequential model: layers in a row, and what trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import callbacks as callbacks_module
+from . import losses, metrics, optimizers, random
+from .autodiff import Tensor, Variable
+from .data import as_inputs, as_sample_weight, batch_count, has_batches, split_validation
+from .kernels import active_backend
+from .layers import InputLayer, Layer, deserialize, serialize
+from .layers.base import unique_name
+from .summary import summary_text
+from .training import ArraySource, Batch, Meters, Pace, PredictStep, TestStep, TrainStep
+
+#: most steps of different batch sizes that a model keeps ready
+MAX_CACHED_STEPS = 8
+#: batch size of evaluate and predict where none is given: results do not depend on it
+INFERENCE_BATCH = 256
+
+
+class Sequential:
+    """A stack of layers, each fed with the output of the one before.
+
+    Parameters
+    ----------
+    layers : sequence of Layer, optional
+        The layers; `Input` (or a first layer with ``input_shape=``) fixes the shape of a sample, else the first data does.
+    name : str, optional
+        The model's name; "sequential", "sequential_1", ... by default.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> from fastnn import layers
+    >>> model = fastnn.Sequential([layers.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")])
+    >>> model.count_params()
+    67
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+        self.name = name if name is not None else unique_name("sequential")
+        self.layers: list[Layer] = []
+        self.built = False
+        self.stop_training = False
+        self.history: callbacks_module.History | None = None
+        self.optimizer: optimizers.Optimizer | None = None
+        self.loss: losses.Loss | None = None
+        self._compiled: dict[str, Any] = {}
+        self._metrics: list[metrics.Metric] | None = None
+        self._steps: dict[tuple, Any] = {}
+        self._input_shape: tuple | None = None
+        for layer in layers or ():
+            self.add(layer)
+
+    # ---------------------------------------------------------------- layers
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer at the end of the stack.
+
+        Raises
+        ------
+        TypeError
+            If it is not a layer.
+        ValueError
+            If a layer of the same name is there, or an input layer comes after another layer.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer must be a fastnn.layers.Layer, got {type(layer).__name__}")
+        self._forget_steps()
+        if isinstance(layer, InputLayer):
+            if self.layers or self._input_shape:
+                raise ValueError("Input must come before all other layers")
+            self._input_shape = layer.batch_shape
+            return
+        if any(layer.name == other.name for other in self.layers):
+            raise ValueError(f"layer names must differ; two layers are called {layer.name!r}")
+        self.layers.append(layer)
+        if self._input_shape is None and len(self.layers) == 1:
+            self._input_shape = layer.batch_input_shape
+        if self._input_shape is not None:
+            layer.build(self.layers[-2].output_shape if len(self.layers) > 1 else self._input_shape)
+            self.built = True
+
+    def pop(self) -> Layer:
+        """Take the last layer off and return it."""
+        if not self.layers:
+            raise ValueError("the model has no layers to pop")
+        self._forget_steps()
+        return self.layers.pop()
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights for inputs of shape (None, ...)."""
+        self._input_shape = tuple(input_shape)
+        shape = self._input_shape
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.output_shape
+        self.built = True
+
+    @property
+    def input_shape(self) -> tuple:
+        """Shape of a batch of inputs, (None, ...)."""
+        return self._built_shape(self._input_shape)
+
+    @property
+    def output_shape(self) -> tuple:
+        """Shape of a batch of outputs, (None, ...)."""
+        return self._built_shape(self.layers[-1].output_shape if self.layers else self._input_shape)
+
+    def _built_shape(self, shape: tuple | None) -> tuple:
+        if not self.built or shape is None:
+            raise ValueError(
+                f"model {self.name!r} is not built yet: give the first layer input_shape=, add an Input, or call build()"
+            )
+        return shape
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by name or by index."""
+        if index is not None:
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"no layer is called {name!r}; there are {', '.join(layer.name for layer in self.layers)}")
+
+    def __call__(self, x: Any, training: bool = False) -> Tensor:
+        """Return the output Tensor for a batch of inputs."""
+        if not isinstance(x, Tensor):
+            x = Tensor(as_inputs(x, self._input_shape, self.dtype, convert=True))
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        for layer in self.layers:
+            x = layer(x, training=training)
+        return x
+
+    # --------------------------------------------------------------- weights
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        return [weight for layer in self.layers for weight in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that an optimizer updates."""
+        return [weight for layer in self.layers for weight in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that no optimizer updates, such as moving averages."""
+        return [weight for layer in self.layers for weight in layer.non_trainable_weights]
+
+    trainable_variables = trainable_weights
+    variables = weights
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """Regularization penalties, computed now."""
+        return [penalty for layer in self.layers for penalty in layer.losses]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type of the model's arithmetic."""
+        return self.layers[0].dtype if self.layers else np.dtype(np.float32)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all weights."""
+        return [weight.numpy().copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Write arrays into all weights, in the order of `get_weights`."""
+        mine = self.weights
+        if len(weights) != len(mine):
+            raise ValueError(f"weights must be {len(mine)} arrays, got {len(weights)}")
+        for weight, value in zip(mine, weights, strict=True):
+            if np.shape(value) != weight.shape:
+                raise ValueError(f"weight {weight.name!r} has shape {weight.shape}, got an array of shape {np.shape(value)}")
+        for weight, value in zip(mine, weights, strict=True):
+            weight.assign(value)
+
+    def count_params(self) -> int:
+        """Return the number of weights."""
+        if not self.built:
+            raise ValueError(
+                f"model {self.name!r} is not built yet, so its parameters cannot be counted; call build() or fit() first"
+            )
+        return sum(weight.size for weight in self.weights)
+
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Print the table of layers, output shapes and parameter counts."""
+        print_fn(summary_text(self))
+
+    # --------------------------------------------------------------- compile
+
+    def compile(
+        self,
+        optimizer: str | optimizers.Optimizer = "rmsprop",
+        loss: str | losses.Loss | Callable | None = None,
+        metrics: Sequence[Any] | None = None,
+    ) -> None:
+        """Choose how the model is trained.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            For example "adam" or ``optimizers.SGD(0.01)``.
+        loss : str, Loss or callable
+            For example "sparse_categorical_crossentropy".
+        metrics : list of str, Metric or callable, optional
+            For example ``["accuracy"]``.
+        """
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = losses.get(loss) if loss is not None else None
+        self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
+        self._metrics = None
+        self._forget_steps()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns."""
+        return ["loss", *(metric.name for metric in self._resolved_metrics())]
+
+    def _resolved_metrics(self) -> list[metrics.Metric]:
+        if self._metrics is None:
+            self._metrics = [metrics.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())]
+        return self._metrics
+
+    def _forget_steps(self) -> None:
+        self._steps = {}
+
+    def _check_compiled(self) -> None:
+        if self.optimizer is None or self.loss is None:
+            raise RuntimeError("the model has no optimizer and loss yet; call model.compile(optimizer=..., loss=...) first")
+
+    # ----------------------------------------------------------------- train
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[callbacks_module.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_batch_size: int | None = None,
+    ) -> callbacks_module.History:
+        """Train for a number of epochs.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_samples, ...) or iterable of batches
+            Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable gives (x, y) or (x, y, sample_weight).
+        y : array_like, optional
+            Targets, in the form that the loss wants.
+        batch_size : int, default 32
+            Samples per step; the last batch of an epoch may be smaller.
+        epochs, initial_epoch : int
+            Train until epoch `epochs`, counted from `initial_epoch`.
+        verbose : {"auto", 0, 1, 2}
+            Nothing, a progress bar, or a line per epoch.
+        callbacks : list of Callback, optional
+            See `fastnn.callbacks`.
+        validation_split : float in [0, 1)
+            Share of the samples, taken from the end before shuffling, to evaluate on after each epoch.
+        validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
+            What to evaluate on after each epoch; takes the place of `validation_split`.
+        shuffle : bool
+            Whether each epoch takes the samples in a new random order.
+        class_weight : dict of int to float, optional
+            Weight of the loss of each class's samples; classes that are not named have weight 1.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weight of each sample's loss.
+        steps_per_epoch : int, optional
+            Batches per epoch where `x` is an iterable; it then goes on where it was.
+        validation_batch_size : int, optional
+            Batch size of validation.
+
+        Returns
+        -------
+        History
+            ``history.history`` has a list of one value per epoch for the loss and each metric.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not compiled.
+        ValueError, TypeError
+            If the data does not fit the model or the loss.
+        """
+        self._check_compiled()
+        if has_batches(x, y):
+            if validation_split or sample_weight is not None:
+                raise ValueError(
+                    "validation_split and sample_weight need arrays; an iterable of batches gives its own (x, y, sample_weight)"
+                )
+            epochs_of: _Epochs = _BatchEpochs(self, x, class_weight, steps_per_epoch)
+        else:
+            if steps_per_epoch is not None:
+                raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
+            x, y, weight = self._prepare(x, y, sample_weight, class_weight)
+            if validation_split:
+                if validation_data is not None:
+                    raise ValueError("give validation_split or validation_data, not both")
+                (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
+            epochs_of = _ArrayEpochs(self, x, y, weight, batch_size or 32, shuffle)
+        return self._run_epochs(epochs_of, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
+
+    def _run_epochs(self, epochs_of, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size):
+        history = callbacks_module.History()
+        calls = callbacks_module.CallbackList(
+            [history, *(callbacks or ())],
+            model=self,
+            params={"epochs": epochs, "steps": epochs_of.steps, "verbose": verbose, "samples": epochs_of.samples},
+            verbose=verbose,
+        )
+        self.history = history
+        self.stop_training = False
+        calls.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            calls.on_epoch_begin(epoch)
+            logs = epochs_of.run(calls)
+            if validation_data is not None:
+                logs.update(self._validate(validation_data, validation_batch_size, calls))
+            calls.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        calls.on_train_end()
+        return history
+
+    def _validate(self, data: Any, batch_size: int | None, calls: callbacks_module.CallbackList) -> dict[str, float]:
+        if isinstance(data, tuple) and len(data) in (2, 3):
+            results = self._evaluate(data[0], data[1], batch_size, data[2] if len(data) == 3 else None, calls)
+        else:
+            results = self._evaluate(data, None, batch_size, None, calls)
+        return {f"val_{name}": value for name, value in results.items()}
+
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: dict[int, float] | None = None
+    ) -> list[float]:
+        """Make one training step; return the batch's loss, followed by its metrics.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        """
+        self._check_compiled()
+        x, y, weight = self._prepare(x, y, sample_weight, class_weight)
+        step = self._cached_step("train", x, y, weight)
+        step.meters.reset()
+        self._train_batch(step, x, y, weight)
+        return list(step.meters.logs().values())
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> list[float]:
+        """Return the loss of one batch, followed by its metrics."""
+        return list(self._evaluate(x, y, len(x), sample_weight, None).values())
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Return the outputs for one batch."""
+        return self.predict(x, batch_size=max(len(x), 1))
+
+    def _train_batch(self, step: TrainStep, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        self.optimizer.update_learning_rate()
+        step.batch.copy_from(x, y, weight)
+        step.run()
+
+    def _prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
+        """Return inputs, targets and weights as arrays that fit the model and the loss."""
+        x = as_inputs(x, self._input_shape, self.dtype)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        if y is None:
+            raise ValueError("y must be the targets of x, got None")
+        targets = self.loss.prepare_targets(y, self.output_shape, self.dtype)
+        if len(targets) != len(x):
+            raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
+        return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.dtype)
+
+    def _cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
+        """Return the step for batches like this one, made at its first use."""
+        target = None if y is None else (y.dtype, y.shape[1:])
+        key = (kind, len(x), x.shape[1:], target, weight is not None, active_backend())
+        step = self._steps.pop(key, None)
+        if step is None:
+            batch = Batch(len(x), x, self.dtype, y, weight is not None)
+            if kind == "predict":
+                step = PredictStep(self, batch)
+            else:
+                step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self._resolved_metrics()))
+            while len(self._steps) >= MAX_CACHED_STEPS:
+                self._steps.pop(next(iter(self._steps)))
+        self._steps[key] = step
+        return step
+
+    # -------------------------------------------------- evaluate and predict
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        callbacks: Sequence[callbacks_module.Callback] | None = None,
+    ) -> Any:
+        """Return the loss, followed by the metrics if there are any.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `fit`.
+        batch_size : int, optional
+            Samples per step; the result does not depend on it.
+        verbose : {0, 1, "auto"}
+            Whether to print the result.
+        return_dict : bool
+            Whether to return a dict by name instead of a float or a list.
+        """
+        self._check_compiled()
+        calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
+        logs = self._evaluate(x, y, batch_size, sample_weight, calls)
+        if verbose in (1, 2, "auto"):
+            print(" - ".join(f"{name}: {value:.4f}" for name, value in logs.items()))
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    def _evaluate(self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any) -> dict[str, float]:
+        self._check_compiled()
+        totals: Meters | None = None
+        if calls is not None:
+            calls.on_test_begin()
+        for number, batch in enumerate(self._batches(x, y, sample_weight, batch_size or INFERENCE_BATCH)):
+            if totals is None:
+                totals = Meters(self._resolved_metrics())
+                totals.reset()
+            step = self._cached_step("test", *batch)
+            step.meters.reset_native()
+            step.batch.copy_from(*batch)
+            step.run()
+            totals.add(step.meters)
+            if calls is not None:
+                calls.on_test_batch_end(number, totals.logs())
+        if totals is None:
+            raise ValueError("x has no samples to evaluate on")
+        logs = totals.logs()
+        if calls is not None:
+            calls.on_test_end(logs)
+        return logs
+
+    def _batches(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Iterator[tuple]:
+        if has_batches(x, y):
+            for batch in x:
+                yield self._prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, None)
+            return
+        x, y, weight = self._prepare(x, y, sample_weight, None)
+        for start in range(0, len(x), batch_size):
+            stop = start + batch_size
+            yield x[start:stop], y[start:stop], None if weight is None else weight[start:stop]
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
+        """Return the outputs for inputs of shape (n_samples, ...), or for an iterable of batches.
+
+        Parameters
+        ----------
+        x : array_like or iterable
+            Inputs.
+        batch_size : int, optional
+            Samples per step; the result does not depend on it.
+        """
+        if has_batches(x, None):
+            return np.concatenate([self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in x])
+        x = as_inputs(x, self._input_shape, self.dtype)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        out = np.empty((len(x), *self.output_shape[1:]), self.dtype)
+        size = batch_size or INFERENCE_BATCH
+        for start in range(0, len(x), size):
+            batch = x[start : start + size]
+            self._cached_step("predict", batch).run(batch, out[start : start + size])
+        return out
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: Any) -> None:
+        """Write architecture, weights and optimizer state to one file; see `fastnn.saving`."""
+        from .saving import save_model
+
+        save_model(self, path)
+
+    def save_weights(self, path: Any) -> None:
+        """Write the weights alone to a safetensors file."""
+        from .saving import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: Any) -> None:
+        """Read weights written by `save_weights` or `save`."""
+        from .saving import load_weights
+
+        load_weights(self, path)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the architecture as JSON-able values."""
+        return {
+            "name": self.name,
+            "input_shape": None if self._input_shape is None else list(self._input_shape),
+            "layers": [serialize(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sequential:
+        """Make a model, with new weights, from `get_config`."""
+        model = cls(name=config["name"])
+        for layer in config["layers"]:
+            model.add(deserialize(layer))
+        if config["input_shape"] is not None and not model.built:
+            model.build(config["input_shape"])
+        return model
+
+
+class _Epochs:
+    """One epoch of training after the other."""
+
+    steps: int | None
+    samples: int | None
+
+    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
+        """Train for one epoch; return its logs."""
+        raise NotImplementedError
+
+
+class _ArrayEpochs(_Epochs):
+    """Epochs over arrays: batches are gathered inside the replayed steps."""
+
+    def __init__(
+        self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not len(x):
+            raise ValueError("x has no samples to train on")
+        self.model = model
+        self.samples = len(x)
+        self.steps = batch_count(len(x), batch_size)
+        self.generator = random.generator() if shuffle else None
+        self.source = ArraySource(x, y, weight, model.optimizer.lr)
+        self.meters = Meters(model._resolved_metrics())
+        self.parts = [
+            (count, TrainStep(model, Batch(size, x, model.dtype, y, weight is not None), self.meters, self.source), Pace())
+            for count, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
+            if count and size
+        ]
+
+    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
+        self.meters.reset()
+        self.source.start_epoch(self.generator)
+        done = 0
+        for count, step, pace in self.parts:
+            left = count
+            while left and not self.model.stop_training:
+                limit = 1 if calls.every_batch else left
+                calls.on_train_batch_begin(done)
+                self.source.set_rates(self.model.optimizer.next_learning_rates(min(limit, pace.steps)))
+                ran = pace.run(step, limit)
+                left -= ran
+                done += ran
+                calls.on_train_batch_end(done - 1, self.meters.logs())
+        return self.meters.logs()
+
+
+class _BatchEpochs(_Epochs):
+    """Epochs over an iterable of batches."""
+
+    samples = None
+
+    def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
+        self.model, self.batches, self.class_weight = model, batches, class_weight
+        self.limit = steps
+        self.steps = steps if steps is not None else len(batches) if hasattr(batches, "__len__") else None
+        self.iterator: Iterator | None = None
+        self.meters: Meters | None = None
+
+    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
+        totals: Meters | None = None
+        if self.iterator is None or self.limit is None:
+            self.iterator = iter(self.batches)
+        number = 0
+        while self.limit is None or number < self.limit:
+            batch = next(self.iterator, None)
+            if batch is None:
+                if self.limit is None:
+                    break
+                self.iterator = iter(self.batches)
+                batch = next(self.iterator, None)
+                if batch is None:
+                    break
+            calls.on_train_batch_begin(number)
+            x, y, weight = self.model._prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, self.class_weight)
+            step = self.model._cached_step("train", x, y, weight)
+            if totals is None:
+                totals = Meters(self.model._resolved_metrics())
+                totals.reset()
+            step.meters.reset_native()
+            self.model._train_batch(step, x, y, weight)
+            totals.add(step.meters)
+            calls.on_train_batch_end(number, totals.logs())
+            number += 1
+            if self.model.stop_training:
+                break
+        if totals is None:
+            raise ValueError("x gave no batches to train on")
+        return totals.logs()

@@ -1,0 +1,175 @@
+"""From the recorded kernel calls of a step to a program that repeats them.
+
+A step of fixed batch shape is always the same list of kernel calls on the same buffers. `Program` takes the list that
+`fastnn.kernels.table.record` noted down, leaves out calls whose results nobody reads, gives temporary buffers places in one
+arena by their lifetimes, and hands the rest to the backend, which runs it without Python in between. `Replay` wraps a step
+function: it runs the function once to record it, and the program from then on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .kernels import backends, spec, table
+
+Call = tuple[str, tuple]
+
+#: arena offsets are multiples of this many bytes: a cache line, and the widest vector
+ALIGNMENT = 64
+
+
+class Program:
+    """Kernel calls on fixed buffers, run as one.
+
+    Parameters
+    ----------
+    calls : list of (str, tuple)
+        Op names and arguments, in order, as recorded.
+    results : iterable of ndarray
+        Arrays that are read after a run; they keep their buffers. All other arrays that a call writes before any call has read
+        them are temporary: they move to the arena, and their original buffers no longer change.
+    """
+
+    def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray]) -> None:
+        needed = _without_dead_calls(calls, [_owner(array) for array in results])
+        self.calls, self.arena = _in_one_arena(needed, {id(_owner(array)) for array in results})
+        self._compiled = backends.compile_program(self.calls)
+
+    def run(self, times: int = 1) -> None:
+        """Run all calls in order, `times` times over."""
+        self._compiled.run(times)
+
+
+class Replay:
+    """A step that is recorded when it first runs and replayed afterwards.
+
+    A step in which Python or NumPy computed something (a user's own layer or loss) cannot be replayed: it runs as it is written,
+    every time, and says so once.
+
+    Parameters
+    ----------
+    step : callable
+        Runs one step on fixed buffers and returns the arrays that the caller reads afterwards.
+    owner : str
+        Whose step it is, for the message.
+    """
+
+    def __init__(self, step: Callable[[], Iterable[np.ndarray]], owner: str) -> None:
+        self._step = step
+        self._owner = owner
+        self._program: Program | None = None
+        self._recorded = False
+
+    def run(self, times: int = 1) -> None:
+        """Run the step `times` times over."""
+        if not self._recorded and times > 0:
+            self._record()
+            times -= 1
+        if self._program is not None:
+            self._program.run(times)
+        else:
+            for _ in range(times):
+                self._step()
+
+    def _record(self) -> None:
+        with table.record() as recording:
+            results = list(self._step())
+        self._recorded = True
+        if recording.python_steps:
+            names = ", ".join(dict.fromkeys(recording.python_steps))
+            warnings.warn(f"{self._owner} runs step by step in Python, not replayed natively, because of: {names}", stacklevel=2)
+        else:
+            self._program = Program(recording.calls, results)
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    """Return the array that owns the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _arrays(call: Call) -> list[tuple[np.ndarray, str]]:
+    """Return the array arguments of a call with their roles."""
+    name, args = call
+    op = spec.OPS[name]
+    given = (*args[: len(op.inputs)], *args[len(op.inputs) + len(op.params) :])
+    return [(array, declared.role) for array, declared in zip(given, op.arrays, strict=True) if array is not None]
+
+
+def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Leave out calls that only write what no later call and no caller reads (the first layer's dx, unused softmax outputs)."""
+    # Owners that are read before they are written hold state (weights, moving averages): writing them is never dead.
+    live = {id(owner) for owner in results}
+    written: set[int] = set()
+    for call in calls:
+        for array, role in _arrays(call):
+            key = id(_owner(array))
+            if role != "out" and key not in written:
+                live.add(key)
+            written.add(key)
+    kept = []
+    for call in reversed(calls):
+        arrays = _arrays(call)
+        if any(role != "in" and id(_owner(array)) in live for array, role in arrays):
+            kept.append(call)
+            live.update(id(_owner(array)) for array, role in arrays if role != "out")
+    return kept[::-1]
+
+
+@dataclass
+class _Buffer:
+    """A temporary: its owner, the calls that use it first and last, its place in the arena."""
+
+    owner: np.ndarray
+    first: int
+    last: int
+    offset: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.owner.nbytes
+
+
+def _in_one_arena(calls: list[Call], kept: set[int]) -> tuple[list[Call], np.ndarray]:
+    """Move temporaries into one arena, where buffers whose lifetimes do not meet may share bytes."""
+    buffers: dict[int, _Buffer] = {}
+    outside = set(kept)
+    for i, call in enumerate(calls):
+        for array, role in _arrays(call):
+            owner = _owner(array)
+            if id(owner) in buffers:
+                buffers[id(owner)].last = i
+            elif role != "out" or array.nbytes < owner.nbytes or id(owner) in outside:
+                outside.add(id(owner))
+            else:
+                buffers[id(owner)] = _Buffer(owner, i, i)
+    arena = np.empty(_place(list(buffers.values())) + ALIGNMENT, np.uint8)
+    start = -arena.ctypes.data % ALIGNMENT
+
+    def moved(value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or id(_owner(value)) not in buffers:
+            return value
+        buffer = buffers[id(_owner(value))]
+        offset = start + buffer.offset + value.ctypes.data - buffer.owner.ctypes.data
+        return np.ndarray(value.shape, value.dtype, arena, offset)
+
+    return [(name, tuple(moved(value) for value in args)) for name, args in calls], arena
+
+
+def _place(buffers: list[_Buffer]) -> int:
+    """Give each buffer the lowest offset that is free for its whole lifetime, the largest first; return the arena's size."""
+    placed: list[_Buffer] = []
+    for buffer in sorted(buffers, key=lambda b: -b.owner.nbytes):
+        for other in sorted(placed, key=lambda b: b.offset):
+            if other.first <= buffer.last and buffer.first <= other.last:
+                if buffer.end <= other.offset:
+                    break
+                buffer.offset = max(buffer.offset, -(-other.end // ALIGNMENT) * ALIGNMENT)
+        placed.append(buffer)
+    return max((b.end for b in buffers), default=0)

@@ -1,0 +1,61 @@
+"""The table that `Sequential.summary` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def summary_text(model: Any) -> str:
+    """Return the table of layers, output shapes and parameter counts, laid out as Keras users expect it."""
+    rows = [
+        (f"{layer.name} ({type(layer).__name__})", str(layer.output_shape) if layer.built else "?", f"{layer.count_params():,}")
+        for layer in model.layers
+    ]
+    trainable = _bytes_and_count(model.trainable_weights)
+    fixed = _bytes_and_count(model.non_trainable_weights)
+    total = (trainable[0] + fixed[0], trainable[1] + fixed[1])
+    return "\n".join(
+        [
+            f'Model: "{model.name}"',
+            *_table(("Layer (type)", "Output Shape", "Param #"), rows, (str.ljust, str.ljust, str.rjust)),
+            f" Total params: {_count_and_size(total)}",
+            f" Trainable params: {_count_and_size(trainable)}",
+            f" Non-trainable params: {_count_and_size(fixed)}",
+        ]
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[Callable[[str, int], str]]) -> list[str]:
+    minimum = (31, 22, 13)
+    widths = [max(least, *(len(row[i]) for row in (header, *rows))) for i, least in enumerate(minimum)]
+
+    def line(cells: Sequence[str], edge: str) -> str:
+        return edge + edge.join(f" {pad(cell, width)} " for cell, width, pad in zip(cells, widths, align, strict=True)) + edge
+
+    def rule(left: str, dash: str, middle: str, right: str) -> str:
+        return left + middle.join(dash * (width + 2) for width in widths) + right
+
+    lines = [rule("┏", "━", "┳", "┓"), line(header, "┃"), rule("┡", "━", "╇", "┩")]
+    for i, row in enumerate(rows):
+        if i:
+            lines.append(rule("├", "─", "┼", "┤"))
+        lines.append(line(row, "│"))
+    return [*lines, rule("└", "─", "┴", "┘")]
+
+
+def _bytes_and_count(weights: Sequence[Any]) -> tuple[int, int]:
+    arrays: list[np.ndarray] = [weight.data for weight in weights]
+    return sum(a.nbytes for a in arrays), sum(a.size for a in arrays)
+
+
+def _count_and_size(bytes_and_count: tuple[int, int]) -> str:
+    size, count = bytes_and_count
+    scaled = float(size)
+    for unit in ("B", "KB", "MB", "GB"):
+        if scaled < 1024 or unit == "GB":
+            break
+        scaled /= 1024
+    return f"{count:,} ({scaled:.2f} {unit})"

@@ -1,0 +1,275 @@
+"""Steps over batches: what `Sequential.fit`, `evaluate` and `predict` run.
+
+A step owns buffers for one batch size. It is run once to be recorded and replayed from then on (see `fastnn.program`). Batches
+reach it in one of two ways: gathered from arrays by kernels inside the replayed step, many steps per call, or copied into its
+buffers by Python.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .autodiff import GradientTape, Tensor
+from .kernels import table
+from .program import Replay
+
+#: samples of a chunk of replayed steps take about this many seconds: callbacks, the progress bar and Ctrl-C wait no longer
+CHUNK_SECONDS = 0.05
+#: most steps per chunk: the length of the table of learning rates
+MAX_CHUNK = 1024
+
+
+class Batch:
+    """Buffers for the inputs, targets and weights of one batch.
+
+    Parameters
+    ----------
+    size : int
+        Number of samples.
+    x : ndarray
+        Any array of inputs: its shape without the first axis is used.
+    dtype : dtype
+        The model's float type.
+    y : ndarray, optional
+        Any array of targets: its type and shape without the first axis are used.
+    weighted : bool
+        Whether samples have weights.
+    """
+
+    def __init__(self, size: int, x: np.ndarray, dtype: np.dtype, y: np.ndarray | None = None, weighted: bool = False) -> None:
+        self.size = size
+        self.x = np.zeros((size, *x.shape[1:]), dtype)
+        self.y = None if y is None else np.zeros((size, *y.shape[1:]), y.dtype)
+        self.weight = np.ones(size, dtype) if weighted else None
+
+    def copy_from(self, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
+        """Copy one batch into the buffers."""
+        np.copyto(self.x, x, casting="unsafe")
+        if self.y is not None and y is not None:
+            np.copyto(self.y, y)
+        if self.weight is not None and weight is not None:
+            np.copyto(self.weight, weight)
+
+
+class ArraySource:
+    """Arrays that batches are gathered from, in an order that is drawn anew each epoch.
+
+    Parameters
+    ----------
+    x, y, weight : ndarray
+        Inputs (uint8, or the model's float type), targets, and sample weights or None.
+    learning_rate : ndarray, optional
+        The optimizer's array of one element, which each step sets.
+    """
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray | None, weight: np.ndarray | None, learning_rate: np.ndarray | None = None
+    ) -> None:
+        self.x, self.y, self.weight = x, y, weight
+        self.order = np.arange(len(x), dtype=np.int32)
+        self.rates = np.zeros(MAX_CHUNK, np.float64)
+        self.cursor = np.zeros(2, np.float64)
+        self.learning_rate = np.zeros(1, np.float64) if learning_rate is None else learning_rate
+
+    def start_epoch(self, generator: np.random.Generator | None) -> None:
+        """Go back to the first sample; with a generator, of a new random order."""
+        if generator is not None:
+            np.copyto(self.order, generator.permutation(len(self.order)), casting="unsafe")
+        self.cursor[:] = 0
+
+    def set_rates(self, rates: np.ndarray) -> None:
+        """Give the learning rates of the steps that come next."""
+        self.rates[: len(rates)] = rates
+        self.rates[len(rates) :] = rates[-1]
+        self.cursor[1] = 0
+
+    def fill(self, batch: Batch) -> None:
+        """Gather the next batch, by kernels alone."""
+        index = np.empty(batch.size, np.int32)
+        table.call("begin_step", self.order, self.rates, index, self.learning_rate, self.cursor)
+        rows = _rows(self.x)
+        table.call("gather_uint8" if rows.dtype == np.uint8 else "gather", rows, index, 1.0, 0.0, _rows(batch.x))
+        if self.y is not None and batch.y is not None:
+            if self.y.dtype == np.int32:
+                table.call("gather_int32", _rows(self.y), index, _rows(batch.y))
+            else:
+                table.call("gather", _rows(self.y), index, 1.0, 0.0, _rows(batch.y))
+        if self.weight is not None and batch.weight is not None:
+            table.call("gather", _rows(self.weight), index, 1.0, 0.0, _rows(batch.weight))
+
+
+def _rows(array: np.ndarray) -> np.ndarray:
+    return array.reshape(len(array), array.size // len(array) if len(array) else 0)
+
+
+class Meters:
+    """Running sums of the loss and of the metrics of an epoch.
+
+    A metric that has a kernel for the value of each sample collects inside the step; any other one is updated from the batch's
+    predictions by Python.
+    """
+
+    def __init__(self, metrics: list[Any]) -> None:
+        self.loss = np.zeros(2, np.float64)
+        self.native = [(metric, np.zeros(2, np.float64)) for metric in metrics if metric.sample_values is not None]
+        self.python = [metric for metric in metrics if metric.sample_values is None]
+        self._names = [metric.name for metric in metrics]
+
+    def reset(self) -> None:
+        """Start an epoch."""
+        self.reset_native()
+        for metric in self.python:
+            metric.reset_state()
+
+    def reset_native(self) -> None:
+        """Empty the sums that the steps add to, not those of metrics in Python, which steps share."""
+        self.loss[:] = 0
+        for _, total in self.native:
+            total[:] = 0
+
+    def add(self, other: Meters) -> None:
+        """Add another meter's sums."""
+        self.loss += other.loss
+        for (_, total), (_, others) in zip(self.native, other.native, strict=True):
+            total += others
+
+    def collect(self, loss: Tensor, y: np.ndarray, pred: Tensor, weight: np.ndarray | None) -> None:
+        """Add a batch to the sums, by kernels."""
+        table.call("collect_mean", loss.data.reshape(1), float(len(y)), self.loss)
+        for metric, total in self.native:
+            table.call("collect_samples", metric.sample_values(y, pred.data), weight, total)
+
+    def update_python(self, batch: Batch, pred: np.ndarray) -> None:
+        """Add a batch to the metrics that have no kernel."""
+        for metric in self.python:
+            metric.update_state(batch.y, pred, batch.weight)
+
+    def logs(self) -> dict[str, float]:
+        """Return the means so far by name, in the order in which the metrics were given."""
+        values = {metric.name: _mean(total) for metric, total in self.native}
+        values.update((metric.name, float(metric.result())) for metric in self.python)
+        return {"loss": _mean(self.loss), **{name: values[name] for name in self._names}}
+
+
+def _mean(total: np.ndarray) -> float:
+    return float(total[0] / total[1]) if total[1] else 0.0
+
+
+class TrainStep:
+    """Forward, backward and update for one batch size.
+
+    Parameters
+    ----------
+    model : Sequential
+        A compiled and built model.
+    batch : Batch
+        The buffers.
+    meters : Meters
+        What the step adds its loss and metrics to.
+    source : ArraySource, optional
+        Where batches come from; without it the caller fills the buffers.
+    """
+
+    def __init__(self, model: Any, batch: Batch, meters: Meters, source: ArraySource | None = None) -> None:
+        self.model, self.batch, self.meters, self.source = model, batch, meters, source
+        self.pred = np.empty(0)
+        self._replay = Replay(self._step, f"training of {model.name!r}")
+
+    def run(self, times: int = 1) -> None:
+        """Run steps; one at a time where a metric is computed by Python."""
+        if not self.meters.python:
+            self._replay.run(times)
+            return
+        for _ in range(times):
+            self._replay.run()
+            self.meters.update_python(self.batch, self.pred)
+
+    def _step(self) -> Iterable[np.ndarray]:
+        model, batch = self.model, self.batch
+        if self.source is not None:
+            self.source.fill(batch)
+        weights = model.trainable_weights
+        with GradientTape() as tape:
+            pred = model(Tensor(batch.x), training=True)
+            loss = model.loss(batch.y, pred, batch.weight)
+            total = loss
+            for penalty in model.losses:
+                total = ops.add(total, penalty)
+        gradients = tape.gradient(total, weights)
+        model.optimizer.apply(gradients, weights)
+        self.meters.collect(total, batch.y, pred, batch.weight)
+        self.pred = pred.data
+        return self._results()
+
+    def _results(self) -> list[np.ndarray]:
+        results = [self.model.optimizer.lr]
+        if self.meters.python:
+            results += [a for a in (self.pred, self.batch.y, self.batch.weight) if a is not None]
+        return results
+
+
+class TestStep:
+    """Forward and loss for one batch size, without learning."""
+
+    def __init__(self, model: Any, batch: Batch, meters: Meters) -> None:
+        self.model, self.batch, self.meters = model, batch, meters
+        self.pred = np.empty(0)
+        self._replay = Replay(self._step, f"evaluation of {model.name!r}")
+
+    def run(self) -> None:
+        """Run the step on what the buffers hold."""
+        self._replay.run()
+        self.meters.update_python(self.batch, self.pred)
+
+    def _step(self) -> Iterable[np.ndarray]:
+        batch = self.batch
+        pred = self.model(Tensor(batch.x), training=False)
+        loss = self.model.loss(batch.y, pred, batch.weight)
+        for penalty in self.model.losses:
+            loss = ops.add(loss, penalty)
+        self.meters.collect(loss, batch.y, pred, batch.weight)
+        self.pred = pred.data
+        return [self.pred]
+
+
+class PredictStep:
+    """Forward for one batch size, safe to call from several threads."""
+
+    def __init__(self, model: Any, batch: Batch) -> None:
+        self.model, self.batch = model, batch
+        self.pred = np.empty(0)
+        self._lock = threading.Lock()
+        self._replay = Replay(self._step, f"prediction of {model.name!r}")
+
+    def run(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Predict a batch into `out`."""
+        with self._lock:
+            np.copyto(self.batch.x, x, casting="unsafe")
+            self._replay.run()
+            np.copyto(out, self.pred)
+
+    def _step(self) -> Iterable[np.ndarray]:
+        self.pred = self.model(Tensor(self.batch.x), training=False).data
+        return [self.pred]
+
+
+class Pace:
+    """How many steps to replay at a time so that a chunk takes about `CHUNK_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def run(self, step: TrainStep, limit: int) -> int:
+        """Run a chunk of at most `limit` steps; return how many it were."""
+        times = min(self.steps, limit, MAX_CHUNK)
+        started = time.perf_counter()
+        step.run(times)
+        each = max(time.perf_counter() - started, 1e-9) / times
+        self.steps = max(1, min(2 * self.steps, int(CHUNK_SECONDS / each)))
+        return times

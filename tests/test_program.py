@@ -1,0 +1,136 @@
+"""Programs made of recorded calls repeat them: state advances, temporaries share memory, what nobody reads is left out."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from fastnn import program
+from fastnn.kernels import BACKENDS, spec, table, use_backend
+from fastnn.program import Program, Replay
+
+INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed()]
+
+
+@pytest.fixture(params=INSTALLED)
+def backend(request):
+    with use_backend(request.param):
+        yield request.param
+
+
+def test_replay_advances_state_and_matches_the_closed_form(backend):
+    w = np.array([1.0, 2.0])
+    g = np.array([0.5, 0.25])
+    lr = np.array([0.1])
+    with table.record() as recording:
+        table.call("sgd_step", g, lr, w)
+    Program(recording.calls, []).run(9)
+    np.testing.assert_allclose(w, [1.0 - 10 * 0.05, 2.0 - 10 * 0.025], rtol=1e-12)
+
+
+def test_results_keep_their_buffers_and_temporaries_do_not(backend):
+    x = np.array([1.0, -2.0, 3.0])
+    middle, y = np.empty(3), np.empty(3)
+    with table.record() as recording:
+        table.call("relu_forward", x, middle)
+        table.call("add", middle, middle, y)
+    replayed = Program(recording.calls, [y])
+    middle[:] = y[:] = np.nan
+    x[:] = [-1.0, 5.0, 0.5]
+    replayed.run()
+    np.testing.assert_array_equal(y, [0.0, 10.0, 1.0])
+    assert np.isnan(middle).all()
+
+
+def test_calls_without_readers_are_dropped_and_state_updates_are_not():
+    x, dead, total = np.ones(4), np.empty(4), np.zeros(4)
+    with table.record() as recording:
+        table.call("relu_forward", x, dead)
+        table.call("accumulate", x, 1.0, total)
+    assert [name for name, _ in Program(recording.calls, []).calls] == ["accumulate"]
+
+
+def test_buffers_alive_at_the_same_time_do_not_overlap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = [rng.standard_normal(int(n)) for n in rng.integers(1, 400, 12)]
+        sums = [np.zeros(len(v)) for v in values]
+        with table.record() as recording:
+            live = []
+            for value in values:
+                out = np.empty(len(value))
+                table.call("linear_forward", value, out)
+                live.append(out)
+                if rng.random() < 0.5:
+                    place = int(rng.integers(len(live)))
+                    target = next(s for s in sums if len(s) == len(live[place]))
+                    table.call("accumulate", live.pop(place), 1.0, target)
+        expected = [s.copy() * 2 for s in sums]
+        replayed = Program(recording.calls, [])
+        replayed.run()
+        for got, want in zip(sums, expected, strict=True):
+            np.testing.assert_allclose(got, want)
+
+
+def test_the_arena_is_smaller_than_the_sum_of_a_chain():
+    x = np.ones(1000)
+    with table.record() as recording:
+        a = x
+        for _ in range(10):
+            b = np.empty(1000)
+            table.call("relu_forward", a, b)
+            a = b
+        result = np.empty(1000)
+        table.call("relu_forward", a, result)
+    arena = Program(recording.calls, [result]).arena
+    assert arena.nbytes < 3 * x.nbytes
+
+
+def test_views_of_a_temporary_follow_it_into_the_arena(backend):
+    x = np.arange(6.0)
+    flat, y = np.empty(6), np.empty((1, 3, 2))
+    with table.record() as recording:
+        table.call("linear_forward", x, flat)
+        table.call("transpose", flat.reshape(1, 2, 3), y)
+    replayed = Program(recording.calls, [y])
+    x += 1
+    replayed.run()
+    np.testing.assert_array_equal(y[0], np.arange(1.0, 7.0).reshape(2, 3).T)
+
+
+def test_a_python_step_is_repeated_in_python_and_said_once():
+    runs = []
+
+    def step():
+        runs.append(None)
+        table.python_step("my own layer")
+        return []
+
+    replay = Replay(step, "training of 'net'")
+    with pytest.warns(UserWarning, match="training of 'net' .* my own layer"):
+        replay.run(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        replay.run(2)
+    assert len(runs) == 5
+
+
+def test_a_native_step_runs_its_function_once():
+    runs = []
+    count = np.zeros(1)
+
+    def step():
+        runs.append(None)
+        table.call("increment", count)
+        return []
+
+    replay = Replay(step, "counting")
+    replay.run(3)
+    replay.run(4)
+    assert len(runs) == 1
+    assert count[0] == 7
+
+
+def test_every_argument_of_every_op_has_a_role_the_planner_knows():
+    assert {array.role for op in spec.OPS.values() for array in op.arrays} == {"in", "out", "inout"}
+    assert program.ALIGNMENT % 64 == 0
