@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import spec
+from ..table import python_step
 
 F32, F64, I32, U64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint64)
 
@@ -156,7 +157,10 @@ def _is_float64(value: Any) -> bool:
 
 def _plain(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
-        return np.require(array, dtype, ["C", "A"])
+        plain = np.require(array, dtype, ["C", "A"])
+    if plain is not array:
+        python_step(f"conversion of {array.dtype} to {dtype}")  # a replayed step would see the copy of the first time
+    return plain
 
 
 def real(name: str, value: Any, dtype: np.dtype | None = None) -> np.ndarray:
