@@ -1,0 +1,128 @@
+"""Every op of every backend against the reference: small generated shapes, and large ones for the parallel and blocked paths.
+
+A kernel gets outputs full of NaN between guard bands, and inputs that are read-only. It must write every element of its outputs,
+nothing else, agree with the float64 reference within the spec's tolerance, and give the same bits on one thread and on two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastnn.kernels.backends import BACKENDS, kernels_of
+from fastnn.kernels.spec import FAMILY_OF, OPS
+from fastnn.kernels.threads import get_num_threads, set_num_threads
+
+from .cases import FLOATS, Case, cases, large_cases
+
+#: what stands in the guard bands, byte by byte; as float32 or float64 a number that no test computes
+GUARD = 0xA5
+GUARD_BYTES = 512
+#: small cases for each op: those with windows have more parameters to combine
+EXAMPLES = {"conv": 60, "pool": 40}
+
+
+@pytest.fixture(params=[name for name in BACKENDS if name != "numpy"])
+def backend(request):
+    if not BACKENDS[request.param].installed():
+        pytest.skip(f"the backend {request.param} is not installed")
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    before = get_num_threads()
+    yield
+    set_num_threads(before)
+
+
+class Guarded:
+    """A copy of an array between two guard bands, `shift` elements off the alignment that an allocator would give."""
+
+    def __init__(self, array: np.ndarray, shift: int) -> None:
+        start = GUARD_BYTES + shift * array.itemsize
+        self.buffer = np.full(start + array.nbytes + GUARD_BYTES, GUARD, np.uint8)
+        self.array = self.buffer[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        self.array[...] = array
+        self.outside = np.ones(self.buffer.shape, bool)
+        self.outside[start : start + array.nbytes] = False
+
+    def intact(self) -> bool:
+        return bool((self.buffer[self.outside] == GUARD).all())
+
+
+def run(backend: str, case: Case, dtype: str, shift: int = 0) -> dict[str, np.ndarray]:
+    """Call the kernel and return its outputs by name; guard bands and inputs must be untouched."""
+    arguments = case.arguments(dtype)
+    guarded = {a.name: Guarded(arguments[a.name], shift) for a in case.op.arrays if arguments[a.name] is not None}
+    for array in case.op.inputs:
+        if array.name in guarded:
+            guarded[array.name].array.flags.writeable = False
+    result = kernels_of(backend)[case.op_name](*(guarded[n].array if n in guarded else v for n, v in arguments.items()))
+    assert result is None
+    for name, buffer in guarded.items():
+        assert buffer.intact(), f"wrote outside {name}"
+    for array in case.op.inputs:
+        if array.name in guarded:
+            assert guarded[array.name].array.tobytes() == arguments[array.name].tobytes(), f"changed its input {array.name}"
+    return {a.name: guarded[a.name].array for a in case.op.outputs if a.name in guarded}
+
+
+def reference(case: Case, dtype: str) -> dict[str, np.ndarray]:
+    """Return what the reference makes of the same numbers in float64."""
+    arguments = case.arguments(dtype)
+    for array in case.op.arrays:
+        if array.kind == "real" and arguments[array.name] is not None:
+            arguments[array.name] = arguments[array.name].astype(np.float64)
+    kernels_of("numpy")[case.op_name](*arguments.values())
+    return {a.name: arguments[a.name] for a in case.op.outputs if arguments[a.name] is not None}
+
+
+def check_close(case: Case, dtype: str, outputs: dict, expected: dict) -> None:
+    tolerance = case.op.tolerance_for(dtype)
+    for name, wanted in expected.items():
+        got = outputs[name]
+        if wanted.dtype.kind != "f":
+            np.testing.assert_array_equal(got, wanted, err_msg=name)
+            continue
+        assert np.array_equal(np.isfinite(got), np.isfinite(wanted)), f"{name}: not finite at other places than the reference"
+        np.testing.assert_array_equal(got[~np.isfinite(wanted)], wanted[~np.isfinite(wanted)], err_msg=name)
+        finite = np.abs(wanted[np.isfinite(wanted)])
+        # the inputs are of magnitude 1: a result that is small by cancellation is judged by the size of its terms
+        scale = max(1.0, finite.max(initial=0.0))
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * scale, equal_nan=True, err_msg=name)
+
+
+def check(backend: str, case: Case, dtype: str, shift: int = 0) -> None:
+    set_num_threads(1)
+    outputs = run(backend, case, dtype, shift)
+    check_close(case, dtype, outputs, reference(case, dtype))
+    set_num_threads(2)
+    for name, again in run(backend, case, dtype, shift).items():
+        assert again.tobytes() == outputs[name].tobytes(), f"{name} differs between one thread and two"
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op_name", OPS)
+def test_small(backend, op_name, dtype):
+    @settings(max_examples=EXAMPLES.get(FAMILY_OF[op_name], 20), deadline=None, derandomize=True, database=None)
+    @given(cases(op_name), st.integers(0, 3))
+    def small(case, shift):
+        check(backend, case, dtype, shift)
+
+    small()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("op_name", "number"), [pytest.param(name, i, id=f"{name}-{i}") for name in OPS for i in range(len(large_cases(name)))]
+)
+def test_large(backend, op_name, number, dtype):
+    check(backend, large_cases(op_name)[number], dtype, shift=1)
+
+
+def test_backend_provides_every_op(backend):
+    """A backend that is installed has a kernel for all of the spec; the reference too."""
+    assert set(kernels_of(backend)) == set(kernels_of("numpy")) == set(OPS)
