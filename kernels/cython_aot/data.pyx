@@ -4,61 +4,92 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 
 from call cimport fastnn_call, real
+from parallel cimport CHUNK, chunk_length, chunks, team
 
-# Below this many elements a second thread costs more than it brings.
 cdef enum:
-    PARALLEL_ELEMENTS = 65536
     TRANSPOSE_BLOCK = 16
 
 
 cdef void transpose(const real *x, real *y, Py_ssize_t n, Py_ssize_t r, Py_ssize_t c, int threads) noexcept nogil:
-    cdef Py_ssize_t task, row_blocks = (r + TRANSPOSE_BLOCK - 1) // TRANSPOSE_BLOCK
-    cdef int team = threads if n * r * c >= PARALLEL_ELEMENTS else 1
-    for task in prange(n * row_blocks, num_threads=team, schedule="static"):
-        _transpose_rows(x + (task // row_blocks) * r * c, y + (task // row_blocks) * r * c, task % row_blocks, r, c)
+    cdef Py_ssize_t task, strips = (r + TRANSPOSE_BLOCK - 1) // TRANSPOSE_BLOCK
+    if team(n * r * c, threads) == 1:
+        for task in range(n * strips):
+            _transpose_strip(x + (task // strips) * r * c, y + (task // strips) * r * c, task % strips, r, c)
+    else:
+        for task in prange(n * strips, num_threads=threads, schedule="static"):
+            _transpose_strip(x + (task // strips) * r * c, y + (task // strips) * r * c, task % strips, r, c)
 
 
-cdef inline void _transpose_rows(const real *x, real *y, Py_ssize_t block, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
+cdef void _transpose_strip(const real *x, real *y, Py_ssize_t strip, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
     # a strip of rows, in square blocks so that both sides stay in the cache
-    cdef Py_ssize_t i, j, strip, first = block * TRANSPOSE_BLOCK, last = min(first + TRANSPOSE_BLOCK, r)
-    for strip in range((c + TRANSPOSE_BLOCK - 1) // TRANSPOSE_BLOCK):
-        for j in range(strip * TRANSPOSE_BLOCK, min((strip + 1) * TRANSPOSE_BLOCK, c)):
+    cdef Py_ssize_t i, j, block, first = strip * TRANSPOSE_BLOCK, last = min(first + TRANSPOSE_BLOCK, r)
+    for block in range((c + TRANSPOSE_BLOCK - 1) // TRANSPOSE_BLOCK):
+        for j in range(block * TRANSPOSE_BLOCK, min((block + 1) * TRANSPOSE_BLOCK, c)):
             for i in range(first, last):
                 y[j * r + i] = x[i * c + j]
 
 
+ctypedef fused element:
+    float
+    double
+    uint8_t
+
+
+cdef void _gather_row(const element *x, real scale, real offset, real *y, Py_ssize_t s) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(s):
+        y[j] = <real>x[j] * scale + offset
+
+
 cdef void gather(const real *x, const int32_t *index, double scale, double offset, real *y,
                  Py_ssize_t r, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef real factor = <real>scale, shift = <real>offset
-    cdef int team = threads if n * s >= PARALLEL_ELEMENTS else 1
-    for i in prange(n, num_threads=team, schedule="static"):
-        for j in range(s):
-            y[i * s + j] = x[index[i] * s + j] * factor + shift
+    cdef Py_ssize_t i
+    if team(n * s, threads) == 1:
+        for i in range(n):
+            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+    else:
+        for i in prange(n, num_threads=threads, schedule="static"):
+            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
 
 
 cdef void gather_uint8(const uint8_t *x, const int32_t *index, double scale, double offset, real *y,
                        Py_ssize_t r, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef real factor = <real>scale, shift = <real>offset
-    cdef int team = threads if n * s >= PARALLEL_ELEMENTS else 1
-    for i in prange(n, num_threads=team, schedule="static"):
-        for j in range(s):
-            y[i * s + j] = <real>x[index[i] * s + j] * factor + shift
+    cdef Py_ssize_t i
+    if team(n * s, threads) == 1:
+        for i in range(n):
+            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+    else:
+        for i in prange(n, num_threads=threads, schedule="static"):
+            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
 
 
 cdef void accumulate(const real *x, double scale, real *total, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        _accumulate(x, <real>scale, total, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _accumulate(x + k * CHUNK, <real>scale, total + k * CHUNK, chunk_length(k, size))
+
+
+cdef void _accumulate(const real *x, real scale, real *total, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real factor = <real>scale
-    cdef int team = threads if size >= PARALLEL_ELEMENTS else 1
-    for i in prange(size, num_threads=team, schedule="static"):
-        total[i] += factor * x[i]
+    for i in range(n):
+        total[i] += scale * x[i]
 
 
 cdef void add(const real *a, const real *b, real *y, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        _add(a, b, y, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _add(a + k * CHUNK, b + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+
+
+cdef void _add(const real *a, const real *b, real *y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int team = threads if size >= PARALLEL_ELEMENTS else 1
-    for i in prange(size, num_threads=team, schedule="static"):
+    for i in range(n):
         y[i] = a[i] + b[i]
 
 

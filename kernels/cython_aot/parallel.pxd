@@ -1,0 +1,24 @@
+"""When to use threads, and how work is cut for them.
+
+A kernel enters an OpenMP region only with more than one thread and enough work: entering one costs more than a small network's
+whole layer. Pieces depend on the shapes alone, so results are the same for every number of threads.
+"""
+
+cdef enum:
+    PARALLEL_ELEMENTS = 65536  # below this many elements a second thread costs more than it brings
+    CHUNK = 16384  # elements of one piece
+
+
+cdef inline int team(Py_ssize_t elements, int threads) noexcept nogil:
+    """Threads worth using for so many elements."""
+    return threads if elements >= PARALLEL_ELEMENTS else 1
+
+
+cdef inline Py_ssize_t chunks(Py_ssize_t size) noexcept nogil:
+    """Number of pieces of `size` elements."""
+    return (size + CHUNK - 1) // CHUNK
+
+
+cdef inline Py_ssize_t chunk_length(Py_ssize_t k, Py_ssize_t size) noexcept nogil:
+    """Elements of piece `k`, which starts at k * CHUNK."""
+    return min(<Py_ssize_t>CHUNK, size - k * CHUNK)
