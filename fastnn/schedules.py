@@ -1,0 +1,216 @@
+"""Learning rates that change with the step, known to users as ``fastnn.optimizers.schedules``; Keras's names and formulas."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class LearningRateSchedule:
+    """A learning rate for each step: subclasses define ``__call__(step) -> float``, steps counted from 0.
+
+    ``get_config`` returns what the constructor was given, for classes that keep their arguments under the same names.
+    """
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(self, step)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:
+        """Return a schedule made from what `get_config` returned."""
+        return cls(**config)
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """``initial_learning_rate * decay_rate ** (step / decay_steps)``.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Steps in which the rate is multiplied by `decay_rate` once.
+    decay_rate : float
+        The factor.
+    staircase : bool
+        Whether the exponent is rounded down, so that the rate falls once every `decay_steps`.
+    """
+
+    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+
+    def __call__(self, step: int) -> float:
+        periods = step / self.decay_steps
+        return self.initial_learning_rate * self.decay_rate ** (math.floor(periods) if self.staircase else periods)
+
+
+class InverseTimeDecay(LearningRateSchedule):
+    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        The unit of time, in steps.
+    decay_rate : float
+        How much the divisor grows in that time.
+    staircase : bool
+        Whether time is rounded down to whole units.
+    """
+
+    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+
+    def __call__(self, step: int) -> float:
+        periods = step / self.decay_steps
+        return self.initial_learning_rate / (1 + self.decay_rate * (math.floor(periods) if self.staircase else periods))
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """``values[0]`` up to and including step ``boundaries[0]``, then ``values[1]`` up to ``boundaries[1]``, and so on.
+
+    Parameters
+    ----------
+    boundaries : sequence of int
+        The last step of each value but the last one, increasing.
+    values : sequence of float
+        The rates, one more than boundaries.
+    """
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        self.boundaries, self.values = list(boundaries), list(values)
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(
+                "values must have one element more than boundaries; "
+                f"got {len(self.values)} values and {len(self.boundaries)} boundaries"
+            )
+        if self.boundaries != sorted(self.boundaries):
+            raise ValueError(f"boundaries must increase; got {self.boundaries}")
+
+    def __call__(self, step: int) -> float:
+        return self.values[sum(step > boundary for boundary in self.boundaries)]
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """``(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps) ** power + end_learning_rate``.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        The step from which the rate is `end_learning_rate`.
+    end_learning_rate : float
+        The last rate.
+    power : float
+        1 is a straight line.
+    cycle : bool
+        Whether the rate jumps up again after `decay_steps`, to a decay that ends at the next multiple of `decay_steps`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.end_learning_rate = end_learning_rate
+        self.power = power
+        self.cycle = cycle
+
+    def __call__(self, step: int) -> float:
+        if self.cycle:
+            end = self.decay_steps * max(1, math.ceil(step / self.decay_steps))
+        else:
+            end = self.decay_steps
+        left = 1 - min(step, end) / end
+        return (self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate
+
+
+class CosineDecay(LearningRateSchedule):
+    """Half a cosine wave from the initial rate down to ``alpha`` times it, after an optional linear warm-up.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Length of the decay, warm-up not counted.
+    alpha : float
+        The last rate as a fraction of the rate the decay starts from.
+    warmup_target : float, optional
+        The rate that the warm-up rises to, and the decay starts from; None for no warm-up.
+    warmup_steps : int
+        Length of the warm-up.
+
+    Notes
+    -----
+    Loshchilov & Hutter, "SGDR: Stochastic gradient descent with warm restarts", 2017, without restarts.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.alpha = alpha
+        self.warmup_target = warmup_target
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        start = self.initial_learning_rate
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                return start + (self.warmup_target - start) * step / self.warmup_steps
+            start = self.warmup_target
+            step -= self.warmup_steps
+        done = min(step, self.decay_steps) / self.decay_steps
+        return start * ((1 - self.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + self.alpha)
+
+
+SCHEDULES: dict[str, type[LearningRateSchedule]] = {
+    schedule.__name__: schedule
+    for schedule in (ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay, CosineDecay)
+}
+
+
+def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
+    """Return the class name and the configuration of a schedule."""
+    return {"class_name": type(schedule).__name__, "config": schedule.get_config()}
+
+
+def deserialize(config: Mapping[str, Any]) -> LearningRateSchedule:
+    """Return the schedule that `serialize` described."""
+    name = config.get("class_name")
+    if name not in SCHEDULES:
+        raise ValueError(f"a schedule's class_name must be one of {', '.join(SCHEDULES)}; got {name!r}")
+    return SCHEDULES[name].from_config(config["config"])
+
+
+def _positive(name: str, steps: int) -> int:
+    if not steps > 0:
+        raise ValueError(f"{name} must be positive; got {steps!r}")
+    return steps
