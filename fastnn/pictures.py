@@ -1,0 +1,133 @@
+"""From a picture file to what a model takes, prepared as the images were that it learned from. Needs Pillow."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .recipes import DATA_SETS
+
+#: grey levels between background and ink below which a picture counts as blank
+LEAST_CONTRAST = 32
+
+
+def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) -> tuple[NDArray[np.uint8], list[str]]:
+    """Read a picture for a model that takes images of `shape`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A PNG, JPEG or any other file that Pillow reads.
+    shape : tuple
+        (height, width), (height, width, 1) for grey images, or (height, width, 3) for colour.
+
+    Returns
+    -------
+    image : numpy.ndarray, uint8, of `shape`
+    steps : list of str
+        What was done to the picture; nothing, if it had the right size and colours.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If the model does not take images, the file is no picture, or the picture is blank.
+
+    Notes
+    -----
+    Grey pictures on a light background are inverted, since the images of MNIST are light on dark. A grey picture of another size is
+    brought to the form of the data set whose images have the model's size: for MNIST, the ink is cut out, scaled to fit 20 x 20
+    and placed with its centre of mass in the middle of 28 x 28. For other models the whole picture is scaled.
+    """
+    if len(shape) == 2:
+        image, steps = read_picture(path, (*shape, 1))
+        return image[..., 0], steps
+    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+        raise ValueError(f"the model takes inputs of shape {shape}, not images (height, width, 1 or 3)")
+    height, width, channels = (int(extent or 0) for extent in shape)
+    picture, steps = _open(path)
+    if channels == 3:
+        if picture.size != (width, height):
+            steps.append(f"scaled from {_size(picture)}")
+        return np.asarray(picture.convert("RGB").resize((width, height))), steps
+    grey = np.asarray(picture.convert("L"))
+    if picture.mode not in ("1", "L"):
+        steps.append("made grey")
+    background = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    if background > 127:
+        grey, background = 255 - grey, 255 - background
+        steps.append("inverted, the background was light")
+    if grey.shape != (height, width):
+        steps.append(f"scaled from {_size(picture)}")
+        boxes = [images.ink for images in DATA_SETS if images.size == (height, width)]
+        if boxes:
+            grey = _centred(_cut_out(grey, background, path), (height, width), boxes[0])
+            steps.append(f"its ink fitted to {boxes[0][0]}x{boxes[0][1]} and centred")
+        else:
+            grey = _resize(grey, height, width)
+    return grey[..., np.newaxis], steps
+
+
+def _open(path: str | os.PathLike[str]) -> tuple[Any, list[str]]:
+    """Return a picture of mode 1, L or RGB, upright, and what was done to make it so."""
+    try:
+        from PIL import Image, ImageOps
+    except ModuleNotFoundError as error:
+        raise ImportError("reading pictures needs Pillow: pip install 'fastnn-kernels[image]'") from error
+    steps = []
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise ValueError(f"{os.fspath(path)} is not a picture that Pillow can read: {error}") from error
+    if picture.mode.startswith("I"):  # 16 bits; converting would cut off instead of scaling
+        deep = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray((deep // 256 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8))
+    elif picture.has_transparency_data:
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+        steps.append("put on white, it was transparent")
+    elif picture.mode not in ("1", "L"):
+        picture = picture.convert("RGB")
+    return picture, steps
+
+
+def _size(picture: Any) -> str:
+    return f"{picture.height}x{picture.width}"
+
+
+def _resize(grey: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _cut_out(grey: NDArray[np.uint8], background: int, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Return the part of a picture with ink on it, the background at 0 and the brightest ink at 255."""
+    contrast = int(grey.max()) - background
+    if contrast < LEAST_CONTRAST:
+        raise ValueError(f"{os.fspath(path)} is blank: no ink stands out from its background")
+    ink = (np.maximum(grey, background) - float(background)) * (255 / contrast)
+    rows, columns = np.nonzero((ink > 64).any(axis=1))[0], np.nonzero((ink > 64).any(axis=0))[0]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+
+
+def _centred(ink: NDArray[np.uint8], size: tuple[int, int], box: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale ink to fit a box and place it with its centre of mass in the middle, as far as the image's edges allow."""
+    scale = min(box[0] / ink.shape[0], box[1] / ink.shape[1])
+    height, width = (max(1, round(extent * scale)) for extent in ink.shape)
+    scaled = _resize(ink, height, width)
+    image = np.zeros(size, dtype=np.uint8)
+    corner = []
+    for axis, extent in enumerate((height, width)):
+        mass = scaled.sum(axis=1 - axis, dtype=np.float64)
+        centre = float(mass @ np.arange(extent)) / max(float(mass.sum()), 1.0)
+        corner.append(min(max(round((size[axis] - 1) / 2 - centre), 0), size[axis] - extent))
+    image[corner[0] : corner[0] + height, corner[1] : corner[1] + width] = scaled
+    return image

@@ -1,0 +1,161 @@
+"""What an import costs and brings along, the threads setting, and the two ways a checkout and an installed copy can meet."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastnn
+from fastnn.kernels import BACKENDS, threads
+
+HEAVY = ("numba", "sklearn", "scipy", "matplotlib", "PIL", "pandas", "tqdm", "safetensors")
+
+
+def run_python(code, *args, cwd=None, **environment):
+    """Run code in a fresh interpreter and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, *args, "-c", code],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_is_light(tmp_path):
+    code = (
+        "import sys, time, numpy; start = time.perf_counter(); import fastnn; took = time.perf_counter() - start;"
+        f"print([name for name in {HEAVY} if name in sys.modules]); print(f'import fastnn: {{took * 1e3:.0f}} ms')"
+    )
+    heavy, took = run_python(code, cwd=tmp_path).splitlines()
+    print(took)  # not asserted: the machine may be busy
+    assert heavy == "[]"
+
+
+def test_every_public_name_is_there():
+    assert [name for name in fastnn.__all__ if not hasattr(fastnn, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({"FASTNN_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, "3"),
+        ({"FASTNN_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, "2"),
+        ({"FASTNN_NUM_THREADS": "", "OMP_NUM_THREADS": "5,4"}, "5"),
+    ],
+)
+def test_threads_come_from_the_environment(environment, threads):
+    assert run_python("import fastnn; print(fastnn.get_num_threads())", **environment) == threads
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to processors")
+def test_threads_default_to_the_processors_of_the_process():
+    code = "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]); import fastnn; print(fastnn.get_num_threads())"
+    assert run_python(code, FASTNN_NUM_THREADS="", OMP_NUM_THREADS="") == "1"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1025"])
+def test_wrong_threads_in_the_environment_are_named(monkeypatch, given):
+    monkeypatch.setenv("FASTNN_NUM_THREADS", given)
+    with pytest.raises(ValueError, match=f"FASTNN_NUM_THREADS.*1 to 1024.*{given}"):
+        threads.default_num_threads()
+
+
+@pytest.mark.parametrize("given", [0, -2, 1025, 1.5, "2", None])
+def test_wrong_threads_are_named(given):
+    before = fastnn.get_num_threads()
+    with pytest.raises(ValueError if isinstance(given, int) else TypeError, match="threads must be an integer from 1 to 1024, got"):
+        fastnn.set_num_threads(given)
+    assert fastnn.get_num_threads() == before
+
+
+@pytest.mark.skipif(not BACKENDS["cython"].installed(), reason="no compiled kernels")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_uses_one_thread_and_computes():
+    code = """
+import os, numpy as np, fastnn
+from fastnn.kernels.cython_aot import call
+fastnn.set_num_threads(2)
+assert call.get_num_threads() == 2
+a = np.ones((400, 400), np.float32)
+fastnn.kernels.matmul(a, a)
+child = os.fork()
+if child == 0:
+    right = fastnn.get_num_threads() == call.get_num_threads() == 1 and (fastnn.kernels.matmul(a, a) == 400).all()
+    os._exit(0 if right else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), call.get_num_threads())
+"""
+    assert run_python(code, "-W", "ignore::DeprecationWarning") == "0 2"
+
+
+def test_show_config_names_version_backends_and_threads():
+    lines = []
+    fastnn.show_config(lines.append)
+    (text,) = lines
+    assert fastnn.__version__ in text
+    for name in BACKENDS:
+        assert f"{name} backend" in text
+    assert f"threads          {fastnn.get_num_threads()} " in text
+    assert text.count("active") == 1
+
+
+class TestCheckoutBesideAnInstalledCopy:
+    """The shell stands in the repository's root: ./fastnn, which has no kernels in it, comes before the installed package."""
+
+    @pytest.fixture
+    def checkout(self, tmp_path):
+        """Return a root with ./fastnn and ./kernels, as a clone has them."""
+        package = Path(fastnn.__file__).parent
+        root = tmp_path / "checkout"
+        (root / "fastnn").mkdir(parents=True)
+        (root / "kernels").mkdir()
+        shutil.copy(package / "__init__.py", root / "fastnn")
+        return root
+
+    @pytest.fixture
+    def installed(self, tmp_path):
+        """Return a folder like site-packages, with the package whole and kernels inside, as installing lays it out."""
+        site = tmp_path / "site"
+        ignore = shutil.ignore_patterns("__pycache__", "data", "*.pyx", "*.c")
+        shutil.copytree(Path(fastnn.__file__).parent, site / "fastnn", ignore=ignore)
+        shutil.copytree(Path(fastnn.kernels.__file__).parent, site / "fastnn" / "kernels", ignore=ignore, dirs_exist_ok=True)
+        return site
+
+    #: without site-packages, where the package under test may be installed in editable mode; NumPy comes by path
+    ISOLATED = ("-S",)
+
+    def paths(self, *first):
+        numpy_home = Path(__import__("numpy").__file__).parent.parent
+        return {"PYTHONPATH": os.pathsep.join(map(str, first)), "NUMPY_HOME": str(numpy_home)}
+
+    CODE = """
+import os, sys
+class NumPyOnly:  # finds NumPy in site-packages and hides everything else there
+    def find_spec(self, name, path=None, target=None):
+        import importlib.machinery
+        if name == "numpy":
+            return importlib.machinery.PathFinder.find_spec(name, [os.environ["NUMPY_HOME"]])
+sys.meta_path.append(NumPyOnly())
+sys.path.insert(0, "")
+"""
+
+    def test_the_installed_kernels_are_used(self, checkout, installed):
+        code = self.CODE + "import fastnn, fastnn.kernels; print(fastnn.kernels.__file__); print(fastnn.Sequential.__module__)"
+        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths(installed)).splitlines()
+        assert out == [str(installed / "fastnn" / "kernels" / "__init__.py"), "fastnn.model"]
+
+    def test_python_m_fastnn_works_there(self, checkout, installed):
+        code = self.CODE + "import runpy; sys.argv = ['fastnn', '--version']; runpy.run_module('fastnn', run_name='__main__')"
+        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths(installed))
+        assert out == f"fastnn {fastnn.__version__}"
+
+    def test_without_an_installed_copy_the_error_says_what_to_do(self, checkout):
+        code = self.CODE + "try:\n    import fastnn\nexcept ImportError as error:\n    print(error)"
+        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths())
+        assert f"pip install -e .` in {checkout}" in out
