@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from fastnn import program
-from fastnn.kernels import BACKENDS, spec, table, use_backend
+from fastnn.kernels import spec, table, use_backend
+from fastnn.kernels.backends import BACKENDS
 from fastnn.program import Program, Replay
 
-INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed()]
+INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed() and name == "numpy"]
 
 
 @pytest.fixture(params=INSTALLED)

@@ -1,0 +1,401 @@
+"""Sequential: what it learns, says and refuses; recorded steps against the same steps one by one."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import callbacks, layers, losses, metrics, ops, optimizers
+from fastnn.autodiff import GradientTape
+from fastnn.kernels.backends import BACKENDS
+
+INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed()]
+RNG = np.random.default_rng(3)
+IMAGES = RNG.random((50, 8, 8, 1)).astype(np.float32)
+LABELS = RNG.integers(0, 3, 50)
+
+
+@pytest.fixture(params=INSTALLED)
+def backend(request):
+    with fastnn.use_backend(request.param):
+        yield request.param
+
+
+def cnn(seed=0, **compile_arguments):
+    fastnn.set_seed(seed)
+    model = fastnn.Sequential(
+        [
+            layers.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    arguments = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    model.compile(**{**arguments, **compile_arguments})
+    return model
+
+
+def train_by_hand(model, x, y, batch_size, epochs=1, weight=None):
+    """The loop that a reader of the Keras guide would write."""
+    history = []
+    for _ in range(epochs):
+        total = 0.0
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            with GradientTape() as tape:
+                pred = model(x[part], training=True)
+                loss = model.loss(y[part], pred, None if weight is None else weight[part])
+                for penalty in model.losses:
+                    loss = loss + penalty
+            gradients = tape.gradient(loss, model.trainable_weights)
+            model.optimizer.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
+            total += float(loss) * len(y[part])
+        history.append(total / len(x))
+    return history
+
+
+def assert_same_weights(one, other, tolerance=2e-5):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_replayed_fit_equals_the_loop_by_hand(backend):
+    fitted, stepped = cnn(), cnn()
+    history = fitted.fit(IMAGES, LABELS, batch_size=16, epochs=3, shuffle=False, verbose=0)
+    by_hand = train_by_hand(stepped, IMAGES, LABELS, 16, epochs=3)
+    assert_same_weights(fitted, stepped)
+    np.testing.assert_allclose(history.history["loss"], by_hand, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adamw"])
+def test_replay_follows_every_optimizer_and_schedule(optimizer):
+    def compiled():
+        made = optimizers.get(optimizer)
+        made.learning_rate = optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
+        return cnn(optimizer=made)
+
+    fitted, stepped = compiled(), compiled()
+    fitted.fit(IMAGES, LABELS, batch_size=10, epochs=2, shuffle=False, verbose=0)
+    train_by_hand(stepped, IMAGES, LABELS, 10, epochs=2)
+    assert_same_weights(fitted, stepped)
+    assert fitted.optimizer.iterations == 10
+
+
+def test_backends_agree_after_training():
+    models = []
+    for name in INSTALLED:
+        with fastnn.use_backend(name):
+            model = cnn()
+            model.fit(IMAGES, LABELS, batch_size=16, epochs=4, verbose=0)
+            models.append(model)
+    for model in models[1:]:
+        assert_same_weights(models[0], model, 1e-3)
+
+
+@pytest.mark.skipif("cython" not in INSTALLED, reason="threads are the compiled backend's")
+def test_one_and_two_threads_give_the_same_bits():
+    weights = []
+    before = fastnn.get_num_threads()
+    try:
+        for count in (1, 2):
+            fastnn.set_num_threads(count)
+            fastnn.set_seed(5)
+            model = fastnn.Sequential(
+                [
+                    layers.Input((28, 28, 1)),
+                    layers.Conv2D(32, 3, activation="relu"),
+                    layers.Conv2D(40, 3, activation="tanh"),
+                    layers.BatchNormalization(),
+                    layers.MaxPooling2D(),
+                    layers.Dropout(0.5),
+                    layers.Flatten(),
+                    layers.Dense(128, activation="relu"),
+                    layers.Dense(10, activation="softmax"),
+                ]
+            )
+            model.compile("adam", "sparse_categorical_crossentropy")
+            x = np.random.default_rng(0).random((96, 28, 28, 1)).astype(np.float32)
+            model.fit(x, np.arange(96) % 10, batch_size=32, epochs=2, verbose=0)
+            weights.append(model.get_weights())
+    finally:
+        fastnn.set_num_threads(before)
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others():
+    runs = []
+    for seed in (7, 7, 8):
+        model = cnn(seed)
+        model.fit(IMAGES, LABELS, batch_size=16, epochs=2, verbose=0)
+        runs.append(model.get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
+
+
+def test_an_iterable_of_batches_trains_like_arrays():
+    arrays, batches = cnn(), cnn()
+    arrays.fit(IMAGES, LABELS, batch_size=16, epochs=2, shuffle=False, verbose=0)
+
+    class Batches:
+        def __iter__(self):
+            for start in range(0, 50, 16):
+                yield IMAGES[start : start + 16], LABELS[start : start + 16]
+
+    history = batches.fit(Batches(), epochs=2, verbose=0)
+    assert_same_weights(arrays, batches)
+    np.testing.assert_allclose(history.history["loss"], arrays.history.history["loss"], rtol=1e-5)
+    np.testing.assert_allclose(batches.evaluate(Batches()), arrays.evaluate(IMAGES, LABELS), rtol=1e-5)
+
+
+def test_sample_weights_of_whole_numbers_count_like_copies():
+    weighted, copied = cnn(optimizer=optimizers.SGD(0.1)), cnn(optimizer=optimizers.SGD(0.1))
+    for model in (weighted, copied):
+        for layer in model.layers:
+            if isinstance(layer, layers.Dropout):
+                layer.rate = 0.0
+        model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    x, y = IMAGES[:6], LABELS[:6]
+    # without batch normalization's statistics in the way: evaluate is linear in the weights
+    plain = weighted.evaluate(x, y, sample_weight=np.array([1, 1, 1, 3, 0, 0]))
+    penalty = sum(float(p) for p in weighted.losses)
+    rows = [0, 1, 2, 3, 3, 3]
+    again = copied.evaluate(x[rows], y[rows])
+    np.testing.assert_allclose(plain - penalty, again - penalty, rtol=1e-5)
+
+
+def test_class_weight_is_the_sample_weight_of_each_class():
+    by_class, by_sample = cnn(), cnn()
+    by_class.fit(IMAGES, LABELS, batch_size=16, class_weight={0: 2.0, 2: 0.5}, shuffle=False, verbose=0)
+    by_sample.fit(IMAGES, LABELS, batch_size=16, sample_weight=np.choose(LABELS, [2.0, 1.0, 0.5]), shuffle=False, verbose=0)
+    assert_same_weights(by_class, by_sample, 0)
+
+
+def test_validation_split_takes_the_last_samples():
+    split, given = cnn(), cnn()
+    one = split.fit(IMAGES, LABELS, validation_split=0.2, shuffle=False, verbose=0).history
+    two = given.fit(IMAGES[:40], LABELS[:40], validation_data=(IMAGES[40:], LABELS[40:]), shuffle=False, verbose=0).history
+    assert one == two
+    assert set(one) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+def test_evaluate_does_not_depend_on_the_batch_size_and_matches_numpy():
+    model = cnn()
+    model.fit(IMAGES, LABELS, epochs=2, verbose=0)
+    loss, accuracy = model.evaluate(IMAGES, LABELS, batch_size=7)
+    np.testing.assert_allclose(model.evaluate(IMAGES, LABELS, batch_size=50), [loss, accuracy], rtol=1e-5)
+    p = model.predict(IMAGES, batch_size=11)
+    penalty = sum(float(value) for value in model.losses)
+    np.testing.assert_allclose(loss, -np.log(p[np.arange(50), LABELS]).mean() + penalty, rtol=1e-4)
+    assert accuracy == pytest.approx((p.argmax(1) == LABELS).mean())
+
+
+def test_uint8_images_count_like_their_floats():
+    raw = RNG.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    one, two = cnn(), cnn()
+    one.fit(raw, LABELS[:20], batch_size=8, shuffle=False, verbose=0)
+    two.fit(raw.astype(np.float32), LABELS[:20], batch_size=8, shuffle=False, verbose=0)
+    assert_same_weights(one, two, 0)
+    np.testing.assert_array_equal(one.predict(raw), one.predict(raw.astype(np.float64)))
+
+
+def test_grey_images_without_channel_axis_are_taken():
+    model = cnn()
+    np.testing.assert_array_equal(model.predict(IMAGES[..., 0]), model.predict(IMAGES))
+
+
+def test_metrics_without_a_kernel_are_computed_too():
+    def share_of_first_class(y_true, y_pred):
+        return np.asarray(y_pred)[:, 0]
+
+    model = cnn(metrics=["accuracy", share_of_first_class, metrics.SparseTopKCategoricalAccuracy(k=2)])
+    history = model.fit(IMAGES, LABELS, batch_size=16, epochs=2, verbose=0).history
+    assert list(history) == ["loss", "accuracy", "share_of_first_class", "sparse_top_k_categorical_accuracy"]
+    results = model.evaluate(IMAGES, LABELS, batch_size=16, return_dict=True)
+    p = model.predict(IMAGES)
+    assert results["share_of_first_class"] == pytest.approx(p[:, 0].mean(), rel=1e-5)
+    top = np.argsort(-p, axis=1)[:, :2]
+    assert results["sparse_top_k_categorical_accuracy"] == pytest.approx((top == LABELS[:, None]).any(1).mean())
+
+
+def test_a_layer_in_python_runs_eagerly_and_says_so_once():
+    class Square(layers.Layer):
+        def call(self, x):
+            return x * x
+
+    def build(square):
+        fastnn.set_seed(1)
+        model = fastnn.Sequential([layers.Input((4,)), layers.Dense(3), square, layers.Dense(2, activation="softmax")])
+        model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        return model
+
+    x, y = RNG.random((20, 4)).astype(np.float32), np.arange(20) % 2
+    model, by_hand = build(Square()), build(Square())
+    with pytest.warns(UserWarning, match="multiply") as caught:
+        model.fit(x, y, batch_size=5, epochs=3, shuffle=False, verbose=0)
+    assert len(caught) == 1
+    train_by_hand(by_hand, x, y, 5, epochs=3)
+    assert_same_weights(model, by_hand)
+
+
+def test_train_on_batch_equals_fit_on_that_batch():
+    one, two = cnn(), cnn()
+    for _ in range(3):
+        loss, accuracy = one.train_on_batch(IMAGES[:16], LABELS[:16])
+    history = two.fit(IMAGES[:16], LABELS[:16], batch_size=16, epochs=3, shuffle=False, verbose=0).history
+    assert_same_weights(one, two, 0)
+    assert (loss, accuracy) == pytest.approx((history["loss"][-1], history["accuracy"][-1]))
+
+
+def test_several_threads_predict_with_one_model():
+    model = cnn()
+    expected = model.predict(IMAGES)
+    wrong = []
+
+    def work():
+        for i in range(200):
+            if not np.array_equal(model.predict(IMAGES[i % 50 : i % 50 + 1]), expected[i % 50 : i % 50 + 1]):
+                wrong.append(i)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    # one row and fifty take different blockings: equal but for rounding
+    assert not wrong or np.allclose(model.predict(IMAGES[:1]), expected[:1], atol=1e-6)
+
+
+def test_several_threads_train_their_own_models():
+    alone = cnn(4)
+    alone.fit(IMAGES, LABELS, batch_size=16, epochs=3, shuffle=False, verbose=0)
+    models = [cnn(4) for _ in range(4)]
+    workers = [
+        threading.Thread(target=m.fit, args=(IMAGES, LABELS), kwargs={"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0})
+        for m in models
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for model in models:
+        assert_same_weights(model, alone, 0)
+
+
+def test_callbacks_see_every_batch_they_ask_for():
+    seen = []
+
+    class Count(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["loss"]))
+
+    cnn().fit(IMAGES, LABELS, batch_size=8, epochs=2, callbacks=[Count()], verbose=0)
+    assert [batch for batch, _ in seen] == [*range(7), *range(7)]
+    assert all(np.isfinite(loss) for _, loss in seen)
+
+
+def test_an_interrupted_fit_leaves_a_model_that_goes_on():
+    class Interrupt(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    model = cnn()
+    before = model.get_weights()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(IMAGES, LABELS, batch_size=8, callbacks=[Interrupt()], verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before[0])
+    assert np.isfinite(model.fit(IMAGES, LABELS, batch_size=8, verbose=0).history["loss"][0])
+
+
+def test_a_regression_of_floats_and_several_outputs():
+    x = RNG.standard_normal((200, 3))
+    y = x @ np.array([[1.0, 0.5], [-2.0, 0.0], [0.5, 1.0]]) + 0.25
+    fastnn.set_seed(0)
+    model = fastnn.Sequential([layers.Dense(2, dtype="float64")])
+    model.compile(optimizers.SGD(0.1), "mse", metrics=["mae"])
+    history = model.fit(x, y, epochs=60, verbose=0).history
+    assert history["loss"][-1] < 1e-6
+    np.testing.assert_allclose(model.get_weights()[1], [0.25, 0.25], atol=1e-3)
+    assert model.predict(x).dtype == np.float64
+
+
+def test_a_model_without_input_is_built_by_its_first_data():
+    model = fastnn.Sequential([layers.Dense(4, activation="relu"), layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", losses.BinaryCrossentropy())
+    with pytest.raises(ValueError, match="not built"):
+        model.count_params()
+    model.fit(RNG.random((8, 5)), np.arange(8) % 2, verbose=0)
+    assert model.count_params() == 5 * 4 + 4 + 4 + 1
+    assert model.input_shape == (None, 5)
+
+
+def test_summary_is_the_table_that_keras_prints():
+    lines = []
+    fastnn.Sequential([layers.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="net").summary(lines.append)
+    assert lines == [
+        'Model: "net"\n'
+        "┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓\n"
+        "┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃\n"
+        "┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩\n"
+        "│ hidden (Dense)                  │ (None, 3)              │            15 │\n"
+        "├─────────────────────────────────┼────────────────────────┼───────────────┤\n"
+        "│ out (Dense)                     │ (None, 1)              │             4 │\n"
+        "└─────────────────────────────────┴────────────────────────┴───────────────┘\n"
+        " Total params: 19 (76.00 B)\n"
+        " Trainable params: 19 (76.00 B)\n"
+        " Non-trainable params: 0 (0.00 B)"
+    ]
+
+
+def test_a_model_is_itself_after_get_config():
+    model = cnn()
+    again = fastnn.Sequential.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again.predict(IMAGES), model.predict(IMAGES))
+    assert again.get_config() == model.get_config()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m: m.fit(IMAGES[:, :7], LABELS), ValueError, r"x must have shape \(n, 8, 8, 1\)"),
+        (lambda m: m.fit(IMAGES, LABELS[:49]), ValueError, "x has 50, y has 49"),
+        (lambda m: m.fit(IMAGES, LABELS + 1), ValueError, "y_true"),
+        (lambda m: m.fit(IMAGES, np.where(LABELS == 1, np.nan, LABELS)), ValueError, "nan"),
+        (lambda m: m.fit(IMAGES, None), ValueError, "y must be"),
+        (lambda m: m.fit(IMAGES.astype(str), LABELS), TypeError, "x must be numeric"),
+        (lambda m: m.fit(IMAGES, LABELS, batch_size=-1), ValueError, "batch_size"),
+        (lambda m: m.fit(IMAGES[:0], LABELS[:0]), ValueError, "no samples"),
+        (lambda m: m.fit(IMAGES, LABELS, validation_split=1.0), ValueError, "validation_split"),
+        (lambda m: m.fit(IMAGES, LABELS, sample_weight=np.ones(3)), ValueError, "sample_weight"),
+        (lambda m: m.fit(IMAGES, LABELS, sample_weight=-np.ones(50)), ValueError, "sample_weight"),
+        (lambda m: m.fit(IMAGES, LABELS, steps_per_epoch=3), ValueError, "steps_per_epoch"),
+        (lambda m: m.predict(3.0), ValueError, "scalar"),
+        (lambda m: m.set_weights([]), ValueError, "arrays, got 0"),
+        (lambda m: m.add("dense"), TypeError, "layer must be"),
+        (lambda m: m.add(layers.Input((3,))), ValueError, "before all other"),
+        (lambda m: m.get_layer("nothing"), ValueError, "no layer is called"),
+        (lambda m: fastnn.Sequential([layers.Dense(1)]).fit(IMAGES, LABELS), RuntimeError, "compile"),
+        (lambda m: fastnn.Sequential().pop(), ValueError, "no layers"),
+        (lambda m: fastnn.Sequential([layers.Dense(2, name="a"), layers.Dense(2, name="a")]), ValueError, "names must differ"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(call, error, message):
+    with pytest.raises(error, match=message):
+        call(cnn())
+
+
+def test_a_tape_outside_sees_the_whole_model():
+    model = cnn()
+    x = fastnn.Variable(IMAGES[:2])
+    with GradientTape() as tape:
+        value = ops.sum(model(x))
+    gradient = tape.gradient(value, x)
+    assert gradient.shape == (2, 8, 8, 1)
+    np.testing.assert_allclose(gradient.numpy(), 0, atol=1e-5)  # softmax outputs always sum to 1
