@@ -1,0 +1,735 @@
+"""Callbacks: what `fit` calls before and after epochs and batches; Keras's names, arguments and defaults.
+
+Logs are dicts of floats: the loss and the metrics by name, and those of the validation data with ``val_`` before it. A
+callback that monitors a name which is not in the logs raises ValueError and lists what is there.
+"""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Logs = dict[str, float]
+
+#: parts of names of which more is better; of the others less is
+MORE_IS_BETTER = ("acc", "auc", "precision", "recall", "f1")
+LESS_IS_BETTER = ("loss", "error", "mse", "mae", "crossentropy", "hinge", "huber", "perceptron")
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+class Callback:
+    """The base of all callbacks: subclasses define the methods that they want called.
+
+    Attributes
+    ----------
+    model : Sequential
+        The model in training.
+    params : dict
+        What the training is: "epochs", "steps" (batches per epoch), "samples" (None where not known) and "verbose".
+    """
+
+    model: Any = None
+    params: Mapping[str, Any] = {}
+
+    @property
+    def every_batch(self) -> bool:
+        """Whether the callback must see every batch; otherwise batches are run many at a time, and it sees the last of them."""
+        return any(getattr(type(self), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)
+
+    def set_model(self, model: Any) -> None:
+        """Take the model; called before training."""
+        self.model = model
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Take the parameters of the training; called before it."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before an epoch, counted from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After an epoch and its validation."""
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of training; the short name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of training; the short name of `on_train_batch_end`."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of training, counted from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of training; the logs are the means over the epoch so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before an evaluation."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After an evaluation."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of an evaluation."""
+
+
+class CallbackList:
+    """Callbacks as one, called in order; the history last, so that it keeps what the others put into the logs.
+
+    Parameters
+    ----------
+    callbacks : iterable of Callback
+        The callbacks.
+    model : Sequential
+        The model that they get.
+    params : dict, optional
+        The parameters that they get.
+    verbose : {0, 1, 2, "auto"}
+        Whether a `ProgressBar` is added, and with which `verbose`.
+    """
+
+    def __init__(
+        self,
+        callbacks: Iterable[Callback] = (),
+        model: Any = None,
+        params: Mapping[str, Any] | None = None,
+        verbose: int | str = 0,
+    ) -> None:
+        self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {callback!r}")
+        if verbose:
+            self.callbacks.append(ProgressBar(verbose))
+        self.callbacks.sort(key=lambda callback: isinstance(callback, History))
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params or {})
+
+    @property
+    def every_batch(self) -> bool:
+        """Whether one of the callbacks must see every batch."""
+        return any(callback.every_batch for callback in self.callbacks)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._all("on_train_begin", logs)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._all("on_train_end", logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._all("on_epoch_begin", logs, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._all("on_epoch_end", logs, epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        self._all("on_train_batch_begin", logs, batch)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._all("on_train_batch_end", logs, batch)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._all("on_test_begin", logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        self._all("on_test_end", logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        self._all("on_test_batch_begin", logs, batch)
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._all("on_test_batch_end", logs, batch)
+
+    def _all(self, hook: str, logs: Logs | None, *number: int) -> None:
+        logs = {} if logs is None else logs
+        for callback in self.callbacks:
+            getattr(callback, hook)(*number, logs)
+
+
+class History(Callback):
+    """Keeps the logs of all epochs; what `fit` returns.
+
+    Attributes
+    ----------
+    epoch : list of int
+        The epochs, counted from 0.
+    history : dict of str to list of float
+        One value for each epoch by name.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class Monitor(Callback):
+    """The base of callbacks that follow one value in the logs.
+
+    Parameters
+    ----------
+    monitor : str
+        Its name.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto" goes by the name.
+    min_delta : float
+        By how much a value must be better to count as better.
+    """
+
+    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max'; got {mode!r}")
+        self.monitor = monitor
+        self.mode = _mode_of(monitor) if mode == "auto" else mode
+        self.min_delta = abs(min_delta)
+
+    def monitored(self, logs: Mapping[str, float] | None) -> float:
+        """Return the value of the logs.
+
+        Raises
+        ------
+        ValueError
+            If it is not there.
+        """
+        if not logs or self.monitor not in logs:
+            hint = "; validation needs validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            there = ", ".join(map(repr, logs or ())) or "nothing"
+            raise ValueError(f"{type(self).__name__} monitors {self.monitor!r}; in the logs there is {there}{hint}")
+        return float(logs[self.monitor])
+
+    def is_better(self, value: float, best: float | None) -> bool:
+        """Return whether a value is better than the best so far; NaN never is."""
+        if best is None:
+            return not np.isnan(value)
+        return value < best - self.min_delta if self.mode == "min" else value > best + self.min_delta
+
+
+class EarlyStopping(Monitor):
+    """Stops training when a value in the logs no longer gets better.
+
+    Parameters
+    ----------
+    monitor : str
+        Its name.
+    min_delta : float
+        By how much it must get better to count.
+    patience : int
+        After how many epochs without that training stops.
+    verbose : int
+        Whether to print that it stopped.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto" goes by the name.
+    baseline : float, optional
+        What the value must beat as well: epochs that do not, count as not better.
+    restore_best_weights : bool
+        Whether the model ends with the weights of the best epoch, also where all epochs were run.
+    start_from_epoch : int
+        How many epochs pass before the first is looked at.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self._reset()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        value = self.monitored(logs)
+        if epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self._keep(epoch)  # should no epoch have a value that is a number
+        self.wait += 1
+        if self.is_better(value, self.best):
+            self.best = value
+            self._keep(epoch)
+            if self.baseline is None or self.is_better(value, self.baseline):
+                self.wait = 0
+                return
+        # a first epoch has nothing to be better than
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.stopped_epoch and self.verbose:
+            _say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.best_weights is not None:
+            if self.verbose:
+                _say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
+            self.model.set_weights(self.best_weights)
+
+    def _keep(self, epoch: int) -> None:
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+
+
+class ModelCheckpoint(Monitor):
+    """Saves the model, or its weights, after epochs or every so many batches.
+
+    Parameters
+    ----------
+    filepath : str or path
+        Where to; names in braces stand for the epoch, counted from 1, and for values of the logs, as in
+        ``"{epoch:02d}-{val_loss:.2f}.safetensors"``. Folders are made.
+    monitor : str
+        The value that says which model is best.
+    verbose : int
+        Whether to print what is saved.
+    save_best_only : bool
+        Whether to save only when the value is better than ever before.
+    save_weights_only : bool
+        Whether to leave the architecture and the optimizer out.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto" goes by the name.
+    save_freq : "epoch" or int
+        When to save: after each epoch, or after so many batches.
+    initial_value_threshold : float, optional
+        A value that the first model saved must beat.
+    """
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq > 0):
+            raise ValueError(f"save_freq must be 'epoch' or a positive number of batches; got {save_freq!r}")
+        # without save_best_only the value is not looked at, nor is which way it gets better
+        super().__init__(monitor, mode if save_best_only or mode != "auto" else "min")
+        self.filepath = os.fspath(filepath)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.best = initial_value_threshold
+        self._batches = 0
+        self._epoch = 0
+
+    @property
+    def every_batch(self) -> bool:
+        return self.save_freq != "epoch"
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if self.save_freq != "epoch":
+            self._batches += 1
+            if self._batches % int(self.save_freq) == 0:
+                self._save(logs or {}, batch=batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(logs or {})
+
+    def _save(self, logs: Logs, **names: int) -> None:
+        if self.save_best_only:
+            value = self.monitored(logs)
+            if not self.is_better(value, self.best):
+                return
+            self.best = value
+        path = self._path({"epoch": self._epoch + 1, **names, **logs})
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        if self.verbose:
+            _say(f"Epoch {self._epoch + 1}: saved {'weights' if self.save_weights_only else 'model'} to {path}")
+
+    def _path(self, names: Mapping[str, float]) -> str:
+        try:
+            return self.filepath.format(**names)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"filepath {self.filepath!r} cannot be filled in ({error}); there is {', '.join(names)}") from None
+
+
+class ReduceLROnPlateau(Monitor):
+    """Lowers the learning rate when a value in the logs no longer gets better.
+
+    Parameters
+    ----------
+    monitor : str
+        Its name.
+    factor : float
+        What the learning rate is multiplied by, below 1.
+    patience : int
+        After how many epochs without a better value.
+    verbose : int
+        Whether to print it.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto" goes by the name.
+    min_delta : float
+        By how much a value must be better to count.
+    cooldown : int
+        How many epochs to wait after a reduction before counting again.
+    min_lr : float
+        What the learning rate does not go below.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        if not 0 <= factor < 1:
+            raise ValueError(f"factor must be in [0, 1); got {factor!r}")
+        super().__init__(monitor, mode, min_delta)
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self._reset()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        _check_rate_is_settable(self)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best: float | None = None
+        self.wait = 0
+        self.cooldown_counter = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        value = self.monitored(logs)
+        old = self.model.optimizer.learning_rate
+        if logs is not None:
+            logs["learning_rate"] = old
+        if self.cooldown_counter:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.is_better(value, self.best):
+            self.best = value
+            self.wait = 0
+        elif not self.cooldown_counter:
+            self.wait += 1
+            if self.wait >= self.patience and old > self.min_lr:
+                self._reduce(epoch, old)
+
+    def _reduce(self, epoch: int, old: float) -> None:
+        new = max(old * self.factor, self.min_lr)
+        self.model.optimizer.learning_rate = new
+        self.cooldown_counter = self.cooldown
+        self.wait = 0
+        if self.verbose:
+            _say(f"Epoch {epoch + 1}: learning rate reduced to {new:g}")
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch.
+
+    Parameters
+    ----------
+    schedule : callable
+        ``schedule(epoch, learning_rate)``, or ``schedule(epoch)``, returns the epoch's learning rate.
+    verbose : int
+        Whether to print it.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule = schedule
+        self.verbose = verbose
+        self._takes_rate = _takes_two(schedule)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        _check_rate_is_settable(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = self.model.optimizer.learning_rate
+        rate = self.schedule(epoch, rate) if self._takes_rate else self.schedule(epoch)
+        if not isinstance(rate, (float, int, np.floating, np.integer)):
+            raise TypeError(f"schedule of LearningRateScheduler must return a float; got {rate!r}")
+        self.model.optimizer.learning_rate = float(rate)
+        if self.verbose:
+            _say(f"Epoch {epoch + 1}: learning rate {float(rate):g}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self.model.optimizer.learning_rate
+
+
+class CSVLogger(Callback):
+    """Writes a row for each epoch to a CSV file: the epoch, counted from 0, and the logs.
+
+    Parameters
+    ----------
+    filename : str or path
+        The file.
+    separator : str
+        What stands between columns.
+    append : bool
+        Whether to go on after the rows that are in the file.
+
+    Notes
+    -----
+    Values that an epoch does not have are NA. When a name comes up for the first time, the file is written anew with its column.
+    """
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
+        self.filename = os.fspath(filename)
+        self.separator = separator
+        self.append = append
+        self._names: list[str] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._names = []
+        if self.append and os.path.exists(self.filename):
+            self._names = self._read()[0]
+        else:
+            open(self.filename, "w").close()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        row = {"epoch": epoch, **(logs or {})}
+        new = [name for name in row if name not in self._names]
+        if new:
+            rows = self._read()[1]
+            self._names += new
+            self._write("w", rows, header=True)
+        self._write("a", [row])
+
+    def _read(self) -> tuple[list[str], list[dict[str, str]]]:
+        with open(self.filename, newline="") as file:
+            reader = csv.DictReader(file, delimiter=self.separator)
+            return list(reader.fieldnames or ()), list(reader)
+
+    def _write(self, mode: str, rows: Sequence[Mapping[str, Any]], header: bool = False) -> None:
+        with open(self.filename, mode, newline="") as file:
+            writer = csv.DictWriter(file, self._names, restval="NA", delimiter=self.separator, lineterminator="\n")
+            if header:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+class LambdaCallback(Callback):
+    """A callback of functions.
+
+    Parameters
+    ----------
+    on_epoch_begin, on_epoch_end : callable, optional
+        Called with ``(epoch, logs)``.
+    on_train_begin, on_train_end : callable, optional
+        Called with ``(logs)``.
+    on_train_batch_begin, on_train_batch_end : callable, optional
+        Called with ``(batch, logs)``.
+    **hooks
+        Functions for the other methods of `Callback`.
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_begin: Callable | None = None,
+        on_train_end: Callable | None = None,
+        on_train_batch_begin: Callable | None = None,
+        on_train_batch_end: Callable | None = None,
+        **hooks: Callable | None,
+    ) -> None:
+        given = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **hooks,
+        }
+        self._hooks = {name: function for name, function in given.items() if function is not None}
+        for name, function in self._hooks.items():
+            if not (name.startswith("on_") and hasattr(Callback, name)):
+                raise TypeError(f"LambdaCallback has no hook {name!r}")
+            setattr(self, name, function)
+
+    @property
+    def every_batch(self) -> bool:
+        return any(hook in self._hooks for hook in BATCH_HOOKS)
+
+
+class TerminateOnNaN(Callback):
+    """Stops training when the loss is NaN or infinite."""
+
+    every_batch = False  # type: ignore[assignment]  # the mean over an epoch stays NaN after the batch in which it became it
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not np.isfinite(loss) and not self.model.stop_training:
+            _say(f"Batch {batch + 1}: the loss is {loss}, training stops")
+            self.model.stop_training = True
+
+
+class ProgressBar(Callback):
+    """Shows how training goes: what `fit` does with ``verbose=1`` and ``verbose=2``.
+
+    Parameters
+    ----------
+    verbose : {1, 2, "auto"}
+        1: a bar for each epoch on stderr, with the loss, the metrics, images (or samples) per second and the time left.
+        2: a line for each epoch on stdout. "auto": a bar where stderr is a terminal or a notebook, else lines.
+    """
+
+    every_batch = False  # type: ignore[assignment]  # it shows what it gets
+
+    def __init__(self, verbose: int | str = 1) -> None:
+        if verbose not in (1, 2, "auto"):
+            raise ValueError(f"verbose must be 0, 1, 2 or 'auto'; got {verbose!r}")
+        self.verbose = (1 if sys.stderr.isatty() or "ipykernel" in sys.modules else 2) if verbose == "auto" else verbose
+        self._bar: Any = None
+        self._done = 0
+        self._started = self._batch_ended = self._test_started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._started = self._batch_ended = time.perf_counter()
+        self._done = 0
+        if self.verbose == 1:
+            total = self.params.get("samples") or self.params.get("steps")
+            self._bar = _new_bar(self._title(epoch), total, self._unit())
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._batch_ended = time.perf_counter()
+        samples, steps = self.params.get("samples"), self.params.get("steps")
+        self._done = round(samples * (batch + 1) / steps) if samples and steps else batch + 1
+        if self._bar is not None:
+            self._bar.set_postfix_str(", ".join(_texts(logs)), refresh=False)
+            self._bar.update(self._done - self._bar.n)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._test_started = time.perf_counter()
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            # the time of validation is no time of training: images per second are of training alone
+            self._bar.start_t += time.perf_counter() - self._test_started
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(", ".join(_texts(logs)), refresh=False)
+        elif self.verbose == 2:
+            seconds = time.perf_counter() - self._started
+            speed = self._done / max(self._batch_ended - self._started, 1e-9)
+            parts = [self._title(epoch), f"{seconds:.1f} s", f"{speed:,.0f} {self._unit()}/s", *_texts(logs)]
+            print(" - ".join(parts), flush=True)
+        self._close()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _title(self, epoch: int) -> str:
+        return f"Epoch {epoch + 1}/{self.params.get('epochs', '?')}"
+
+    def _unit(self) -> str:
+        if not self.params.get("samples"):
+            return "batches"
+        return "images" if len(self.model.input_shape) >= 3 else "samples"
+
+
+def _new_bar(title: str, total: int | None, unit: str) -> Any:
+    from tqdm.auto import tqdm  # where it is used: the import takes a while
+
+    if total:
+        form = "{desc} {bar:20} {n_fmt}/{total_fmt} [{rate_noinv_fmt}, {remaining} left{postfix}]"
+    else:
+        form = "{desc} {n_fmt} [{rate_noinv_fmt}, {elapsed}{postfix}]"
+    return tqdm(total=total, desc=title, unit=f" {unit}", bar_format=form, dynamic_ncols=True)
+
+
+def _say(text: str) -> None:
+    """Print a line without tearing a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stdout)
+
+
+def _texts(logs: Mapping[str, float] | None) -> list[str]:
+    return [f"{name}: {value:.4{'e' if 0 < abs(value) < 1e-3 else 'f'}}" for name, value in (logs or {}).items()]
+
+
+def _mode_of(monitor: str) -> str:
+    name = monitor.lower()
+    if any(part in name for part in LESS_IS_BETTER):
+        return "min"
+    if any(part in name for part in MORE_IS_BETTER):
+        return "max"
+    raise ValueError(f"mode must be given for {monitor!r}: 'min' where less of it is better, 'max' where more is")
+
+
+def _takes_two(schedule: Callable) -> bool:
+    """Return whether a function can be called with two arguments."""
+    try:
+        inspect.signature(schedule).bind(0, 0.0)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_rate_is_settable(callback: Callback) -> None:
+    schedule = callback.model.optimizer.schedule
+    if schedule is not None:
+        raise ValueError(
+            f"{type(callback).__name__} cannot set the learning rate: the optimizer has a {type(schedule).__name__}, "
+            "which decides it for every step"
+        )
