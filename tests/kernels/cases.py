@@ -91,6 +91,11 @@ PROBABILITIES |= {(f"xent_{way}", "probs") for way in ("forward", "backward")}
 PROBABILITIES |= {(f"softmax_xent{kind}_backward", "probs") for kind in ("", "_onehot")}
 
 
+#: numbers at which formulas break: where exp overflows or vanishes, where 1 + exp(x) is 1, near 0, and what is no number
+EXTREMES = [0.0, 1e-30, 1e-6, 1e-3, 1.0, 9.0, 18.0, 40.0, 87.0, 89.0, 104.0, 710.0, 1e4, 1e30, np.inf]
+EXTREMES = np.array([np.nan, *EXTREMES, *(-x for x in EXTREMES)])
+
+
 def output_of_forward(backward_name, params, x):
     """Return an array that the activation may have for output: what the reference makes of `x`."""
     y = np.full(x.shape, np.nan, x.dtype)
@@ -193,7 +198,7 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
         "dilation_h": dilation,
         "dilation_w": dilation,
     }
-    values |= {"pool_h": window, "pool_w": window, "groups": groups, "activation": FUSED["relu"], "alpha": 0.0}
+    values |= {"pool_h": window, "pool_w": window, "groups": groups, "activation": FUSED["leaky_relu"], "alpha": 0.2}
     return Case(op_name, extents, {p.name: values[p.name] for p in OPS[op_name].params}, seed=7)
 
 
@@ -242,7 +247,7 @@ def large_cases(op_name: str) -> list[Case]:
     names = {p.name for p in op.params}
     if "pad_top" in names:
         return [conv_case(op_name, **shape) for shape in (POOLINGS if family == "pool" else CONVOLUTIONS)]
-    params = {p.name: FUSED["tanh"] if p.name == "activation" else FLOAT_PARAMS[p.name][1] for p in op.params}
+    params = {p.name: FUSED["leaky_relu"] if p.name == "activation" else FLOAT_PARAMS[p.name][1] for p in op.params}
     if family == "linear":
         return [Case(op_name, shape, params, seed=7) for shape in MATRICES]
     extents = {**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}

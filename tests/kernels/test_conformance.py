@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastnn.kernels.backends import BACKENDS, kernels_of
-from fastnn.kernels.spec import FAMILY_OF, OPS
+from fastnn.kernels.spec import FAMILIES, FAMILY_OF, OPS
 from fastnn.kernels.threads import get_num_threads, set_num_threads
 
-from .cases import FLOATS, Case, cases, large_cases
+from .cases import EXTREMES, FLOATS, Case, cases, large_cases, output_of_forward
 
 #: what stands in the guard bands, byte by byte; as float32 or float64 a number that no test computes
 GUARD = 0xA5
@@ -121,6 +121,28 @@ def test_small(backend, op_name, dtype):
 )
 def test_large(backend, op_name, number, dtype):
     check(backend, large_cases(op_name)[number], dtype, shift=1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op_name", [op.name for op in FAMILIES["activation"] if op.inputs[0].axes == "*"])
+def test_activation_of_extremes(backend, op_name, dtype):
+    """Each element to its own relative precision: nothing overflows on the way, small results keep their digits, NaN stays NaN."""
+    case = Case(op_name, {"*": EXTREMES.shape}, {p.name: 0.2 for p in OPS[op_name].params})
+    x = EXTREMES.astype(dtype)
+    arguments = case.arguments(dtype)
+    arguments |= {"x": x} if "x" in arguments else {"y": output_of_forward(op_name, case.params, x)}
+    if "dy" in arguments:
+        arguments["dy"] = np.ones_like(x)
+    wide = {name: v.astype(np.float64) if isinstance(v, np.ndarray) else v for name, v in arguments.items()}
+    kernels_of(backend)[op_name](*arguments.values())
+    kernels_of("numpy")[op_name](*wide.values())
+    output = case.op.outputs[0].name
+    with np.errstate(over="ignore", under="ignore"):
+        wanted = wide[output].astype(dtype)
+    tolerance = case.op.tolerance_for(dtype)
+    # a derivative from the output cannot know more than the output does: elu's is y + alpha, which cancels far to the left
+    atol = np.finfo(dtype).tiny if "x" in arguments else tolerance
+    np.testing.assert_allclose(arguments[output], wanted, rtol=tolerance, atol=atol, err_msg=f"at {x}")
 
 
 def test_backend_provides_every_op(backend):
