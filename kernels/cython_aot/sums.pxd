@@ -52,6 +52,40 @@ cdef inline double row_dot(const real *a, const real *b, Py_ssize_t n) noexcept 
     return joined(lane) + tail
 
 
+cdef inline double row_squares(const real *x, double center, Py_ssize_t n) noexcept nogil:
+    """The sum of (x - center)**2."""
+    cdef double lane[LANES]
+    cdef Py_ssize_t i, k, whole = n - n % LANES
+    cdef double tail = 0
+    for i in range(whole, n):
+        tail += (x[i] - center) * (x[i] - center)
+    if whole == 0:
+        return tail
+    for k in range(LANES):
+        lane[k] = 0
+    for i in range(whole // LANES):
+        for k in range(LANES):
+            lane[k] += (x[i * LANES + k] - center) * (x[i * LANES + k] - center)
+    return joined(lane) + tail
+
+
+cdef inline double row_dot_centered(const real *a, const real *b, const real *x, double center, Py_ssize_t n) noexcept nogil:
+    """The sum of a * b * (x - center)."""
+    cdef double lane[LANES]
+    cdef Py_ssize_t i, k, whole = n - n % LANES
+    cdef double tail = 0
+    for i in range(whole, n):
+        tail += <double>a[i] * b[i] * (x[i] - center)
+    if whole == 0:
+        return tail
+    for k in range(LANES):
+        lane[k] = 0
+    for i in range(whole // LANES):
+        for k in range(LANES):
+            lane[k] += <double>a[i * LANES + k] * b[i * LANES + k] * (x[i * LANES + k] - center)
+    return joined(lane) + tail
+
+
 cdef inline real row_max(const real *x, Py_ssize_t n) noexcept nogil:
     """The largest element, NaN left out; -inf if there is none."""
     cdef real lane[LANES]

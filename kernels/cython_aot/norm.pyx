@@ -1,0 +1,373 @@
+"""Normalization over the batch or over a sample's features, and dropout.
+
+Column sums: rows are cut into at most PARTS parts, whatever the number of threads, and columns into blocks of COLUMNS, so that all
+partial results fit on the stack. A table of few columns is read as one of fewer and longer rows, several side by side, which fill
+vectors. Sums are kept in double.
+"""
+
+from cython.parallel cimport prange
+from libc.math cimport rint, sqrt
+from libc.stdint cimport uint32_t, uint64_t
+
+from call cimport fastnn_call, real
+from parallel cimport CHUNK, chunk_length, chunks, team
+from sums cimport row_dot, row_dot_centered, row_squares, row_sum
+
+cdef extern from "philox.h" nogil:
+    void philox_words(uint64_t first, uint64_t step, uint64_t seed, uint32_t *words, int count)
+
+cdef enum:
+    PARTS = 16
+    PART_ROWS = 64  # a part has at least so many rows
+    COLUMNS = 64
+    WORDS = 1024  # random words made at a time; CHUNK is a multiple
+
+
+cdef inline Py_ssize_t part_rows(Py_ssize_t m) noexcept nogil:
+    return max(<Py_ssize_t>PART_ROWS, (m + PARTS - 1) // PARTS)
+
+
+cdef inline Py_ssize_t side_by_side(Py_ssize_t width, Py_ssize_t c) noexcept nogil:
+    """Rows that are read as one; rows of which only `width` of `c` columns are wanted cannot be joined."""
+    return COLUMNS // width if width == c else 1
+
+
+ctypedef fused any_real:
+    float
+    double
+
+
+cdef inline void _repeat(any_real *coefficient, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+    """Repeat the first `width` elements `fold` times."""
+    cdef Py_ssize_t j
+    for j in range(width, width * fold):
+        coefficient[j] = coefficient[j - width]
+
+
+cdef void batchnorm_forward(const real *x, const real *gamma, const real *beta, double eps, real *y, real *mean, real *var,
+                            Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef double deviation[PARTS * COLUMNS]
+    cdef double square[PARTS * COLUMNS]
+    cdef real center[COLUMNS]
+    cdef real scale[COLUMNS]
+    cdef real offset[COLUMNS]
+    cdef double first_moment, second_moment, middle
+    cdef Py_ssize_t first = 0, width, fold, j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    while first < c:
+        width = min(<Py_ssize_t>COLUMNS, c - first)
+        fold = side_by_side(width, c)
+        if team(m * width, threads) == 1:
+            for k in range(parts):
+                _moments(x + first, x + first + k * rows * c, min(rows, m - k * rows), c, width, fold,
+                         deviation + k * COLUMNS, square + k * COLUMNS)
+        else:
+            for k in prange(parts, num_threads=threads, schedule="static"):
+                _moments(x + first, x + first + k * rows * c, min(rows, m - k * rows), c, width, fold,
+                         deviation + k * COLUMNS, square + k * COLUMNS)
+        for j in range(width):
+            first_moment = second_moment = 0
+            for k in range(parts):
+                first_moment += deviation[k * COLUMNS + j]
+                second_moment += square[k * COLUMNS + j]
+            first_moment /= m
+            second_moment = second_moment / m - first_moment * first_moment
+            second_moment = 0 if second_moment < 0 else second_moment
+            middle = (x[first + j] if m else <real>0) + first_moment
+            mean[first + j] = <real>middle
+            var[first + j] = <real>second_moment
+            # the mean is subtracted in two parts: rounded to float it may be wrong by more than y may be
+            center[j] = <real>middle
+            scale[j] = <real>(gamma[first + j] / sqrt(second_moment + eps))
+            offset[j] = <real>(beta[first + j] - (middle - center[j]) * (gamma[first + j] / sqrt(second_moment + eps)))
+        _repeat(center, width, fold)
+        _repeat(scale, width, fold)
+        _repeat(offset, width, fold)
+        _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
+        first += width
+
+
+cdef void _moments(const real *origin, const real *x, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
+                   double *deviation, double *square) noexcept nogil:
+    """Sums of x - origin and of its square, by column.
+
+    With an element of the column as origin d = mean - origin is at most sqrt(m) standard deviations, so that the variance from
+    mean(square) - d**2 has a relative error of at most m units in the last place of a double, however large the mean is.
+    """
+    cdef double sum_[COLUMNS]
+    cdef double square_[COLUMNS]
+    cdef double origin_[COLUMNS]
+    cdef double d
+    cdef Py_ssize_t i, j, span = width * fold
+    for j in range(span):
+        sum_[j] = square_[j] = 0
+        origin_[j] = origin[j % width]
+    for i in range(rows // fold):
+        for j in range(span):
+            d = x[i * fold * c + j] - origin_[j]
+            sum_[j] += d
+            square_[j] += d * d
+    x += (rows // fold) * fold * c
+    for j in range((rows % fold) * width):
+        d = x[j] - origin_[j]
+        sum_[j] += d
+        square_[j] += d * d
+    _fold_sums(sum_, deviation, width, fold)
+    _fold_sums(square_, square, width, fold)
+
+
+cdef inline void _fold_sums(const double *sums, double *total, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+    """Add up `fold` groups of `width` sums."""
+    cdef Py_ssize_t i, j
+    for j in range(width):
+        total[j] = sums[j]
+    for i in range(1, fold):
+        for j in range(width):
+            total[j] += sums[i * width + j]
+
+
+cdef void _affine(const real *x, const real *center, const real *scale, const real *offset, real *y, Py_ssize_t m, Py_ssize_t c,
+                  Py_ssize_t width, Py_ssize_t fold, int threads) noexcept nogil:
+    """y = (x - center) * scale + offset in `width` columns."""
+    cdef Py_ssize_t k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    if team(m * width, threads) == 1:
+        for k in range(parts):
+            _affine_rows(x + k * rows * c, center, scale, offset, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
+    else:
+        for k in prange(parts, num_threads=threads, schedule="static"):
+            _affine_rows(x + k * rows * c, center, scale, offset, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
+
+
+cdef void _affine_rows(const real *x, const real *center, const real *scale, const real *offset, real *y, Py_ssize_t rows, Py_ssize_t c,
+                       Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+    cdef Py_ssize_t i, j, done = (rows // fold) * fold * c
+    for i in range(rows // fold):
+        for j in range(width * fold):
+            y[i * fold * c + j] = (x[i * fold * c + j] - center[j]) * scale[j] + offset[j]
+    for j in range((rows % fold) * width):
+        y[done + j] = (x[done + j] - center[j]) * scale[j] + offset[j]
+
+
+cdef void batchnorm_inference(const real *x, const real *gamma, const real *beta, const real *mean, const real *var, double eps, real *y,
+                              Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef real center[COLUMNS]
+    cdef real scale[COLUMNS]
+    cdef real offset[COLUMNS]
+    cdef Py_ssize_t first = 0, width, fold, j
+    while first < c:
+        width = min(<Py_ssize_t>COLUMNS, c - first)
+        fold = side_by_side(width, c)
+        for j in range(width):
+            center[j] = mean[first + j]
+            scale[j] = <real>(gamma[first + j] / sqrt(var[first + j] + eps))
+            offset[j] = beta[first + j]
+        _repeat(center, width, fold)
+        _repeat(scale, width, fold)
+        _repeat(offset, width, fold)
+        _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
+        first += width
+
+
+cdef void batchnorm_backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *var, double eps,
+                             real *dx, real *dgamma, real *dbeta, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    # with s1 = sum(dy), s2 = sum(dy * (x - mean)): dx = gamma / std * (dy - s1 / m - (x - mean) * s2 / (m * std**2))
+    cdef double gradient[PARTS * COLUMNS]
+    cdef double product[PARTS * COLUMNS]
+    cdef double center[COLUMNS]
+    cdef double scale[COLUMNS]
+    cdef double level[COLUMNS]
+    cdef double slope[COLUMNS]
+    cdef double s1, s2, std
+    cdef Py_ssize_t first = 0, width, fold, j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    while first < c:
+        width = min(<Py_ssize_t>COLUMNS, c - first)
+        fold = side_by_side(width, c)
+        for j in range(width):
+            center[j] = mean[first + j]
+        _repeat(center, width, fold)
+        if team(m * width, threads) == 1:
+            for k in range(parts):
+                _products(dy + first + k * rows * c, x + first + k * rows * c, center, min(rows, m - k * rows), c, width, fold,
+                          gradient + k * COLUMNS, product + k * COLUMNS)
+        else:
+            for k in prange(parts, num_threads=threads, schedule="static"):
+                _products(dy + first + k * rows * c, x + first + k * rows * c, center, min(rows, m - k * rows), c, width, fold,
+                          gradient + k * COLUMNS, product + k * COLUMNS)
+        for j in range(width):
+            s1 = s2 = 0
+            for k in range(parts):
+                s1 += gradient[k * COLUMNS + j]
+                s2 += product[k * COLUMNS + j]
+            std = sqrt(var[first + j] + eps)
+            dbeta[first + j] = <real>s1
+            dgamma[first + j] = <real>(s2 / std)
+            scale[j] = gamma[first + j] / std
+            level[j] = s1 / m
+            slope[j] = s2 / (m * std * std)
+        _repeat(scale, width, fold)
+        _repeat(level, width, fold)
+        _repeat(slope, width, fold)
+        if team(m * width, threads) == 1:
+            for k in range(parts):
+                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
+                              min(rows, m - k * rows), c, width, fold)
+        else:
+            for k in prange(parts, num_threads=threads, schedule="static"):
+                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
+                              min(rows, m - k * rows), c, width, fold)
+        first += width
+
+
+cdef void _products(const real *dy, const real *x, const double *center, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
+                    double *gradient, double *product) noexcept nogil:
+    """Sums of dy and of dy * (x - center), by column."""
+    cdef double sum_[COLUMNS]
+    cdef double product_[COLUMNS]
+    cdef Py_ssize_t i, j, span = width * fold, done = (rows // fold) * fold * c
+    for j in range(span):
+        sum_[j] = product_[j] = 0
+    for i in range(rows // fold):
+        for j in range(span):
+            sum_[j] += dy[i * fold * c + j]
+            product_[j] += <double>dy[i * fold * c + j] * (x[i * fold * c + j] - center[j])
+    for j in range((rows % fold) * width):
+        sum_[j] += dy[done + j]
+        product_[j] += <double>dy[done + j] * (x[done + j] - center[j])
+    _fold_sums(sum_, gradient, width, fold)
+    _fold_sums(product_, product, width, fold)
+
+
+cdef void _batchnorm_dx(const real *dy, const real *x, const double *center, const double *scale, const double *level,
+                        const double *slope, real *dx, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+    # in double: with few rows nearly everything cancels
+    cdef Py_ssize_t i, j, at, done = (rows // fold) * fold * c
+    for i in range(rows // fold):
+        for j in range(width * fold):
+            at = i * fold * c + j
+            dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+    for j in range((rows % fold) * width):
+        at = done + j
+        dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+
+
+cdef void moving_average(const real *value, double momentum, real *average, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real keep = <real>momentum, take = <real>(1 - momentum)
+    for i in range(size):
+        average[i] = keep * average[i] + take * value[i]
+
+
+cdef void layernorm_forward(const real *x, const real *gamma, const real *beta, double eps, real *y, real *mean, real *var,
+                            Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    if team(m * c, threads) == 1:
+        for i in range(m):
+            _layernorm_row(x + i * c, gamma, beta, eps, y + i * c, mean + i, var + i, c)
+    else:
+        for i in prange(m, num_threads=threads, schedule="static"):
+            _layernorm_row(x + i * c, gamma, beta, eps, y + i * c, mean + i, var + i, c)
+
+
+cdef void _layernorm_row(const real *x, const real *gamma, const real *beta, double eps, real *y, real *mean, real *var,
+                         Py_ssize_t c) noexcept nogil:
+    cdef double middle = row_sum(x, c) / c
+    cdef double variance = row_squares(x, middle, c) / c
+    # as in batchnorm_forward, the mean is subtracted in two parts
+    cdef real center = <real>middle, rest = <real>(middle - center), scale = <real>(1 / sqrt(variance + eps))
+    cdef Py_ssize_t j
+    mean[0] = center
+    var[0] = <real>variance
+    for j in range(c):
+        y[j] = ((x[j] - center) - rest) * scale * gamma[j] + beta[j]
+
+
+cdef void layernorm_backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *var, double eps,
+                             real *dx, real *dgamma, real *dbeta, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef double gradient[PARTS * COLUMNS]
+    cdef double product[PARTS * COLUMNS]
+    cdef double s1, s2
+    cdef Py_ssize_t i, j, k, first = 0, width, rows = part_rows(m), parts = (m + rows - 1) // rows
+    if team(m * c, threads) == 1:
+        for i in range(m):
+            _layernorm_dx(dy + i * c, x + i * c, gamma, mean[i], var[i] + eps, dx + i * c, c)
+    else:
+        for i in prange(m, num_threads=threads, schedule="static"):
+            _layernorm_dx(dy + i * c, x + i * c, gamma, mean[i], var[i] + eps, dx + i * c, c)
+    while first < c:
+        width = min(<Py_ssize_t>COLUMNS, c - first)
+        if team(m * width, threads) == 1:
+            for k in range(parts):
+                _normal_products(dy + first + k * rows * c, x + first + k * rows * c, mean + k * rows, var + k * rows, eps,
+                                 min(rows, m - k * rows), c, width, gradient + k * COLUMNS, product + k * COLUMNS)
+        else:
+            for k in prange(parts, num_threads=threads, schedule="static"):
+                _normal_products(dy + first + k * rows * c, x + first + k * rows * c, mean + k * rows, var + k * rows, eps,
+                                 min(rows, m - k * rows), c, width, gradient + k * COLUMNS, product + k * COLUMNS)
+        for j in range(width):
+            s1 = s2 = 0
+            for k in range(parts):
+                s1 += gradient[k * COLUMNS + j]
+                s2 += product[k * COLUMNS + j]
+            dbeta[first + j] = <real>s1
+            dgamma[first + j] = <real>s2
+        first += width
+
+
+cdef void _layernorm_dx(const real *dy, const real *x, const real *gamma, double mean, double variance, real *dx, Py_ssize_t c) noexcept nogil:
+    # with d = dy * gamma and u = (x - mean) / std: dx = (d - mean(d) - u * mean(d * u)) / std
+    cdef Py_ssize_t j
+    # (in double: with few columns nearly everything cancels)
+    cdef double scale = 1 / sqrt(variance), level = row_dot(dy, gamma, c) / c
+    cdef double slope = row_dot_centered(dy, gamma, x, mean, c) / (c * variance)
+    for j in range(c):
+        dx[j] = <real>(scale * (<double>dy[j] * gamma[j] - level - (x[j] - mean) * slope))
+
+
+cdef void _normal_products(const real *dy, const real *x, const real *mean, const real *var, double eps, Py_ssize_t rows, Py_ssize_t c,
+                           Py_ssize_t width, double *gradient, double *product) noexcept nogil:
+    """Sums of dy and of dy * (x - mean) / std, by column."""
+    cdef Py_ssize_t i, j
+    cdef double scale
+    for j in range(width):
+        gradient[j] = product[j] = 0
+    for i in range(rows):
+        scale = 1 / sqrt(var[i] + eps)
+        for j in range(width):
+            gradient[j] += dy[i * c + j]
+            product[j] += dy[i * c + j] * (scale * (x[i * c + j] - mean[i]))
+
+
+cdef void dropout_forward(const real *x, double rate, real *y, uint64_t *used, uint64_t *state, Py_ssize_t size, int threads) noexcept nogil:
+    used[0] = state[0]
+    used[1] = state[1]
+    state[1] += 1
+    dropout_backward(x, <const uint64_t *>used, rate, y, size, threads)
+
+
+cdef void dropout_backward(const real *dy, const uint64_t *used, double rate, real *dx, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double threshold = rint(rate * 4294967296.0)
+    cdef bint nothing = threshold >= 4294967296.0
+    cdef uint32_t lowest = 0 if nothing else <uint32_t>threshold
+    cdef real scale = <real>(0 if nothing else 1 / (1 - rate))
+    if team(size, threads) == 1:
+        _drop(dy, used[0], used[1], 0, lowest, scale, dx, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _drop(dy + k * CHUNK, used[0], used[1], k * (CHUNK // 4), lowest, scale, dx + k * CHUNK, chunk_length(k, size))
+
+
+cdef void _drop(const real *x, uint64_t seed, uint64_t step, uint64_t counter, uint32_t lowest, real scale, real *y,
+                Py_ssize_t n) noexcept nogil:
+    """Keep the elements whose word is at least `lowest`; the first element is word 0 of `counter`."""
+    cdef uint32_t word[WORDS]
+    cdef Py_ssize_t i, length, start = 0
+    cdef real zero = 0
+    while start < n:
+        length = min(<Py_ssize_t>WORDS, n - start)
+        philox_words(counter + start // 4, step, seed, word, <int>((length + 3) // 4))
+        for i in range(length):
+            y[start + i] = x[start + i] * scale if word[i] >= lowest else zero
+        start += length
+
+
+include "calls_norm.pxi"
