@@ -33,8 +33,8 @@ __all__ = [
 class Tensor:
     """An array whose use by the ops can be recorded: made by `constant` and by every op, never changed.
 
-    Arithmetic broadcasts as in NumPy. Python and NumPy scalars and lists take the dtype of the tensor they meet, integers the
-    dtype of the floats they meet; float32 with float64 gives float64. Comparisons, ``==`` too, give a tensor of bools.
+    Arithmetic broadcasts as in NumPy. Python and NumPy scalars and lists take the dtype of the float tensor they meet, integers
+    the dtype of the floats they meet; float32 with float64 gives float64. Comparisons, ``==`` too, give a tensor of bools.
 
     Attributes
     ----------
@@ -164,10 +164,10 @@ class Tensor:
         return ops.abs(self)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.equal(self, other)
+        return NotImplemented if other is None else ops.equal(self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.not_equal(self, other)
+        return NotImplemented if other is None else ops.not_equal(self, other)
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.less(self, other)
@@ -285,20 +285,18 @@ def as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(_array(value))
 
 
-def _array(value: Any) -> ndarray:
-    """Return an array: a NumPy array or scalar as it is, anything else as float32, int32 or bool."""
-    if isinstance(value, ndarray | np.generic):
-        array = np.asarray(value)
-    else:
-        array = np.asarray([item.data if isinstance(item, Tensor) else item for item in value] if _is_list(value) else value)
+def _array(value: Any, dtype: Any = None) -> ndarray:
+    """Return an array of `dtype`; if that is None, NumPy arrays and scalars as they are, else as float32, int32 or bool."""
+    array = np.asarray(value, dtype)
+    if dtype is None and not isinstance(value, ndarray | np.generic):
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         elif array.dtype == np.int64:
-            if array.size and (array.max() > 2**31 - 1 or array.min() < -(2**31)):
+            if array.size and (array.max() >= 2**31 or array.min() < -(2**31)):
                 raise ValueError("value has integers that do not fit in int32; give dtype='int64' or a NumPy array")
             array = array.astype(np.int32)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"value has dtype {array.dtype}; expected numbers or bools")
+        raise TypeError(f"value must be numbers or bools; got dtype {array.dtype}")
     return array
 
 
@@ -308,13 +306,7 @@ def _is_list(value: Any) -> bool:
 
 def _new_array(value: Any, dtype: Any) -> ndarray:
     """Return a new C-contiguous array."""
-    if isinstance(value, Tensor):
-        value = value.data
-    array = np.asarray(value) if dtype is not None and not _is_list(value) else _array(value)
-    array = np.array(array, dtype=dtype, order="C")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"value has dtype {array.dtype}; expected numbers or bools")
-    return array
+    return np.array(_array(value.data if isinstance(value, Tensor) else value, dtype), order="C")
 
 
 def _array_like(value: Any, like: ndarray) -> ndarray:
@@ -501,9 +493,7 @@ class GradientTape:
         for output in node.outputs:
             self._watched.add(id(output))
 
-    def gradient(
-        self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
-    ) -> Any:
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none") -> Any:
         """Return the gradient of a target by each source.
 
         Parameters
@@ -521,16 +511,14 @@ class GradientTape:
         -------
         Tensor or None, in the structure of `sources`
         """
+        _check_unconnected(unconnected_gradients)
         by_source = list(_leaves(sources, "sources"))
-        targets = list(_leaves(target, "target"))
-        starts = [None] * len(targets) if output_gradients is None else list(_optional_leaves(output_gradients))
-        if len(starts) != len(targets):
-            raise ValueError(f"output_gradients has {len(starts)} entries; expected {len(targets)}, one for each target")
         gradients: dict[int, Tensor] = {}
-        for tensor, start in zip(targets, starts, strict=True):
+        for tensor, start in _with_starts(target, output_gradients):
             _start(gradients, tensor, start)
-        found = _backpropagate(self._use(), gradients, by_source)
-        found = _fill_unconnected(found, by_source, unconnected_gradients)
+        found = _backpropagate(*self._use(), gradients, by_source)
+        if unconnected_gradients == "zero":
+            found = [ops.zeros_like(x) if dx is None else dx for x, dx in zip(by_source, found, strict=True)]
         return _like(sources, iter(found))
 
     def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: str = "none") -> Any:
@@ -549,18 +537,16 @@ class GradientTape:
         -------
         Tensor of shape ``target.shape + source.shape`` or None, in the structure of `sources`
         """
+        _check_unconnected(unconnected_gradients)
         by_source = list(_leaves(sources, "sources"))
         directions = np.eye(target.size, dtype=target.dtype).reshape(target.size, *target.shape)
-        rows = self._pull_back(target, directions, by_source)
-        found = [
-            None if not column or column[0] is None else ops.reshape(ops.stack(column), target.shape + source.shape)
-            for column, source in zip(rows, by_source, strict=True)
-        ]
-        if unconnected_gradients == "zero":
-            found = [
-                ops.zeros(target.shape + source.shape, source.dtype) if jacobian is None else jacobian
-                for jacobian, source in zip(found, by_source, strict=True)
-            ]
+        found: list[Tensor | None] = []
+        for source, rows in zip(by_source, self._pull_back(target, directions, by_source), strict=True):
+            shape = target.shape + source.shape
+            if rows is not None:
+                found.append(ops.reshape(ops.stack(rows), shape))
+            else:
+                found.append(None if unconnected_gradients == "none" else ops.zeros(shape, source.dtype))
         return _like(sources, iter(found))
 
     def batch_jacobian(self, target: Tensor, source: Tensor) -> Tensor | None:
@@ -583,33 +569,32 @@ class GradientTape:
         directions = np.zeros((outputs, len(target), outputs), target.dtype)
         directions[np.arange(outputs), :, np.arange(outputs)] = 1
         (rows,) = self._pull_back(target, directions.reshape(outputs, *target.shape), [source])
-        if not rows or rows[0] is None:
-            return None
-        return ops.reshape(ops.stack(rows, axis=1), target.shape + source.shape[1:])
+        return None if rows is None else ops.reshape(ops.stack(rows, axis=1), target.shape + source.shape[1:])
 
-    def _pull_back(self, target: Tensor, directions: ndarray, sources: list[Tensor]) -> list[list[Tensor | None]]:
-        """Return, for each source, the gradients by it of the target times each of the directions."""
-        nodes = self._use()
-        rows = []
+    def _pull_back(self, target: Tensor, directions: ndarray, sources: list[Tensor]) -> list[list[Tensor] | None]:
+        """Return, for each source, the gradients by it of the target times each direction; None if it is not connected."""
+        nodes, watched = self._use()
+        by_direction = []
         for direction in directions:
             gradients: dict[int, Tensor] = {}
             _start(gradients, target, Tensor(np.asarray(direction)))
-            rows.append(_backpropagate(nodes, gradients, sources))
-        return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in sources]
+            by_direction.append(_backpropagate(nodes, watched, gradients, sources))
+        by_source = [[dx for dx in rows if dx is not None] for rows in zip(*by_direction, strict=True)]
+        return [rows or None for rows in by_source] if by_source else [None for _ in sources]
 
-    def _use(self) -> list[Node]:
-        """Return the nodes to run backwards; a tape that is not persistent gives them once."""
+    def _use(self) -> tuple[list[Node], set[int]]:
+        """Return the nodes to run backwards and the ids of what is watched; a tape that is not persistent gives them once."""
         if self._released:
             raise RuntimeError(
                 "this tape has been used: a GradientTape that is not persistent computes one set of gradients; "
                 "make it with GradientTape(persistent=True) to take more"
             )
-        nodes = self._nodes
+        nodes, watched = self._nodes, self._watched
         if not self._persistent:
             self.__exit__()
             self.reset()
             self._released = True
-        return nodes
+        return nodes, watched
 
 
 def _start(gradients: dict[int, Tensor], target: Tensor, start: Tensor | None) -> None:
@@ -624,12 +609,14 @@ def _start(gradients: dict[int, Tensor], target: Tensor, start: Tensor | None) -
     _accumulate(gradients, target, start)
 
 
-def _backpropagate(nodes: list[Node], gradients: dict[int, Tensor], sources: list[Tensor]) -> list[Tensor | None]:
+def _backpropagate(
+    nodes: list[Node], watched: set[int], gradients: dict[int, Tensor], sources: list[Tensor]
+) -> list[Tensor | None]:
     """Run the VJPs backwards, on the paths from the sources to the targets only; return the gradient by each source.
 
     `gradients` maps the id of a tensor to the gradient by it; it comes with those of the targets and is used up.
     """
-    kept = {id(source) for source in sources}
+    kept = {i for i in map(id, sources) if i in watched or i in gradients}
     connected = set(kept)
     path = []
     for node in nodes:
@@ -660,12 +647,9 @@ def _accumulate(gradients: dict[int, Tensor], tensor: Tensor, gradient: Tensor) 
     gradients[id(tensor)] = gradient if before is None else ops.add(before, gradient)
 
 
-def _fill_unconnected(found: list[Tensor | None], sources: list[Tensor], unconnected: str) -> list[Tensor | None]:
+def _check_unconnected(unconnected: str) -> None:
     if unconnected not in ("none", "zero"):
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero'; got {unconnected!r}")
-    if unconnected == "none":
-        return found
-    return [ops.zeros_like(source) if gradient is None else gradient for gradient, source in zip(found, sources, strict=True)]
 
 
 def _leaves(structure: Any, argument: str) -> Iterator[Tensor]:
@@ -685,15 +669,20 @@ def _leaves(structure: Any, argument: str) -> Iterator[Tensor]:
         )
 
 
-def _optional_leaves(structure: Any) -> Iterator[Tensor | None]:
-    """Yield the tensors of nested lists, tuples and dicts; None where there is none; arrays as tensors."""
-    if isinstance(structure, dict):
-        structure = list(structure.values())
-    if _is_list(structure):
-        for item in structure:
-            yield from _optional_leaves(item)
+def _with_starts(target: Any, starts: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield the tensors of `target`, each with what stands at its place in `starts`."""
+    if isinstance(target, Tensor) or starts is None:
+        for tensor in _leaves(target, "target"):
+            yield tensor, None if starts is None else as_tensor(starts)
+    elif isinstance(target, dict) and isinstance(starts, dict) and target.keys() == starts.keys():
+        for key in target:
+            yield from _with_starts(target[key], starts[key])
+    elif _is_list(target) and _is_list(starts) and len(target) == len(starts):
+        for item, start in zip(target, starts, strict=True):
+            yield from _with_starts(item, start)
     else:
-        yield None if structure is None else as_tensor(structure)
+        list(_leaves(target, "target"))
+        raise ValueError("output_gradients must have the structure of target, with a tensor or None for each tensor")
 
 
 def _like(structure: Any, leaves: Iterator[Any]) -> Any:

@@ -65,11 +65,6 @@ def backward(name: str | None, dy: Tensor, y: Tensor, alpha: float | None = None
     return _activation_backward(name, dy, y)
 
 
-def linear(x: Any) -> Tensor:
-    """Return `x` itself."""
-    return as_tensor(x)
-
-
 def relu(x: Any) -> Tensor:
     """Return ``max(x, 0)``; the derivative at 0 is 0."""
     return _activate("relu", x)
@@ -91,7 +86,7 @@ def selu(x: Any) -> Tensor:
 
 
 def sigmoid(x: Any) -> Tensor:
-    """Return ``1 / (1 + exp(-x))``, the unipolar sigmoid; the result's `logits` is `x`."""
+    """Return ``1 / (1 + exp(-x))``, the unipolar sigmoid; the result's `link` is "sigmoid" and its `logits` `x`."""
     x = as_tensor(x)
     y = _activate("sigmoid", x)
     y.logits, y.link = x, "sigmoid"
@@ -124,15 +119,13 @@ def gelu(x: Any) -> Tensor:
 
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
-    """Return ``exp(x) / sum(exp(x))`` along an axis; the result's `logits` is `x`."""
+    """Return ``exp(x) / sum(exp(x))`` along an axis; along the last, the result's `link` is "softmax", its `logits` `x`."""
     x = as_tensor(x)
-    if axis % x.ndim != x.ndim - 1:
-        y = shape.moveaxis(softmax(shape.moveaxis(x, axis, -1)), -1, axis)
-    else:
-        y = Tensor(kernels.softmax_forward(x.data))
-        record("softmax", (x,), y, lambda dy, needs: (softmax_backward(dy, y),))
-        y.logits, y.link = x, "softmax"
-    return y
+    if axis not in (-1, x.ndim - 1):
+        return shape.moveaxis(softmax(shape.moveaxis(x, axis, -1)), -1, axis)
+    y = Tensor(kernels.softmax_forward(x.data))
+    y.logits, y.link = x, "softmax"
+    return record("softmax", (x,), y, lambda dy, needs: (softmax_backward(dy, y),))
 
 
 def softmax_backward(dy: Tensor, y: Tensor) -> Tensor:

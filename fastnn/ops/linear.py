@@ -69,7 +69,6 @@ def dense_backward_weight(x: Tensor, dy: Tensor, bias: bool = True) -> tuple[Ten
     return dw, db
 
 
-
 def matmul(a: Any, b: Any) -> Tensor:
     """Return the matrix product; of more than two axes the last two are the matrices' and the others broadcast.
 

@@ -12,17 +12,45 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, first_derivative_only, record
+from ..autodiff import Tensor, as_tensor, record
 from ..kernels.table import python_step
 from .activation import sigmoid, softmax, softmax_backward
 from .arithmetic import sum_to
+from .comparison import where
+from .convert import cast, ones_like
 from .reduction import sum
 from .shape import reshape
 
-#: loss -> second derivative of one output's loss by the prediction
-_SECOND: dict[str, Callable[[Tensor], Any]] = {
-    "mse": lambda pred: 2.0,
-    "sigmoid_xent": lambda pred: sigmoid(pred) * (1 - sigmoid(pred)),
+#: the kernels clip probabilities to [EPSILON, 1 - EPSILON]
+EPSILON = 1e-7
+
+
+def _kept(probs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where probabilities are not clipped, as 1 or 0, and the probabilities, 1/2 where they are."""
+    inside = (probs.data >= EPSILON) & (probs.data <= 1 - EPSILON)
+    return cast(inside, probs.dtype), where(inside, probs, 0.5)
+
+
+def _binary_xent_second(probs: Tensor, target: Tensor) -> Tensor:
+    kept, q = _kept(probs)
+    return kept * (target / q**2 + (1 - target) / (1 - q) ** 2)
+
+
+def _xent_second(probs: Tensor, target: Tensor) -> Tensor:
+    kept, q = _kept(probs)
+    return kept * target / q**2
+
+
+#: loss -> second derivative of one output's loss by the prediction, from prediction, target and parameters
+_SECOND: dict[str, Callable[..., Any]] = {
+    "mse": lambda pred, target: 2.0,
+    "mae": lambda pred, target: 0.0,
+    "huber": lambda pred, target, delta: where(abs(pred - target) <= delta, 1.0, 0.0),
+    "hinge": lambda pred, target: 0.0,
+    "perceptron": lambda pred, target: 0.0,
+    "sigmoid_xent": lambda logits, target: sigmoid(logits) * sigmoid(-logits),
+    "binary_xent": _binary_xent_second,
+    "xent": _xent_second,
 }
 
 
@@ -54,23 +82,20 @@ def _pointwise(name: str, pred: Any, target: Any, *params: float) -> Tensor:
 
 def _pointwise_backward(name: str, dloss: Tensor, pred: Tensor, target: Tensor, *params: float) -> Tensor:
     dpred = Tensor(getattr(kernels, f"{name}_backward")(dloss.data, pred.data, target.data, *params))
-    inputs = (dloss, pred, target)
-    if name not in _SECOND:
-        return record(f"{name}_backward", inputs, dpred, first_derivative_only(name))
+    by_sample = pred.shape if pred.ndim == 1 else (*pred.shape[:-1], 1)
+    outputs = 1 if pred.ndim == 1 or name == "xent" else pred.shape[-1]
 
     def vjp(ddpred, needs):
         _no_target_derivative(name, needs[2])
-        samples = (len(pred),) + (1,) * (pred.ndim - 1)
         d_dloss = d_pred = None
         if needs[0]:
-            slope = _pointwise_backward(name, Tensor(np.ones_like(dloss.data)), pred, target, *params)
-            d_dloss = reshape(sum_to(ddpred * slope, samples), dloss.shape)
+            slope = _pointwise_backward(name, ones_like(dloss), pred, target, *params)
+            d_dloss = reshape(sum_to(ddpred * slope, by_sample), dloss.shape)
         if needs[1]:
-            outputs = pred.size // max(len(pred), 1)
-            d_pred = ddpred * reshape(dloss, samples) * _SECOND[name](pred) / outputs
+            d_pred = ddpred * reshape(dloss, by_sample) * _SECOND[name](pred, target, *params) / outputs
         return d_dloss, d_pred, None
 
-    return record(f"{name}_backward", inputs, dpred, vjp)
+    return record(f"{name}_backward", (dloss, pred, target), dpred, vjp)
 
 
 def mse(pred: Any, target: Any) -> Tensor:
@@ -124,7 +149,7 @@ def softmax_xent(logits: Any, target: Any) -> Tensor:
     """
     logits = as_tensor(logits)
     target = as_tensor(target)
-    if target.data.dtype.kind == "f":
+    if target.shape == logits.shape:
         target = _target(target, logits)
     loss, probs = kernels.softmax_xent_forward(logits.data, target.data)
 
@@ -142,11 +167,11 @@ def _softmax_xent_backward(dloss: Tensor, logits: Tensor, probs: np.ndarray, tar
         _no_target_derivative("softmax_xent", needs[2])
         d_dloss = d_logits = None
         if needs[0]:
-            slope = _softmax_xent_backward(Tensor(np.ones_like(dloss.data)), logits, probs, target)
-            d_dloss = sum(ddlogits * slope, axis=-1)
+            slope = _softmax_xent_backward(ones_like(dloss), logits, probs, target)
+            d_dloss = reshape(sum(ddlogits * slope, axis=-1), dloss.shape)
         if needs[1]:
-            weight = 1.0 if target.data.dtype.kind != "f" else sum(target, axis=-1, keepdims=True)
-            d_logits = softmax_backward(ddlogits, softmax(logits)) * reshape(dloss, (-1, 1)) * weight
+            mass = sum(target, axis=-1, keepdims=True) if target.shape == logits.shape else 1.0
+            d_logits = softmax_backward(ddlogits, softmax(logits)) * reshape(dloss, (*logits.shape[:-1], 1)) * mass
         return d_dloss, d_logits, None
 
     return record("softmax_xent_backward", (dloss, logits, target), dlogits, vjp)
@@ -187,9 +212,8 @@ def _penalty_backward(dpenalty: Tensor, w: Tensor, l1: float, l2: float) -> Tens
     dw = Tensor(kernels.penalty_backward(dpenalty.data.reshape(1), w.data, l1, l2))
 
     def vjp(ddw, needs):
-        one = Tensor(np.ones((), w.dtype))
         return (
-            sum(ddw * _penalty_backward(one, w, l1, l2)) if needs[0] else None,
+            sum(ddw * _penalty_backward(ones_like(dpenalty), w, l1, l2)) if needs[0] else None,
             _penalty_backward(dpenalty, ddw, 0.0, l2) if needs[1] else None,
         )
 

@@ -12,9 +12,7 @@ from ..kernels.table import python_step
 from .shape import reshape
 
 
-def maxpool2d(
-    x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "valid", data_format: str = "channels_last"
-) -> Tensor:
+def maxpool2d(x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "valid", data_format: str = "channels_last") -> Tensor:
     """Return the largest element of each window; of equal ones the first gets the derivative.
 
     Parameters
@@ -53,9 +51,7 @@ def _take_at(x: Tensor, argmax: np.ndarray, data_format: str) -> Tensor:
     return record("take_at", (x,), Tensor(y.reshape(argmax.shape)), vjp)
 
 
-def avgpool2d(
-    x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "valid", data_format: str = "channels_last"
-) -> Tensor:
+def avgpool2d(x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "valid", data_format: str = "channels_last") -> Tensor:
     """Return the mean of the elements of each window that lie inside the image. Arguments as for `maxpool2d`."""
     x = as_tensor(x)
     window = (pool_size, stride, padding)

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..autodiff import Tensor, as_tensor, record
 from ..kernels.table import python_step
@@ -18,7 +19,7 @@ def _axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
     """Return the axes to reduce as a tuple of numbers from 0."""
     if axis is None:
         return tuple(range(x.ndim))
-    return np.lib.array_utils.normalize_axis_tuple(axis, x.ndim, "axis")
+    return normalize_axis_tuple(axis, x.ndim, "axis")
 
 
 def _kept(x: Tensor, axes: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from .. import kernels
 from ..autodiff import Tensor, as_tensor, record
@@ -47,14 +49,27 @@ def broadcast_to(x: Any, newshape: Sequence[int]) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """Return `x` with its axes in another order, reversed if `axes` is None."""
     x = as_tensor(x)
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple([axis % x.ndim for axis in axes])
-    if order == (1, 0) and x.data.dtype.kind == "f":
-        y = Tensor(kernels.transpose(x.data))
+    order = tuple(range(x.ndim))[::-1] if axes is None else tuple([normalize_axis_index(axis, x.ndim) for axis in axes])
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError(f"axes must name each of the {x.ndim} axes once; got {axes}")
+    rotated = _rotated(x.data, order) if x.data.dtype.kind == "f" else None
+    if rotated is not None:
+        y = Tensor(kernels.transpose(rotated).reshape([x.shape[axis] for axis in order]))
     else:
         python_step("transpose")
         y = Tensor(np.ascontiguousarray(x.data.transpose(order)))
     back = tuple(np.argsort(order).tolist())
     return record("transpose", (x,), y, lambda dy, needs: (transpose(dy, back),))
+
+
+def _rotated(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray | None:
+    """Return a view of three axes with the last two to be swapped, if `order` rotates the axes after the first few."""
+    kept = 0
+    while kept < x.ndim and order[kept] == kept:
+        kept += 1
+    if kept == x.ndim or order[kept:] != (*range(order[kept], x.ndim), *range(kept, order[kept])) or not x.flags.c_contiguous:
+        return None
+    return x.reshape(prod(x.shape[:kept]), prod(x.shape[kept : order[kept]]), prod(x.shape[order[kept] :]))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
@@ -69,7 +84,7 @@ def moveaxis(x: Any, source: int, destination: int) -> Tensor:
     """Return `x` with one axis moved to another place."""
     x = as_tensor(x)
     order = list(range(x.ndim))
-    order.insert(destination % x.ndim, order.pop(source))
+    order.insert(normalize_axis_index(destination, x.ndim), order.pop(normalize_axis_index(source, x.ndim)))
     return transpose(x, order)
 
 
