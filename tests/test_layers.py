@@ -974,8 +974,8 @@ def test_a_layer_of_ones_own():
 def test_layers_in_a_layer():
     block = Block(6)
     block.build((None, 5))
-    assert block.output_shape == (None, 2)
     assert len(block.trainable_weights) == 6 and len(block.non_trainable_weights) == 2
+    assert block.output_shape == (None, 2)
     assert block.count_params() == (5 * 6 + 6) + (6 * 6 + 6 + 1) + (6 * 2 + 2 + 1)
     assert len(block.losses) == 2
     assert len({id(w) for w in block.weights}) == 8
@@ -1001,6 +1001,9 @@ def test_build_by_super():
 
         def call(self, x):
             return super().call(x) * self.factor
+
+        def compute_output_shape(self, input_shape):
+            return (*input_shape[:-1], *self.factor.shape)
 
     layer = Inherited(3)
     assert layer(numbers((2, 5))).shape == (2, 3)
