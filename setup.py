@@ -30,8 +30,6 @@ PACKAGE = "fastnn.kernels.cython_aot"
 sys.path.insert(0, str(ROOT / "kernels"))
 import spec  # noqa: E402  (kernels/spec, which needs nothing but the standard library)
 
-FAMILIES = [f for f in spec.FAMILIES if (ROOT / SOURCE / f"{f}.pyx").exists()]
-
 SANITIZERS = ["undefined"] if os.environ.get("FASTNN_DEBUG") else []
 SANITIZERS += os.environ.get("FASTNN_SANITIZE", "").split()
 LEVEL_FLAGS = {
@@ -107,11 +105,11 @@ class BuildKernels(build_ext):
         from Cython.Build import cythonize
 
         GENERATED.mkdir(parents=True, exist_ok=True)
-        for family in FAMILIES:
+        for family in spec.FAMILIES:
             target = GENERATED / f"calls_{family}.pxi"
             if not target.exists() or target.read_text() != glue(family):
                 target.write_text(glue(family))
-        modules = [Extension(f"{PACKAGE}.{name}", [str(SOURCE / f"{name}.pyx")]) for name in ("call", *FAMILIES)]
+        modules = [Extension(f"{PACKAGE}.{name}", [str(SOURCE / f"{name}.pyx")]) for name in ("call", *spec.FAMILIES)]
         cythonize(
             modules,
             build_dir=str(GENERATED),
@@ -172,7 +170,7 @@ def extensions():
     options = {"include_dirs": [str(SOURCE)], "depends": [str(path) for path in (ROOT / SOURCE).glob("*.h")]}
     found = [Extension(f"{PACKAGE}.call", [str(GENERATED / SOURCE / "call.c")], **options)]
     for level in levels():
-        for family in FAMILIES:
+        for family in spec.FAMILIES:
             found.append(Extension(f"{PACKAGE}.{level}.{family}", [str(GENERATED / level / f"{family}.c")], **options))
     return found
 

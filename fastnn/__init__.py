@@ -16,23 +16,52 @@ if importlib.util.find_spec("fastnn.kernels") is None:
     _others = [path for path in sys.path if os.path.abspath(os.path.join(path, "fastnn")) != _here]
     _installed = importlib.machinery.PathFinder.find_spec("fastnn", _others)
     if _installed is None or _installed.origin is None:
-        raise ImportError(f"the fastnn in {_here} is not installed; run `pip install -e .` in {os.path.dirname(_here)}", name="fastnn")
+        raise ImportError(f"fastnn is not installed; run `pip install -e .` in {os.path.dirname(_here)}", name="fastnn")
     __path__[:] = _installed.submodule_search_locations or []
     __file__ = _installed.origin
 
-import importlib
+from . import (
+    callbacks,
+    datasets,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    regularizers,
+)
+from .autodiff import GradientTape, Tensor, Variable, constant
+from .config import show_config
+from .kernels import use_backend
+from .kernels.threads import get_num_threads, set_num_threads
+from .model import Sequential
+from .random import set_seed
+from .saving import load_model
 
 __version__ = "0.1.0"
 
-_HOMES = {"GradientTape": "autodiff", "Tensor": "autodiff", "Variable": "autodiff", "constant": "autodiff", "show_config": "config",
-          "use_backend": "kernels", "get_num_threads": "kernels.threads", "set_num_threads": "kernels.threads", "Sequential": "model",
-          "set_seed": "random", "load_model": "saving"}
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    try:
-        return importlib.import_module(f".{name}", __name__)
-    except ModuleNotFoundError as error:
-        raise AttributeError(name) from error
+__all__ = [
+    "GradientTape",
+    "Sequential",
+    "Tensor",
+    "Variable",
+    "callbacks",
+    "constant",
+    "datasets",
+    "get_num_threads",
+    "initializers",
+    "kernels",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "ops",
+    "optimizers",
+    "regularizers",
+    "set_num_threads",
+    "set_seed",
+    "show_config",
+    "use_backend",
+]

@@ -150,7 +150,6 @@ def _train(args: argparse.Namespace) -> int:
         history = model.fit(x, y, batch_size, epochs, verbose=0, callbacks=[bar, logger], validation_data=test).history
     except KeyboardInterrupt:
         bar.on_train_end()
-        logger.on_train_end()
         model.save(folder / MODEL_FILE)
         print(f"fastnn: interrupted; the model so far is in {folder / MODEL_FILE}", file=sys.stderr)
         return INTERRUPTED
