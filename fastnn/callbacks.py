@@ -658,7 +658,9 @@ class ProgressBar(Callback):
     def on_test_end(self, logs: Logs | None = None) -> None:
         if self._bar is not None:
             # the time of validation is no time of training: images per second are of training alone
-            self._bar.start_t += time.perf_counter() - self._test_started
+            seconds = time.perf_counter() - self._test_started
+            self._bar.start_t += seconds
+            self._bar.last_print_t += seconds
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
