@@ -485,11 +485,13 @@ def test_training_uses_kernels_only():
     for layer in row:
         x = layer(x)
 
+    labels = Tensor(np.array([0, 1, 2], np.int32))
+
     def step(x):
         with GradientTape() as tape:
             for layer in row:
                 x = layer(x, training=True)
-            loss = ops.add(ops.weighted_mean(ops.softmax_xent(x.logits, np.array([0, 1, 2], np.int32))), row[1].losses[0])
+            loss = ops.add(ops.weighted_mean(ops.softmax_xent(x.logits, labels)), row[1].losses[0])
         tape.gradient(loss, [w for layer in row for w in layer.trainable_weights])
 
     with table.record() as recording:
@@ -983,6 +985,25 @@ def test_layers_in_a_layer():
     assert block.trainable_weights == [] and block.more[0].trainable_weights == []
     block.trainable = True
     assert len(block.trainable_weights) == 6
+
+
+def test_layers_in_a_layer_for_images_of_any_size():
+    class Images(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(2, 3)
+
+        def call(self, x):
+            return self.conv(x)
+
+        def compute_output_shape(self, input_shape):
+            return self.conv.compute_output_shape(input_shape)
+
+    layer = Images()
+    layer.build((None, None, None, 3))
+    assert layer.output_shape == (None, None, None, 2)
+    assert layer(np.ones((1, 5, 6, 3))).shape == (1, 3, 4, 2)
+    assert len(layer.trainable_weights) == 2
 
 
 def test_inner_layers_inherit_training():

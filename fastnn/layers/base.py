@@ -449,8 +449,8 @@ def _build(layer: Layer, build: Callable[[Shape], None], shape: Shape) -> None:
     layer._input_shape, layer._output_shape, layer.built = shape, None, True
     if type(layer).compute_output_shape is not Layer.compute_output_shape:
         layer._output_shape = tuple(layer.compute_output_shape(shape))
-    if any(not inner.built for inner in layer._held(Layer)):
-        Layer.compute_output_shape(layer, shape)  # calling the layer builds those that it uses
+    if None not in shape[1:] and any(not inner.built for inner in layer._held(Layer)):
+        Layer.compute_output_shape(layer, shape)  # calling the layer builds those that it uses; else the first batch does
 
 
 Layer.build = _once(Layer.build)  # type: ignore[assignment, method-assign]
