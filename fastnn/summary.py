@@ -11,7 +11,11 @@ import numpy as np
 def summary_text(model: Any) -> str:
     """Return the table of layers, output shapes and parameter counts, laid out as Keras users expect it."""
     rows = [
-        (f"{layer.name} ({type(layer).__name__})", str(layer.output_shape) if layer.built else "?", f"{layer.count_params():,}")
+        (
+            f"{layer.name} ({type(layer).__name__})",
+            str(layer.output_shape) if layer.built else "?",
+            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+        )
         for layer in model.layers
     ]
     trainable = _bytes_and_count(model.trainable_weights)

@@ -69,6 +69,7 @@ unary = [
     Case("elu", lambda x: ops.elu(x, 0.3), (values(7, away_from=[0]),)),
     Case("leaky_relu", lambda x: ops.leaky_relu(x, 0.3), (values(7, away_from=[0]),)),
     Case("clip", lambda x: ops.clip(x, -0.5, 1.0), (values(12, away_from=[-0.5, 1.0]),)),
+    Case("rescale", lambda x: ops.rescale(x, -2.5, 0.5), (values(3, 4),)),
     Case("softmax", ops.softmax, (values(3, 4),)),
     Case("softmax", lambda x: ops.softmax(x, axis=1), (values(2, 3, 2),)),
     Case("log_softmax", ops.log_softmax, (values(3, 4),)),
@@ -512,8 +513,8 @@ def network(data_format):
     shapes = [(3, 2, 3, 3) if first else (3, 3, 2, 3), (3,), (3,), (3,), (12, 5), (5,), (5, 4), (4,)]
     variables = [Variable(rng.normal(size=shape).astype("float32")) for shape in shapes]
     state = np.array([3, 0], np.uint64)
-    labels = np.array([0, 1, 2, 3], np.int32)
-    weight = np.ones(4, np.float32)
+    labels = Tensor(np.array([0, 1, 2, 3], np.int32))
+    weight = Tensor(np.ones(4, np.float32))
 
     def loss(x):
         w, b, gamma, beta, w1, b1, w2, b2 = variables
@@ -572,10 +573,15 @@ def test_a_training_step_of_built_in_ops_is_kernel_calls_only(data_format):
         lambda x: ops.reshape(Tensor(x.data.T), (4,)),
         lambda x: Variable(x).assign(x),
         lambda x: Variable(x).value,
-        lambda x: ops.mse(x, np.ones((2, 2))),
+        lambda x: ops.cast(constant([1, 2]), "float32"),
+        lambda x: ops.add(x, Tensor(np.ones((2, 2), np.int32))),
+        lambda x: ops.dense(x, np.ones((2, 2), np.float32)),  # another array the next time, perhaps
+        lambda x: ops.add(Tensor(np.ones((), np.float32)), 0.5),
+        lambda x: constant([1.0, 2.0]),
     ],
 )
 def test_what_numpy_computes_announces_itself(function):
+    x = constant([[1.0, 2.0], [3.0, 4.0]])
     with table.record() as recording:
-        function(constant([[1.0, 2.0], [3.0, 4.0]]))
+        function(x)
     assert recording.python_steps

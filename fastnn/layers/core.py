@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -186,15 +187,20 @@ class Rescaling(Layer):
                     f"{name} of {self._described()} must be one number, or {channels} numbers for inputs of shape "
                     f"{input_shape}; got shape {np.shape(value)}"
                 )
-        self._scale = Tensor(np.full(channels, self.scale, self.dtype))
-        self._offset = Tensor(np.full(channels, self.offset, self.dtype))
-        self._mean = Tensor(np.zeros(channels, self.dtype))
-        self._variance = Tensor(np.ones(channels, self.dtype))
+        self._channels = channels
+
+    @cached_property
+    def _terms(self) -> list[Tensor]:
+        """Scale, offset, mean and variance, made at the first use: a file that claims many channels must not take memory."""
+        return [Tensor(np.full(self._channels, value, self.dtype)) for value in (self.scale, self.offset, 0.0, 1.0)]
 
     def call(self, x: Tensor) -> Tensor:
-        # batch normalization with mean 0 and variance 1 is this same map, and there is a kernel for it
+        if np.ndim(self.scale) == 0 and np.ndim(self.offset) == 0:
+            return ops.rescale(x, self.scale, self.offset)
+        # of each channel: batch normalization with mean 0 and variance 1 is this same map, and there is a kernel for it
         rows = ops.reshape(x, (-1, x.shape[-1]))
-        return ops.reshape(ops.batchnorm_inference(rows, self._scale, self._offset, self._mean, self._variance, eps=0.0), x.shape)
+        scale, offset, mean, variance = self._terms
+        return ops.reshape(ops.batchnorm_inference(rows, scale, offset, mean, variance, eps=0.0), x.shape)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         return tuple(input_shape)

@@ -18,7 +18,7 @@ from .activation import (
     softplus,
     tanh,
 )
-from .arithmetic import abs, add, clip, divide, maximum, minimum, multiply, negative, power, sign, subtract
+from .arithmetic import abs, add, clip, divide, maximum, minimum, multiply, negative, power, rescale, sign, subtract
 from .comparison import equal, greater, greater_equal, less, less_equal, not_equal, where
 from .conv import conv2d
 from .convert import cast, convert_to_numpy, convert_to_tensor, one_hot, ones, ones_like, stop_gradient, zeros, zeros_like
@@ -124,6 +124,7 @@ __all__ = [
     "reduce_min",
     "reduce_sum",
     "relu",
+    "rescale",
     "reshape",
     "selu",
     "sigmoid",

@@ -11,6 +11,7 @@ from ..autodiff import Tensor, as_tensor, record
 from ..kernels.table import python_step
 from . import elementary, reduction, shape
 from .comparison import where
+from .convert import cast
 
 
 def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
@@ -25,15 +26,16 @@ def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     if a.data.dtype is not b.data.dtype:
         a_floats, b_floats = a.data.dtype.kind == "f", b.data.dtype.kind == "f"
         if a_floats and not b_floats:
-            b = Tensor(b.data.astype(a.data.dtype))
+            b = cast(b, a.data.dtype)
         elif b_floats and not a_floats:
-            a = Tensor(a.data.astype(b.data.dtype))
+            a = cast(a, b.data.dtype)
     return a, b
 
 
 def _operand(value: Any, other: Any) -> Tensor:
     """Return a tensor of what meets `other`."""
     if isinstance(other, Tensor) and other.data.dtype.kind == "f" and isinstance(value, int | float | np.generic | list | tuple):
+        python_step("number or list that is no tensor")
         return Tensor(np.asarray(value, other.data.dtype))
     return as_tensor(value)
 
@@ -63,6 +65,17 @@ def add(a: Any, b: Any) -> Tensor:
 
 
 _KERNEL_DTYPES = (np.dtype("float32"), np.dtype("float64"))
+
+
+def rescale(x: Any, scale: float, offset: float = 0.0) -> Tensor:
+    """Return ``x * scale + offset`` with numbers as scale and offset."""
+    x = as_tensor(x)
+    y = Tensor(kernels.rescale(x.data, scale, offset))
+
+    def vjp(dy, needs):
+        return (rescale(dy, scale),)
+
+    return record("rescale", (x,), y, vjp)
 
 
 def subtract(a: Any, b: Any) -> Tensor:

@@ -35,7 +35,7 @@ ctypedef fused element:
     uint8_t
 
 
-cdef void _gather_row(const element *x, real scale, real offset, real *y, Py_ssize_t s) noexcept nogil:
+cdef void _rescale_row(const element *x, real scale, real offset, real *y, Py_ssize_t s) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(s):
         y[j] = <real>x[j] * scale + offset
@@ -46,10 +46,10 @@ cdef void gather(const real *x, const int32_t *index, double scale, double offse
     cdef Py_ssize_t i
     if team(n * s, threads) == 1:
         for i in range(n):
-            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
     else:
         for i in prange(n, num_threads=threads, schedule="static"):
-            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
 
 
 cdef void gather_uint8(const uint8_t *x, const int32_t *index, double scale, double offset, real *y,
@@ -57,10 +57,19 @@ cdef void gather_uint8(const uint8_t *x, const int32_t *index, double scale, dou
     cdef Py_ssize_t i
     if team(n * s, threads) == 1:
         for i in range(n):
-            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
     else:
         for i in prange(n, num_threads=threads, schedule="static"):
-            _gather_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+
+
+cdef void rescale(const real *x, double scale, double offset, real *y, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        _rescale_row(x, <real>scale, <real>offset, y, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _rescale_row(x + k * CHUNK, <real>scale, <real>offset, y + k * CHUNK, chunk_length(k, size))
 
 
 cdef void accumulate(const real *x, double scale, real *total, Py_ssize_t size, int threads) noexcept nogil:

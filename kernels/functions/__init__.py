@@ -38,6 +38,7 @@ from .data import (
     add,
     gather,
     increment,
+    rescale,
     transpose,
 )
 from .geometry import (
@@ -166,6 +167,7 @@ __all__ = [
     "perceptron_forward",
     "relu_backward",
     "relu_forward",
+    "rescale",
     "resolve_padding",
     "rmsprop_step",
     "selu_backward",

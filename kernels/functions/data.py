@@ -80,6 +80,31 @@ def gather(x, index, scale=1.0, offset=0.0, dtype=None):
     return y
 
 
+def rescale(x, scale, offset=0.0):
+    """Return ``x * scale + offset``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    scale, offset : float
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`; float64 if `x` is, else float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not an array of real numbers, or `scale` or `offset` is not a number.
+    """
+    x = real("x", x)
+    y = np.empty(x.shape, x.dtype)
+    call("rescale", x, number("scale", scale), number("offset", offset), y)
+    return y
+
+
 def accumulate(x, total, scale=1.0):
     """Update ``total += scale * x``.
 

@@ -21,6 +21,11 @@ def gather_uint8(x, index, scale, offset, y):
 
 
 @in_float64
+def rescale(x, scale, offset, y):
+    y[...] = x * scale + offset
+
+
+@in_float64
 def accumulate(x, scale, total):
     total[...] += scale * x
 

@@ -24,6 +24,13 @@ OPS = (
         outputs=reals(("y", "n s"), role="out"),
     ),
     Op(
+        "rescale",
+        "y = x * scale + offset",
+        inputs=reals(("x", "*")),
+        params=floats("scale", "offset"),
+        outputs=reals(("y", "*"), role="out"),
+    ),
+    Op(
         "accumulate",
         "total += scale * x",
         inputs=reals(("x", "*")),

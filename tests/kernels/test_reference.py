@@ -750,6 +750,8 @@ def test_transpose_add_accumulate_increment():
     data.transpose(x, y)
     assert y[1].tolist() == [[6, 9], [7, 10], [8, 11]]
     total = np.array([1.0, 2.0])
+    data.rescale(np.array([[2.0, -4.0]]), 0.5, 3.0, scaled := np.full((1, 2), np.nan))
+    np.testing.assert_array_equal(scaled, [[4.0, 1.0]])
     data.accumulate(np.array([10.0, 20.0]), 0.5, total)
     assert total.tolist() == [6, 12]
     both = fresh(2)
