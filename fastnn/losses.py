@@ -95,7 +95,7 @@ class Loss:
             return loss
         weight = None if sample_weight is None else _weights(sample_weight, loss)
         if self.reduction == "none":
-            return loss if weight is None else ops.multiply(loss, weight.reshape(loss.shape))
+            return loss if weight is None else ops.multiply(loss, ops.reshape(weight, loss.shape))
         mean = ops.weighted_mean(loss if loss.ndim == 1 else ops.reshape(loss, (-1,)), weight)
         return mean if self.reduction == "sum_over_batch_size" else ops.multiply(mean, loss.size)
 
@@ -247,10 +247,10 @@ class SparseCategoricalCrossentropy(Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = _logits(self, y_pred, "softmax")
         if logits is not None:
-            return _by_sample(ops.softmax_xent(_rows(logits), y_true.data.reshape(-1)), y_pred)
+            return _by_sample(ops.softmax_xent(_rows(logits), ops.reshape(y_true, (-1,))), y_pred)
         table.python_step("one-hot targets of probabilities that no softmax made")
         onehot = np.arange(y_pred.shape[-1]) == y_true.data.reshape(-1, 1)
-        return _by_sample(ops.xent(_rows(y_pred), onehot.astype(y_pred.dtype)), y_pred)
+        return _by_sample(ops.xent(_rows(y_pred), Tensor(onehot.astype(y_pred.dtype))), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, **super().get_config()}
@@ -500,10 +500,9 @@ def _smoothed(target: Tensor, share: float, towards: float) -> Tensor:
     """Return ``(1 - share) * target + share * towards``, by a kernel so that a recorded step can be replayed."""
     if share == 0:
         return target
-    rows = target.data.reshape(-1, target.shape[-1])
-    smoothed = np.empty_like(rows)
-    table.call("gather", rows, np.arange(len(rows), dtype=np.int32), 1 - share, share * towards, smoothed)
-    return Tensor(smoothed.reshape(target.shape))
+    smoothed = np.empty_like(target.data)
+    table.call("rescale", target.data, 1 - share, share * towards, smoothed)
+    return Tensor(smoothed)
 
 
 def _smoothing(label_smoothing: float) -> float:
@@ -522,7 +521,7 @@ def _check_classes(loss: Loss, output_shape: Sequence[int | None]) -> None:
         )
 
 
-def _weights(sample_weight: Any, loss: Tensor) -> np.ndarray:
+def _weights(sample_weight: Any, loss: Tensor) -> Tensor:
     """Return weights in one row, one for each element of the loss."""
     source = targets.unwrapped(sample_weight)
     weight = checks.real("sample_weight", source, loss.dtype)
@@ -537,4 +536,4 @@ def _weights(sample_weight: Any, loss: Tensor) -> np.ndarray:
     row = np.ascontiguousarray(weight).reshape(-1)
     if row.size and not (isinstance(source, np.ndarray) and np.may_share_memory(source, row)):
         table.python_step("conversion of sample weights")
-    return row
+    return Tensor(row)

@@ -85,10 +85,13 @@ def labels(y_true: Any, shape: Shape) -> np.ndarray:
 
 
 def unit(y_true: Any, shape: Shape, dtype: Any) -> np.ndarray:
-    """Return targets of sigmoids: as `like`, and in [0, 1]."""
+    """Return targets of two classes: as `like`, and in [0, 1]."""
     array = like(y_true, shape, dtype)
     if array.size and not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"y_true must be in [0, 1]; got values from {array.min()} to {array.max()}")
+        raise ValueError(
+            f"y_true must be in [0, 1] for binary crossentropy and accuracy; got values from {array.min()} to {array.max()}: "
+            "for regression there are 'mse' and 'mae'"
+        )
     return array
 
 
