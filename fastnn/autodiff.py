@@ -274,6 +274,7 @@ def constant(value: Any, dtype: Any = None, shape: Sequence[int] | None = None, 
     name : str, optional
         Not used; accepted since code written for TensorFlow gives it.
     """
+    python_step("constant")
     array = _new_array(value, dtype)
     if shape is not None:
         array = np.full(shape, array) if array.size == 1 else array.reshape(shape)
@@ -282,7 +283,10 @@ def constant(value: Any, dtype: Any = None, shape: Sequence[int] | None = None, 
 
 def as_tensor(value: Any) -> Tensor:
     """Return `value` itself if it is a tensor, else a tensor of it, with the dtype that `constant` gives; arrays are not copied."""
-    return value if isinstance(value, Tensor) else Tensor(_array(value))
+    if isinstance(value, Tensor):
+        return value
+    python_step("array that is no tensor")  # it may be another one the next time
+    return Tensor(_array(value))
 
 
 def _array(value: Any, dtype: Any = None) -> ndarray:
@@ -538,6 +542,7 @@ class GradientTape:
         Tensor of shape ``target.shape + source.shape`` or None, in the structure of `sources`
         """
         _check_unconnected(unconnected_gradients)
+        _check_tensor(target, "target")
         by_source = list(_leaves(sources, "sources"))
         directions = np.eye(target.size, dtype=target.dtype).reshape(target.size, *target.shape)
         found: list[Tensor | None] = []
@@ -561,6 +566,8 @@ class GradientTape:
         -------
         Tensor of shape ``(samples,) + target.shape[1:] + source.shape[1:]`` or None
         """
+        _check_tensor(target, "target")
+        _check_tensor(source, "source")
         if target.ndim == 0 or source.ndim == 0 or len(target) != len(source):
             raise ValueError(
                 f"target and source must have the same number of samples; got shapes {target.shape} and {source.shape}"
@@ -591,7 +598,8 @@ class GradientTape:
             )
         nodes, watched = self._nodes, self._watched
         if not self._persistent:
-            self.__exit__()
+            if self._recording:
+                self.__exit__()
             self.reset()
             self._released = True
         return nodes, watched
@@ -650,6 +658,11 @@ def _accumulate(gradients: dict[int, Tensor], tensor: Tensor, gradient: Tensor) 
 def _check_unconnected(unconnected: str) -> None:
     if unconnected not in ("none", "zero"):
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero'; got {unconnected!r}")
+
+
+def _check_tensor(value: Any, argument: str) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{argument} must be a Tensor or Variable; got {type(value).__name__}")
 
 
 def _leaves(structure: Any, argument: str) -> Iterator[Tensor]:

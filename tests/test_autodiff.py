@@ -413,8 +413,9 @@ class TestTape:
             y = x**2
         with pytest.raises(TypeError, match="sources must be a Tensor or Variable.*use fastnn.ops"):
             tape.gradient(y, [x, wrong])
-        with pytest.raises(TypeError, match="target must be a Tensor or Variable"):
-            tape.gradient(wrong, x)
+        for function in (tape.gradient, tape.jacobian, tape.batch_jacobian):
+            with pytest.raises(TypeError, match="target must be a Tensor or Variable"):
+                function(wrong, x)
 
     def test_stop_recording(self):
         x = Variable(3.0)

@@ -8,12 +8,13 @@ import numpy as np
 
 from ..autodiff import Tensor, as_tensor, record
 from ..kernels.table import python_step
+from .convert import cast
 
 
 def as_float(x: Any) -> Tensor:
     """Return a tensor of floats; integers and bools become float32."""
     x = as_tensor(x)
-    return x if x.data.dtype.kind == "f" else Tensor(x.data.astype(np.float32))
+    return x if x.data.dtype.kind == "f" else cast(x, np.float32)
 
 
 def exp(x: Any) -> Tensor:

@@ -36,7 +36,7 @@ def dense(x: Any, w: Any, b: Any = None, activation: str | None = None, alpha: f
         dw, db = dense_backward_weight(x, dz, bias=needs[2]) if needs[1] or needs[2] else (None, None)
         return dx, dw, db
 
-    return record("dense", (x, w, b), y, vjp)
+    return record("matmul" if b is None and activation is None else "dense", (x, w, b), y, vjp)
 
 
 def dense_backward_input(dy: Tensor, w: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ import numpy as np
 
 from .. import kernels
 from ..autodiff import Tensor, as_tensor, record
-from ..kernels.table import python_step
 from .activation import sigmoid, softmax, softmax_backward
 from .arithmetic import sum_to
 from .comparison import where
@@ -25,19 +24,19 @@ from .shape import reshape
 EPSILON = 1e-7
 
 
-def _kept(probs: Tensor) -> tuple[Tensor, Tensor]:
+def _unclipped(probs: Tensor) -> tuple[Tensor, Tensor]:
     """Return where probabilities are not clipped, as 1 or 0, and the probabilities, 1/2 where they are."""
     inside = (probs.data >= EPSILON) & (probs.data <= 1 - EPSILON)
     return cast(inside, probs.dtype), where(inside, probs, 0.5)
 
 
 def _binary_xent_second(probs: Tensor, target: Tensor) -> Tensor:
-    kept, q = _kept(probs)
+    kept, q = _unclipped(probs)
     return kept * (target / q**2 + (1 - target) / (1 - q) ** 2)
 
 
 def _xent_second(probs: Tensor, target: Tensor) -> Tensor:
-    kept, q = _kept(probs)
+    kept, q = _unclipped(probs)
     return kept * target / q**2
 
 
@@ -56,11 +55,7 @@ _SECOND: dict[str, Callable[..., Any]] = {
 
 def _target(target: Any, pred: Tensor) -> Tensor:
     """Return the target as a tensor of the prediction's dtype."""
-    target = as_tensor(target)
-    if target.data.dtype != pred.data.dtype:
-        python_step("cast of a target")
-        target = Tensor(target.data.astype(pred.data.dtype))
-    return target
+    return cast(target, pred.data.dtype)
 
 
 def _no_target_derivative(name: str, needed: bool) -> None:
