@@ -80,6 +80,8 @@ cdef class Kernel:
     cdef Argument arguments[8]
     cdef int n_inputs, n_params, n_outputs
     cdef bint param_is_integer[12]
+    cdef Py_ssize_t param_low[12]
+    cdef int product[3]  # an axis, its factor among the axes, its factor among the integer parameters; -1 where there is no product
 
     def __init__(self, op, addresses):
         cdef int i, j
@@ -102,6 +104,12 @@ cdef class Kernel:
                 self.arguments[i].axis[j] = -int(axis) - 1 if axis.isdigit() else axes.index(axis)
         for i, param in enumerate(op.params):
             self.param_is_integer[i] = param.kind == "int"
+            self.param_low[i] = param.low
+        self.product[0] = -1
+        if op.product:
+            axis, factor, param = op.product
+            names = [p.name for p in op.params if p.kind == "int"]
+            self.product[0], self.product[1], self.product[2] = axes.index(axis), axes.index(factor), names.index(param)
 
     @property
     def __name__(self):
@@ -127,13 +135,14 @@ cdef class Kernel:
             place = i if i < self.n_inputs else i + self.n_params
             self.pack_array(i, args[place], call, &dtype)
         for i in range(self.n_params):
-            value = args[self.n_inputs + i]
             if self.param_is_integer[i]:
-                call.integer[n_integers] = value
+                call.integer[n_integers] = self.integer(i, args[self.n_inputs + i])
                 n_integers += 1
             else:
-                call.real[n_reals] = value
+                call.real[n_reals] = self.real(i, args[self.n_inputs + i])
                 n_reals += 1
+        if self.product[0] >= 0:
+            self.check_product(call)
         call.kernel = self.functions[dtype == 1]
         call.threads = num_threads
         return 0
@@ -149,7 +158,12 @@ cdef class Kernel:
             call.array[i] = NULL
             return 0
         flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if argument.writable else 0)
-        PyObject_GetBuffer(array, &view, flags)
+        try:
+            PyObject_GetBuffer(array, &view, flags)
+        except (TypeError, ValueError, BufferError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{self.op.name}: {self.op.arrays[i].name} must be a C-contiguous array{', writable' * argument.writable}; "
+                       f"got {type(array).__name__}: {error}") from None
         try:
             self.check_dtype(i, &view, dtype)
             call.array[i] = view.buf
@@ -165,6 +179,32 @@ cdef class Kernel:
                 self.set_extent(i, argument.axis[j], view.shape[j], call)
         finally:
             PyBuffer_Release(&view)
+        return 0
+
+    cdef Py_ssize_t integer(self, int i, object value) except? -1:
+        cdef Py_ssize_t number
+        try:
+            number = value
+        except (TypeError, OverflowError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{self.op.name}: {self.op.params[i].name} must be an integer; got {value!r:.60}") from None
+        if number < self.param_low[i]:
+            raise ValueError(f"{self.op.name}: {self.op.params[i].name} must be at least {self.param_low[i]}; got {number}")
+        return number
+
+    cdef double real(self, int i, object value) except? -1:
+        try:
+            return value
+        except TypeError:
+            raise TypeError(f"{self.op.name}: {self.op.params[i].name} must be a number; got {value!r:.60}") from None
+
+    cdef int check_product(self, fastnn_call *call) except -1:
+        cdef Py_ssize_t extent = call.extent[self.product[0]]
+        cdef Py_ssize_t factor = call.extent[self.product[1]], parameter = call.integer[self.product[2]]
+        if factor * parameter != extent:
+            axis, other, name = self.op.product
+            raise ValueError(f"{self.op.name}: axis {axis!r} has extent {extent}, expected {factor} * {parameter}, "
+                             f"axis {other!r} times {name}")
         return 0
 
     cdef int check_dtype(self, int i, Py_buffer *view, int *dtype) except -1:

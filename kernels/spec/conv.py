@@ -7,7 +7,9 @@ is what the output extent implies.
 
 from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
 
-WINDOW = ints("stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilation_w")
+WINDOW = (*ints("stride_h", "stride_w"), *ints("pad_top", "pad_left", low=0), *ints("dilation_h", "dilation_w"))
+#: each group of filters reads its own share of the image's channels
+GROUPED = ("c", "cg", "groups")
 
 
 def _flops(d):
@@ -34,9 +36,10 @@ OPS = (
         "conv2d_forward",
         "y = activation(x * w + b)",
         inputs=(*reals(("x", "n ih iw c"), ("w", "kh kw cg co")), Array("b", "co", optional=True)),
-        params=(*WINDOW, *ints("groups", "activation"), *floats("alpha")),
+        params=(*WINDOW, *ints("groups"), *ints("activation", low=0), *floats("alpha")),
         outputs=reals(("y", "n oh ow co"), role="out"),
         tolerance=SUM_TOLERANCE,
+        product=GROUPED,
         flops=_flops,
     ),
     Op(
@@ -46,6 +49,7 @@ OPS = (
         params=(*WINDOW, *ints("groups")),
         outputs=reals(("dx", "n ih iw c"), role="out"),
         tolerance=SUM_TOLERANCE,
+        product=GROUPED,
         flops=_flops,
     ),
     Op(
@@ -55,6 +59,7 @@ OPS = (
         params=(*WINDOW, *ints("groups")),
         outputs=(Array("dw", "kh kw cg co", role="out"), Array("db", "co", role="out", optional=True)),
         tolerance=SUM_TOLERANCE,
+        product=GROUPED,
         flops=_flops,
     ),
 )

@@ -7,7 +7,7 @@ OPS = (
         "dense_forward",
         "y = activation(x @ w + b)",
         inputs=(*reals(("x", "n k"), ("w", "k m")), Array("b", "m", optional=True)),
-        params=(*ints("activation"), *floats("alpha")),
+        params=(*ints("activation", low=0), *floats("alpha")),
         outputs=reals(("y", "n m"), role="out"),
         tolerance=SUM_TOLERANCE,
         flops=lambda d: 2 * d["n"] * d["k"] * d["m"],

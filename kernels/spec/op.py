@@ -45,10 +45,11 @@ class Array:
 
 @dataclass(frozen=True)
 class Param:
-    """One scalar parameter, an "int" or a "float" (always float64 on its way to a kernel)."""
+    """One scalar parameter, an "int" of at least `low` or a "float" (always float64 on its way to a kernel)."""
 
     name: str
     kind: str = "int"
+    low: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Op:
     tolerance : dict
         Largest error accepted against the float64 reference, relative to the largest magnitude of the
         reference result, by dtype name.
+    product : (str, str, str), optional
+        ``(axis, factor, parameter)``: an axis whose extent is the product of another's and an int parameter.
     flops : callable, optional
         Floating-point operations of a call from its extents and parameters (a dict by name); None where it is memory that counts.
     source : str
@@ -80,6 +83,7 @@ class Op:
     outputs: tuple[Array, ...]
     params: tuple[Param, ...] = ()
     tolerance: Mapping[str, float] | None = None
+    product: tuple[str, str, str] | None = None
     flops: Callable[[Mapping[str, int]], int] | None = None
     source: str = ""
 
@@ -124,6 +128,6 @@ def floats(*names: str) -> tuple[Param, ...]:
     return tuple(Param(name, "float") for name in names)
 
 
-def ints(*names: str) -> tuple[Param, ...]:
-    """Return integer parameters."""
-    return tuple(Param(name) for name in names)
+def ints(*names: str, low: int = 1) -> tuple[Param, ...]:
+    """Return integer parameters of at least `low`."""
+    return tuple(Param(name, low=low) for name in names)

@@ -2,7 +2,7 @@
 
 from .op import SUM_TOLERANCE, Array, Op, ints, reals
 
-WINDOW = ints("pool_h", "pool_w", "stride_h", "stride_w", "pad_top", "pad_left")
+WINDOW = (*ints("pool_h", "pool_w", "stride_h", "stride_w"), *ints("pad_top", "pad_left", low=0))
 
 OPS = (
     Op(

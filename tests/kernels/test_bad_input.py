@@ -1,0 +1,270 @@
+"""Bad input: a ValueError or TypeError that names the argument, on every backend; no crash, and no wrong answer in silence."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from fastnn import kernels
+from fastnn.kernels.backends import BACKENDS, kernels_of
+from fastnn.kernels.spec import OPS
+
+from .cases import Case, conv_case
+
+X, W, B = np.ones((2, 5, 6, 3), np.float32), np.ones((3, 2, 3, 4), np.float32), np.ones(4, np.float32)
+ROWS, MATRIX = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
+NAN = float("nan")
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request):
+    if not BACKENDS[request.param].installed():
+        pytest.skip(f"the backend {request.param} is not installed")
+    with kernels.use_backend(request.param):
+        yield request.param
+
+
+def conv(x=X, w=W, b=B, **arguments):
+    return kernels.conv2d_forward(x, w, b, **arguments)
+
+
+def pool(**arguments):
+    return kernels.maxpool2d_forward(X, **arguments)
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+#: what is called, the error, and what its text must say: the argument, what was given, what was expected
+CALLS = {
+    # no array of numbers
+    "None": (lambda: kernels.relu_forward(None), TypeError, "x .*None"),
+    "None for w": (lambda: kernels.dense_forward(ROWS, None), TypeError, "w .*None"),
+    "text": (lambda: kernels.relu_forward("abc"), TypeError, "x .*real numbers.*abc"),
+    "array of text": (lambda: kernels.matmul(np.array([["a"]]), MATRIX), TypeError, "a .*real numbers.*U1"),
+    "complex": (lambda: conv(x=X.astype(complex)), TypeError, "x .*real numbers.*complex128"),
+    "objects": (lambda: kernels.softmax_forward(np.array([[None]])), TypeError, "x .*real numbers.*object"),
+    "extended precision": (lambda: kernels.tanh_forward(np.ones(2, np.longdouble)), TypeError, "x .*64 bits"),
+    "dates": (lambda: kernels.tanh_forward(np.array(["2020-01-01"], "datetime64[D]")), TypeError, "x .*datetime64"),
+    "records": (lambda: kernels.tanh_forward(np.zeros(2, "f4,f4")), TypeError, "x .*real numbers"),
+    "ragged list": (lambda: kernels.mse_forward([[1, 2], [3]], ROWS), ValueError, "pred .*list"),
+    "masked": (lambda: kernels.relu_forward(np.ma.masked_less([1.0, -1.0], 0)), TypeError, "x .*mask"),
+    "dict": (lambda: kernels.relu_forward({"a": 1}), TypeError, "x .*real numbers"),
+    # shapes
+    "rank of x": (lambda: conv(x=X[0]), ValueError, r"x .*n, ih, iw, c.*\(5, 6, 3\)"),
+    "rank of w": (lambda: conv(w=W[0]), ValueError, r"w .*kh, kw, cg, co.*\(2, 3, 4\)"),
+    "rank of rows": (lambda: kernels.dense_forward(X, MATRIX), ValueError, r"x .*n, k.*\(2, 5, 6, 3\)"),
+    "scalar": (lambda: kernels.dense_forward(1.0, MATRIX), ValueError, r"x .*n, k.*\(\)"),
+    "channels": (lambda: conv(w=W[:, :, :2]), ValueError, r"w .*3 / 1 = 3.*2"),
+    "channels_first": (lambda: conv(w=W.T, b=None, data_format="channels_first"), ValueError, "w .*5 / 1 = 5.*3"),
+    "bias": (lambda: conv(b=B[:3]), ValueError, r"b .*co=4.*\(3,\)"),
+    "bias of a column": (lambda: kernels.dense_forward(ROWS, MATRIX, [[1], [2]]), ValueError, r"b .*\(m=2\).*\(2, 1\)"),
+    "inner": (lambda: kernels.matmul(ROWS, ROWS), ValueError, r"b .*k=3.*\(4, 3\)"),
+    "target": (lambda: kernels.mse_forward(ROWS, ROWS[:, :2]), ValueError, r"target .*c=3.*\(4, 2\)"),
+    "no broadcasting": (lambda: kernels.mse_forward(ROWS, ROWS[:1]), ValueError, r"target .*m=4.*\(1, 3\)"),
+    "dy and y": (lambda: kernels.relu_backward(ROWS, ROWS.T), ValueError, r"y .*\(4, 3\).*\(3, 4\)"),
+    "dy of conv": (lambda: kernels.conv2d_backward_input(X[..., [0] * 4], W, X.shape), ValueError, "dy .*3 x 5.*5 x 6"),
+    "dy of pool": (lambda: kernels.avgpool2d_backward(X, X.shape), ValueError, r"dy .*oh=2.*\(2, 5, 6, 3\)"),
+    "input_shape": (lambda: kernels.avgpool2d_backward(X, (5, 6, 3)), ValueError, r"input_shape .*\(5, 6, 3\)"),
+    "input_shape of floats": (lambda: kernels.avgpool2d_backward(X, (2.0, 5, 6, 3)), TypeError, "input_shape .*2.0"),
+    "input_shape None": (lambda: kernels.avgpool2d_backward(X, None), TypeError, "input_shape .*None"),
+    "negative input_shape": (lambda: kernels.avgpool2d_backward(X, (2, -5, 6, 3)), ValueError, "input_shape .*-5"),
+    "cols": (lambda: kernels.col2im(ROWS, X.shape, 2), ValueError, r"cols .*\(40, 12\).*\(4, 3\)"),
+    "gamma": (lambda: kernels.batchnorm_forward(X, B, B), ValueError, r"gamma .*c=3.*\(4,\)"),
+    "dy of batchnorm": (lambda: kernels.batchnorm_backward(ROWS, X, *[B] * 3), ValueError, r"dy .*\(2, 5, 6, 3\).*\(4, 3\)"),
+    "batchnorm of a vector": (lambda: kernels.batchnorm_forward(B, B, B), ValueError, r"x .*2 axes.*\(4,\)"),
+    "softmax of a number": (lambda: kernels.softmax_forward(1.0), ValueError, r"x .*last axis.*\(\)"),
+    "loss of a number": (lambda: kernels.mse_forward(1.0, 2.0), ValueError, "pred .*scalar"),
+    "transpose of 4 axes": (lambda: kernels.transpose(X), ValueError, r"x .*\(2, 5, 6, 3\)"),
+    # nothing in it, or nothing comes out
+    "no channels": (lambda: conv(x=X[..., :0], w=W[:, :, :0]), ValueError, r"x .*axis c.*\(2, 5, 6, 0\)"),
+    "no rows": (lambda: pool(pool_size=6), ValueError, r"rows: .*\(5 \+ 0 - 1 \* \(6 - 1\) - 1\) // 6 \+ 1 = 0"),
+    "window beyond the image": (lambda: conv(x=X[:, :2]), ValueError, r"rows: .*\(2 \+ 0 - 1 \* \(3 - 1\) - 1\) // 1"),
+    "dilation beyond the image": (lambda: conv(dilation=(1, 6)), ValueError, r"columns: .*6 \* \(2 - 1\)"),
+    "no filters": (lambda: conv(w=W[..., :0], b=None), ValueError, r"w .*axis co.*\(3, 2, 3, 0\)"),
+    "no classes": (lambda: kernels.softmax_forward(np.ones((2, 0))), ValueError, r"x .*last axis.*\(2, 0\)"),
+    "no features": (lambda: kernels.dense_forward(ROWS[:, :0], MATRIX[:0]), ValueError, "x .*axis k"),
+    # parameters
+    "negative stride": (lambda: conv(stride=-1), ValueError, "stride .*-1"),
+    "zero stride": (lambda: pool(stride=(1, 0)), ValueError, "stride .*0"),
+    "stride of a float": (lambda: conv(stride=1.5), TypeError, "stride .*1.5"),
+    "stride of three": (lambda: conv(stride=(1, 1, 1)), ValueError, r"stride .*\(1, 1, 1\)"),
+    "huge stride": (lambda: conv(stride=2**40), ValueError, "stride .*1099511627776"),
+    "zero dilation": (lambda: conv(dilation=0), ValueError, "dilation .*0"),
+    "zero pool": (lambda: pool(pool_size=0), ValueError, "pool_size .*0"),
+    "pool of text": (lambda: pool(pool_size="2"), TypeError, "pool_size .*'2'"),
+    "kernel_size None": (lambda: kernels.im2col(X, None), TypeError, "kernel_size .*None"),
+    "padding in a word": (lambda: conv(padding="SAME"), ValueError, "padding .*'valid', 'same'.*'SAME'"),
+    "negative padding": (lambda: conv(padding=-1), ValueError, "padding .*-1"),
+    "negative side": (lambda: conv(padding=((0, 0), (-2, 0))), ValueError, "padding .*-2"),
+    "three paddings": (lambda: conv(padding=(1, 1, 1)), ValueError, r"padding .*\(1, 1, 1\)"),
+    "padding None": (lambda: conv(padding=None), TypeError, "padding .*None"),
+    "padding of the whole window": (lambda: pool(padding=2), ValueError, "padding .*pool_size .*2"),
+    "groups": (lambda: conv(groups=2), ValueError, "groups .*3 channels.*2"),
+    "groups and filters": (lambda: conv(w=W[:, :, :1], groups=3), ValueError, "groups .*4 output.*3"),
+    "zero groups": (lambda: conv(groups=0), ValueError, "groups .*0"),
+    "data_format": (lambda: conv(data_format="NHWC"), ValueError, "data_format .*'channels_last'.*'NHWC'"),
+    "data_format of pool": (lambda: pool(data_format=None), ValueError, "data_format .*None"),
+    "activation": (lambda: conv(activation="rellu"), ValueError, "activation .*relu.*'rellu'"),
+    "activation not fused": (
+        lambda: kernels.dense_forward(ROWS, MATRIX, activation="softmax"),
+        ValueError,
+        "activation .*'softmax'",
+    ),
+    "activation as function": (lambda: conv(activation=kernels.relu_forward), ValueError, "activation .*function"),
+    "alpha without use": (lambda: conv(activation="relu", alpha=0.1), ValueError, "alpha .*'relu'.*0.1"),
+    "negative alpha": (lambda: kernels.leaky_relu_forward(ROWS, -0.1), ValueError, "alpha .*0.*-0.1"),
+    "alpha NaN": (lambda: kernels.elu_forward(ROWS, NAN), ValueError, "alpha .*nan"),
+    "alpha None": (lambda: kernels.elu_forward(ROWS, None), TypeError, "alpha .*None"),
+    "alpha array": (lambda: kernels.elu_forward(ROWS, ROWS), TypeError, "alpha .*number"),
+    "negative eps": (lambda: kernels.batchnorm_forward(ROWS, *[ROWS[0]] * 2, eps=-1), ValueError, "eps .*-1"),
+    "rate 1": (lambda: kernels.dropout_forward(ROWS, 1.0, 0), ValueError, "rate .*1.0"),
+    "negative rate": (lambda: kernels.dropout_backward(ROWS, -0.5, np.zeros(2, np.uint64)), ValueError, "rate .*-0.5"),
+    "state of floats": (lambda: kernels.dropout_forward(ROWS, 0.5, np.zeros(2)), TypeError, "state .*uint64.*float64"),
+    "state of three": (lambda: kernels.dropout_forward(ROWS, 0.5, np.zeros(3, np.uint64)), ValueError, r"state .*\(2,\).*\(3,\)"),
+    "state None": (lambda: kernels.dropout_forward(ROWS, 0.5, None), TypeError, "state .*None"),
+    "negative seed": (lambda: kernels.dropout_forward(ROWS, 0.5, -1), TypeError, "state .*-1"),
+    "used": (lambda: kernels.dropout_backward(ROWS, 0.5, 3), TypeError, "used .*3"),
+    "negative penalty": (lambda: kernels.penalty_forward(ROWS, l1=-1), ValueError, "l1 .*-1"),
+    "negative m": (lambda: kernels.weighted_mean_backward(1.0, -1), ValueError, "m .*-1"),
+    "dmean": (lambda: kernels.weighted_mean_backward([1.0, 2.0], 2), ValueError, r"dmean .*one element.*\(2,\)"),
+    "weight": (lambda: kernels.weighted_mean_forward(B, B[:3]), ValueError, r"weight .*m=4.*\(3,\)"),
+    "step 0": (lambda: kernels.adam_step(*[ROWS.copy() for _ in range(4)], 0.1, 0), ValueError, "step .*1.*0"),
+    "step NaN": (lambda: kernels.adam_step(*[ROWS.copy() for _ in range(4)], 0.1, np.array([NAN])), ValueError, "step .*nan"),
+    # classes and indices
+    "NaN label": (lambda: kernels.softmax_xent_forward(ROWS, [0, 1, NAN, 2]), ValueError, "target .*NaN"),
+    "float labels": (lambda: kernels.softmax_xent_forward(ROWS, np.zeros(4)), TypeError, "target .*integers.*float64"),
+    "label beyond": (lambda: kernels.softmax_xent_forward(ROWS, [0, 1, 2, 3]), ValueError, r"target .*\[0, 3\).*to 3"),
+    "negative label": (lambda: kernels.softmax_xent_backward(B, ROWS, [0, -1, 2, 1]), ValueError, r"target .*\[0, 3\).*-1"),
+    "label beyond int32": (lambda: kernels.softmax_xent_forward(ROWS, [0, 1, 2, 2**32]), ValueError, "target .*int32.*4294967296"),
+    "labels of text": (lambda: kernels.softmax_xent_forward(ROWS, ["a", "b", "c", "d"]), TypeError, "target .*"),
+    "too few labels": (lambda: kernels.softmax_xent_forward(ROWS, [0, 1]), ValueError, r"target .*\(4,\).*\(4, 3\).*\(2,\)"),
+    "logits of one axis": (lambda: kernels.softmax_xent_forward(ROWS[0], [0, 1, 2]), ValueError, r"logits .*\(3,\)"),
+    "argmax beyond": (
+        lambda: kernels.global_maxpool2d_backward(ROWS[:2], [[0, 0, 30]] * 2, X.shape),
+        ValueError,
+        r"argmax .*\[0, 30\)",
+    ),
+    "argmax of floats": (lambda: kernels.maxpool2d_backward(X, X, X.shape), TypeError, "argmax .*integers.*float32"),
+    "index beyond": (lambda: kernels.gather(ROWS, [4]), ValueError, r"index .*\[0, 4\).*4"),
+    "negative index": (lambda: kernels.gather(ROWS, [-1]), ValueError, r"index .*\[0, 4\).*-1"),
+    "index of floats": (lambda: kernels.gather(ROWS, np.array([0.0])), TypeError, "index .*integers"),
+    "index of two axes": (lambda: kernels.gather(ROWS, [[0]]), ValueError, r"index .*\(1, 1\)"),
+    "from nothing": (lambda: kernels.gather(ROWS[:0], [0]), ValueError, r"index .*\[0, 0\)"),
+    "dtype of gather": (lambda: kernels.gather(ROWS, [0], dtype="int8"), TypeError, "dtype .*int8"),
+    # updated in place
+    "list in place": (lambda: kernels.sgd_step([1.0], [1.0], 0.1), TypeError, "w .*in place.*list"),
+    "integers in place": (lambda: kernels.sgd_step(np.ones(2, int), B[:2], 0.1), TypeError, "w .*float32 or float64.*int64"),
+    "read-only in place": (lambda: kernels.sgd_step(read_only(B), B, 0.1), ValueError, "w .*in place.*read-only"),
+    "strided in place": (lambda: kernels.sgd_step(ROWS[:, 0], B, 0.1), ValueError, "w .*in place.*C-contiguous"),
+    "g": (lambda: kernels.sgd_step(B.copy(), B[:3], 0.1), ValueError, r"g .*\(4,\).*\(3,\)"),
+    "state of another dtype": (lambda: kernels.momentum_step(B.copy(), B, np.zeros(4), 0.1), TypeError, "v .*float32.*float64"),
+    "state of another shape": (lambda: kernels.momentum_step(B.copy(), B, B[:3].copy(), 0.1), ValueError, r"v .*\(4,\).*\(3,\)"),
+    "lr of text": (lambda: kernels.sgd_step(B.copy(), B, "0.1"), TypeError, "lr .*'0.1'"),
+    "lr of float32": (lambda: kernels.sgd_step(B.copy(), B, np.ones(1, np.float32)), ValueError, "lr .*float64.*float32"),
+    "total": (lambda: kernels.accumulate(B, B[:3].copy()), ValueError, r"x .*\(3,\).*\(4,\)"),
+    "average": (lambda: kernels.moving_average(B, read_only(B)), ValueError, "average .*read-only"),
+    "momentum": (lambda: kernels.moving_average(B, B.copy(), momentum=1.5), ValueError, "momentum .*1.5"),
+    "count": (lambda: kernels.increment(np.zeros(1, int)), TypeError, "count .*float64.*int64"),
+    # calls
+    "unknown keyword": (lambda: conv(strides=2), TypeError, "strides"),
+    "missing argument": (lambda: kernels.matmul(ROWS), TypeError, "b"),
+    "backend": (lambda: kernels.use_backend("fortran"), ValueError, "backend .*'cython'.*'fortran'"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_public_function(backend, name):
+    call, error, text = CALLS[name]
+    with pytest.raises(error, match=f"(?s){text}"):
+        call()
+
+
+def test_nan_goes_through(backend):
+    """NaN is no error in an array of reals, but never vanishes on the way either."""
+    x = np.array([[1.0, NAN], [2.0, 3.0]])
+    for name in ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu"):
+        assert np.isnan(getattr(kernels, f"{name}_forward")(x)).tolist() == [[False, True], [False, False]]
+    for name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "binary_xent", "xent"):
+        assert np.isnan(getattr(kernels, f"{name}_forward")(x, np.ones((2, 2)))).tolist() == [True, False], name
+    assert np.isnan(kernels.softmax_xent_forward(x, [0, 0])[0]).tolist() == [True, False]
+    assert np.isnan(kernels.dense_forward(x, np.eye(2), activation="relu")).tolist() == [[True, True], [False, False]]
+    images = np.zeros((1, 4, 4, 1))
+    images[0, 1, 1] = NAN
+    assert np.isnan(kernels.maxpool2d_forward(images)[0][0, ..., 0]).tolist() == [[True, False], [False, False]]
+    assert np.isnan(kernels.avgpool2d_forward(images)[0, ..., 0]).tolist() == [[True, False], [False, False]]
+
+
+# --- the bare compiled kernels ---------------------------------------------------------------------------------------
+
+#: extents without two that are equal
+EXTENTS = {"n": 3, "m": 4, "k": 5, "c": 6, "r": 7, "s": 2, "t": 8, "ih": 9, "iw": 10, "oh": 11, "ow": 12, "*": (2, 3)}
+
+
+def legal_arguments(op_name):
+    op = OPS[op_name]
+    if "pad_top" in {p.name for p in op.params}:
+        return conv_case(op_name, n=3, image=5, window=2, c=4, co=6 if "conv" in op_name else 4, groups=2).arguments("float32")
+    return Case(op_name, EXTENTS, {p.name: 0.5 if p.kind == "float" else 1 for p in op.params}).arguments("float32")
+
+
+def changes(op_name):
+    """Yield wrong calls of a kernel: (what is wrong, arguments by name, text that the error must match)."""
+    op = OPS[op_name]
+    legal = legal_arguments(op_name)
+    shared = {a.name: [b.name for b in op.arrays if set(a.axis_names) & set(b.axis_names)] for a in op.arrays}
+    for array in op.arrays:
+        value = np.nan_to_num(legal[array.name])
+        yield "number", legal | {array.name: 1.0}, array.name
+        yield "list", legal | {array.name: value.tolist()}, array.name
+        yield "int16", legal | {array.name: value.astype(np.int16)}, array.name
+        yield "complex64", legal | {array.name: value.astype(np.complex64)}, array.name
+        if value.itemsize > 1:
+            yield "big-endian", legal | {array.name: value.astype(value.dtype.newbyteorder(">"))}, array.name
+        if value.size > 1:
+            yield "strided", legal | {array.name: np.repeat(value, 2, axis=-1)[..., ::2]}, array.name
+        if array.role != "in":
+            yield "read-only", legal | {array.name: read_only(value)}, array.name
+        if not array.optional:
+            yield "None", legal | {array.name: None}, array.name
+        if array.axes != "*":
+            yield "rank", legal | {array.name: value[None]}, array.name
+        for axis, name in enumerate(array.axis_names):
+            if name.isdigit() or any(name in b.axis_names for b in op.arrays if b is not array):
+                longer = np.concatenate([value, value.take([0], axis)], axis)
+                yield f"axis {name}", legal | {array.name: longer}, "|".join(shared[array.name])
+    reals = [a.name for a in op.arrays if a.kind == "real"]
+    if len(reals) > 1:
+        yield "mixed", legal | {reals[-1]: legal[reals[-1]].astype(np.float64)}, reals[-1]
+    for param in op.params:
+        yield "text", legal | {param.name: "1"}, param.name
+        if param.kind == "int":
+            yield "float", legal | {param.name: 1.0}, param.name
+            yield "below", legal | {param.name: -1}, param.name
+            yield "huge", legal | {param.name: 2**70}, param.name
+        if param.name in ("groups", "stride_h", "stride_w", "dilation_h", "dilation_w", "pool_h", "pool_w"):
+            yield "zero", legal | {param.name: 0}, param.name
+    if "groups" in legal:
+        yield "groups", legal | {"groups": 4}, "groups"
+
+
+@pytest.mark.parametrize("op_name", OPS)
+def test_bare_kernel(op_name):
+    if not BACKENDS["cython"].installed():
+        pytest.skip("the backend cython is not installed")
+    kernel = kernels_of("cython")[op_name]
+    kernel(*legal_arguments(op_name).values())
+    for what, arguments, text in changes(op_name):
+        with pytest.raises((TypeError, ValueError)) as error:
+            kernel(*arguments.values())
+            pytest.fail(f"{what} of {text}: no error")
+        assert re.search(rf"\b({text})\b", str(error.value)), (what, str(error.value))
+    with pytest.raises(TypeError, match=op_name):
+        kernel(*list(legal_arguments(op_name).values())[:-1])
+    with pytest.raises(TypeError, match=op_name):
+        kernel(*legal_arguments(op_name).values(), None)
