@@ -98,6 +98,11 @@ class Optimizer:
         """Number of updates done."""
         return int(self.step[0])
 
+    @property
+    def variables_with_state(self) -> list[Variable]:
+        """The variables that this optimizer has state for, in the order in which `get_state` numbers them."""
+        return [variable for variable, _ in self._state.values()]
+
     def update_learning_rate(self) -> None:
         """Evaluate the schedule for the next update; what replays a recorded step calls this before each replay."""
         if self.schedule is not None:

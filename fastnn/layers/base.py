@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -20,6 +22,8 @@ Shape = tuple[int | None, ...]
 _names: Counter[str] = Counter()
 #: the flag `training` of the layer call that is running, which the layers called by it inherit
 _training: ContextVar[bool] = ContextVar("training", default=False)
+#: how many bytes of weights may still be created, as zeros; None where initializers make them
+_room: ContextVar[int | None] = ContextVar("room", default=None)
 
 
 def unique_name(prefix: str) -> str:
@@ -32,6 +36,19 @@ def unique_name(prefix: str) -> str:
 def clear_session() -> None:
     """Let the automatic names of layers and models count from the start again."""
     _names.clear()
+
+
+@contextmanager
+def blank_weights(max_bytes: int) -> Iterator[None]:
+    """Create weights as zeros instead of by their initializers, at most `max_bytes` of them: their values come from a file.
+
+    So a file that claims larger weights than it holds is refused before memory is taken for them, and no random numbers are drawn.
+    """
+    token = _room.set(max_bytes)
+    try:
+        yield
+    finally:
+        _room.reset(token)
 
 
 def snake_case(name: str) -> str:
@@ -211,7 +228,7 @@ class Layer:
         if any(not isinstance(extent, (int, np.integer)) for extent in shape):
             raise ValueError(f"the shape of weight {name!r} of {self._described()} must be integers; got {shape}")
         dtype = self.dtype if dtype is None else np.dtype(dtype)
-        value = initializers.get(initializer)(shape, dtype=dtype)
+        value = initializers.get(initializer)(shape, dtype=dtype) if _room.get() is None else self._blank(name, shape, dtype)
         if np.shape(value) != shape:
             raise ValueError(
                 f"the initializer of weight {name!r} of {self._described()} must return shape {shape}; got {np.shape(value)}"
@@ -224,6 +241,21 @@ class Layer:
         if penalty is not None:
             self._regularized.append((variable, penalty))
         return variable
+
+    def _blank(self, name: str | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return zeros for a weight whose values a file gives, if the file is large enough to hold them."""
+        room = (_room.get() or 0) - math.prod(shape) * dtype.itemsize
+        if room < 0:
+            raise ValueError(f"weight {name!r} of {self._described()} would have shape {shape}, more than there are values for")
+        _room.set(room)
+        return np.zeros(shape, dtype)
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """Return, by name, what training changes besides the weights, such as the state of a random generator.
+
+        Model files hold it. The arrays are the layer's own: loading writes into them.
+        """
+        return {}
 
     @property
     def trainable(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .. import initializers, kernels, ops, regularizers
-from ..autodiff import Tensor
+from ..autodiff import Tensor, Variable
 from .base import Layer, Shape, register_layer
 from .images import AXES
 
@@ -65,13 +66,23 @@ class Normalization(Layer):
         return self.axis % rank
 
     def _add_gamma_and_beta(self, features: int) -> None:
-        # what is left out stands in the arithmetic as a constant
-        self.gamma = Tensor(np.ones(features, self.dtype))
-        self.beta = Tensor(np.zeros(features, self.dtype))
+        self._features = features
+        self.gamma: Variable | None = None
+        self.beta: Variable | None = None
         if self.scale:
             self.gamma = self.add_weight((features,), self.gamma_initializer, None, True, self.gamma_regularizer, "gamma")
         if self.center:
             self.beta = self.add_weight((features,), self.beta_initializer, None, True, self.beta_regularizer, "beta")
+
+    @cached_property
+    def _factor_and_offset(self) -> tuple[Tensor, Tensor]:
+        """Gamma and beta; what is left out stands in the arithmetic as a constant.
+
+        The constants are made at the first use, not in `build`: a file that claims many features must hold as many weights.
+        """
+        factor = Tensor(np.ones(self._features, self.dtype)) if self.gamma is None else self.gamma
+        offset = Tensor(np.zeros(self._features, self.dtype)) if self.beta is None else self.beta
+        return factor, offset
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         return tuple(input_shape)
@@ -109,7 +120,7 @@ class BatchNormalization(Normalization):
 
     Attributes
     ----------
-    gamma, beta : Variable, shape (features,)
+    gamma, beta : Variable, shape (features,), or None
     moving_mean, moving_variance : Variable, shape (features,)
         Not trainable.
 
@@ -164,8 +175,8 @@ class BatchNormalization(Normalization):
     def _normalize(self, x: Tensor, training: bool) -> Tensor:
         if not (training and self.trainable):
             moving = (self.moving_mean, self.moving_variance)
-            return ops.batchnorm_inference(x, self.gamma, self.beta, *moving, self.epsilon, self.data_format)
-        y, mean, variance = ops.batchnorm(x, self.gamma, self.beta, self.epsilon, self.data_format)
+            return ops.batchnorm_inference(x, *self._factor_and_offset, *moving, self.epsilon, self.data_format)
+        y, mean, variance = ops.batchnorm(x, *self._factor_and_offset, self.epsilon, self.data_format)
         for value, average in ((mean, self.moving_mean), (variance, self.moving_variance)):
             kernels.moving_average(value.data, average.data, self.momentum)
             average.version += 1
@@ -193,7 +204,7 @@ class LayerNormalization(Normalization):
 
     Attributes
     ----------
-    gamma, beta : Variable, shape (features,)
+    gamma, beta : Variable, shape (features,), or None
 
     References
     ----------
@@ -205,4 +216,4 @@ class LayerNormalization(Normalization):
         self._add_gamma_and_beta(self._known_extent(input_shape, -1, "features (the last axis)"))
 
     def call(self, x: Tensor) -> Tensor:
-        return ops.layernorm(x, self.gamma, self.beta, self.epsilon)
+        return ops.layernorm(x, *self._factor_and_offset, self.epsilon)

@@ -45,6 +45,9 @@ class Dropout(Layer):
         self.seed = seed
         self.state = np.array([random.new_seed() if seed is None else seed, 0], np.uint64)
 
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        return {"state": self.state}
+
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return ops.dropout(x, self.rate, self.state) if training and self.rate else x
 

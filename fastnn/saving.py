@@ -1,0 +1,363 @@
+"""Model files: architecture, weights and the state of training in one file.
+
+The file is of the safetensors format, so any reader of that finds the arrays, under names that are paths::
+
+    layers/<layer>/<weight>               a weight; of a layer in a layer, layers/<layer>/<inner layer>/<weight>
+    layers/<layer>/state                  other arrays that training changes: of dropout, seed and step
+    optimizer/step                        number of updates done
+    optimizer/learning_rate               the present one
+    optimizer/<layer>/<weight>/<slot>     what the optimizer keeps for a weight
+
+The entry "fastnn" of the file's metadata is JSON: ``version`` of this layout; ``weights``, the names of the weights in the model's
+order; and in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
+`Sequential.compile` with, or null).
+
+Training that goes on with a loaded model goes on exactly, if it is given the samples in the same order. That order, where `fit`
+shuffles, is drawn from the process's random numbers (`fastnn.set_seed`). They belong to the process, not to one of its models:
+files do not hold them, and saving and loading leave them as they are.
+
+A file is replaced as a whole or not at all. Reading trusts nothing in it: no code is run that it names, except the constructors of
+layers that are registered (`fastnn.layers.register_layer`), losses, metrics and optimizers; and it takes memory in proportion to
+the size of the file, whatever extents the file claims.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from . import losses, metrics, optimizers, random
+from .autodiff import Variable
+from .layers import Layer
+from .layers.base import blank_weights, snake_case
+from .model import Sequential
+
+#: version of the layout that is written, and the only one that is read
+VERSION = 1
+#: where the JSON stands in the metadata
+ENTRY = "fastnn"
+
+PathLike = str | os.PathLike[str]
+
+
+class ModelFileError(ValueError):
+    """A file is damaged, or no file of this package, or does not fit the model that it is read into."""
+
+
+def save_model(model: Sequential, path: PathLike) -> None:
+    """Write architecture, weights, what the model is compiled with and the optimizer's state to one file.
+
+    Functions of the user's own cannot be written. Where the loss or a metric is one, the file is written without it, with a
+    warning: the loaded model predicts, and trains on after ``model.compile(model.optimizer, loss=..., metrics=...)``.
+
+    Parameters
+    ----------
+    model : Sequential
+        A model that is built.
+    path : path_like
+        The file; one that is there is replaced when the new one is complete.
+
+    Raises
+    ------
+    ValueError
+        If the model could not be loaded again: it is not built, or has a layer whose class is not registered or whose configuration
+        holds a function.
+    OSError
+        If the file cannot be written.
+    """
+    weights, states = _weights_and_states(model)
+    compiled, left_out = _compile_config(model)
+    tensors = {name: variable.data for name, variable in weights.items()} | states
+    if compiled is not None and model.optimizer is not None:
+        state = model.optimizer.get_state()
+        tensors |= {name: state[key] for name, key in _optimizer_names(model.optimizer, weights).items()}
+    config = {**model.get_config(), "layers": [_json_layer(layer) for layer in model.layers]}
+    header = {"version": VERSION, "weights": list(weights), "model": config, "compile": compiled}
+    try:
+        _model_from(json.loads(json.dumps(header)), tensors)
+    except Exception as error:
+        raise ValueError(f"model {model.name!r} cannot be saved, since it could not be loaded again: {_reason(error)}") from error
+    if left_out:
+        warnings.warn(
+            f"{' and '.join(left_out)} of model {model.name!r} cannot be written to a file; before the loaded model is trained, "
+            f"call its compile({'...' if compiled is None else 'model.optimizer, ...'}) with them",
+            stacklevel=3,
+        )
+    _write(path, tensors, header)
+
+
+def load_model(path: PathLike) -> Sequential:
+    """Return the model that `Sequential.save` wrote.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+
+    Returns
+    -------
+    Sequential
+        Compiled, if the saved one was: its training goes on where that one's stopped.
+
+    Raises
+    ------
+    ModelFileError
+        A ValueError: if the file is damaged, is not a model's, or has layers of classes that are not registered.
+    OSError
+        If the file cannot be read.
+    """
+    header, tensors = _read(path)
+    if "model" not in header:
+        raise ModelFileError(f"{os.fspath(path)!r} holds weights alone: make the model and call its load_weights")
+    try:
+        return _model_from(header, tensors)
+    except Exception as error:  # the constructors were called with whatever the file says
+        raise ModelFileError(f"{os.fspath(path)!r} holds no model that can be made: {_reason(error)}") from error
+
+
+def save_weights(model: Sequential, path: PathLike) -> None:
+    """Write the weights of a built model, and nothing else, to a file."""
+    weights, _ = _weights_and_states(model)
+    tensors = {name: variable.data for name, variable in weights.items()}
+    _write(path, tensors, {"version": VERSION, "weights": list(weights)})
+
+
+def load_weights(model: Sequential, path: PathLike) -> None:
+    """Read the weights of a file of `save_weights` or `save_model` into a built model.
+
+    Weights are matched by their order; their own names ("kernel") and shapes must agree, the names of the layers need not. Floats
+    of the other size are converted.
+
+    Raises
+    ------
+    ModelFileError
+        A ValueError: if the file is damaged or not of this package, or its weights are not those of the model, which then stays as
+        it is.
+    OSError
+        If the file cannot be read.
+    """
+    weights, _ = _weights_and_states(model)
+    header, tensors = _read(path)
+    stored = header["weights"]
+    if len(stored) != len(weights):
+        raise ModelFileError(f"{os.fspath(path)!r} holds {len(stored)} weights; model {model.name!r} has {len(weights)}")
+    for theirs, (mine, variable) in zip(stored, weights.items(), strict=True):
+        array = tensors[theirs]
+        same_name = theirs.rpartition("/")[2] == mine.rpartition("/")[2]
+        if not same_name or array.shape != variable.shape or array.dtype.kind != variable.dtype.kind:
+            raise ModelFileError(
+                f"{os.fspath(path)!r} has {theirs!r}, {_described(array)}, in the place of {mine!r}, {_described(variable.data)}, "
+                f"of model {model.name!r}"
+            )
+    for theirs, variable in zip(stored, weights.values(), strict=True):
+        variable.assign(tensors[theirs])
+
+
+# ---------------------------------------------------------------------- arrays and their names
+
+
+def _weights_and_states(model: Sequential) -> tuple[dict[str, Variable], dict[str, np.ndarray]]:
+    """Return a built model's weights, in order, and the other arrays that training changes, by their names in files."""
+    if not model.built:
+        raise ValueError(f"model {model.name!r} is not built yet, so it has no weights: call build() or fit() first")
+    weights: dict[str, Variable] = {}
+    states: dict[str, np.ndarray] = {}
+    seen: set[int] = set()
+    taken: set[str] = set()
+
+    def unique(name: str) -> str:
+        number, candidate = 0, name
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        return candidate
+
+    def collect(layer: Layer, path: str) -> None:
+        for variable in layer._held(Variable):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                weights[unique(f"{path}/{variable.name}")] = variable
+        for name, array in layer.state_arrays().items():
+            states[unique(f"{path}/{name}")] = array
+        for inner in layer._held(Layer):
+            # automatic names count over the whole process: they would differ in the one that loads
+            collect(inner, unique(f"{path}/{snake_case(type(inner).__name__)}"))
+
+    for layer in model.layers:
+        collect(layer, unique(f"layers/{layer.name}"))
+    return weights, states
+
+
+def _optimizer_names(optimizer: optimizers.Optimizer, weights: Mapping[str, Variable]) -> dict[str, str]:
+    """Return, by names in files, the keys of the optimizer's state that are general or belong to the weights."""
+    paths = {id(variable): "optimizer" + name.removeprefix("layers") for name, variable in weights.items()}
+    numbered = [paths.get(id(variable)) for variable in optimizer.variables_with_state]
+    names = {}
+    for key in optimizer.get_state():
+        number, _, slot = key.rpartition("/")
+        path = numbered[int(number)] if number else "optimizer"
+        if path is not None:
+            names[f"{path}/{slot}"] = key
+    return names
+
+
+# --------------------------------------------------------------------- configuration
+
+
+def _json_layer(layer: Layer) -> Any:
+    config = {"class_name": type(layer).__name__, "config": layer.get_config()}
+    try:
+        return json.loads(json.dumps(config, default=_plain))
+    except TypeError as error:
+        raise ValueError(
+            f"layer {layer.name!r} cannot be saved: {error}. Put it into a layer class of your own, decorated with "
+            "fastnn.layers.register_layer, or save the weights alone, with save_weights"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a file cannot hold {value!r} of its configuration")
+
+
+def _compile_config(model: Sequential) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return what to compile the loaded model with, or None, and what of it had to be left out."""
+    if model.optimizer is None:
+        return None, []
+    optimizer = _portable(model.optimizer, optimizers)
+    if optimizer is None:
+        return None, [f"the optimizer {type(model.optimizer).__name__}"]
+    left_out = []
+    loss = None if model.loss is None else _portable(model.loss, losses)
+    if loss is None and model.loss is not None:
+        left_out.append(f"the loss {model.loss.name!r}")
+    kept = []
+    for metric in model._compiled["metrics"]:
+        config = _portable(metric, metrics)
+        if config is None:
+            left_out.append(f"the metric {metrics.get(metric).name!r}")
+        else:
+            kept.append(config)
+    return {"optimizer": optimizer, "loss": loss, "metrics": kept}, left_out
+
+
+def _portable(part: Any, module: Any) -> Any:
+    """Return a name or configuration of which ``module.get`` makes the same thing, or None of a thing of the user's own."""
+    try:
+        made = module.get(part)
+        config = part if isinstance(part, str) else json.loads(json.dumps(module.serialize(made), default=_plain))
+        return config if type(module.get(config)) is type(made) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Sequential:
+    """Return the model that a header describes, with the values of the tensors."""
+    with _random_numbers_kept(), blank_weights(sum(array.nbytes for array in tensors.values())):
+        model = Sequential.from_config(header["model"])
+    weights, states = _weights_and_states(model)
+    own = {name: variable.data for name, variable in weights.items()} | states
+    names: dict[str, str] = {}
+    if (compiled := header["compile"]) is not None:
+        optimizer = optimizers.get(compiled["optimizer"])
+        model.compile(optimizer, compiled["loss"], compiled["metrics"])
+        for metric in compiled["metrics"]:
+            metrics.get(metric)
+        stateful = {name.rpartition("/")[0] for name in tensors}
+        optimizer.build(v for name, v in weights.items() if "optimizer" + name.removeprefix("layers") in stateful)
+        names = _optimizer_names(optimizer, weights)
+    if differing := sorted(tensors.keys() ^ (own.keys() | names.keys())):
+        raise ValueError(f"the arrays are not those of the model: {', '.join(differing)}")
+    for name, array in own.items():
+        if tensors[name].shape != array.shape or tensors[name].dtype != array.dtype:
+            raise ValueError(f"{name!r} must be {_described(array)}, as the model has it; got {_described(tensors[name])}")
+    for name, variable in weights.items():
+        variable.assign(tensors[name])
+    for name, state in states.items():
+        state[...] = tensors[name]
+    if names:
+        optimizer.set_state({key: tensors[name] for name, key in names.items()})
+    return model
+
+
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Put the process's random numbers back to where they were: layers may draw a seed that is then replaced."""
+    generator = random.generator()
+    state = generator.bit_generator.state
+    try:
+        yield
+    finally:
+        generator.bit_generator.state = state
+
+
+def _described(array: np.ndarray) -> str:
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
+
+
+# --------------------------------------------------------------------- files
+
+
+def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header and the arrays of a file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        tensors = safetensors.numpy.load(data)
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
+    except Exception as error:
+        raise ModelFileError(f"{os.fspath(path)!r} is damaged or not a safetensors file: {_reason(error)}") from error
+    if ENTRY not in metadata:
+        raise ModelFileError(f"{os.fspath(path)!r} is a safetensors file, but none that fastnn wrote")
+    try:
+        header = json.loads(metadata[ENTRY])
+        version, weights = header["version"], header["weights"]
+        if version == VERSION and not (isinstance(weights, list) and all(name in tensors for name in weights)):
+            raise ValueError("it lists weights that it does not hold")
+    except Exception as error:
+        raise ModelFileError(f"the description of the model in {os.fspath(path)!r} is damaged: {_reason(error)}") from error
+    if version != VERSION:
+        raise ModelFileError(f"{os.fspath(path)!r} has version {version!r} of the layout; this fastnn reads version {VERSION}")
+    return header, tensors
+
+
+def _write(path: PathLike, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+    """Write a file under a temporary name beside its place and, when it is safely on the disk, move it there."""
+    # the library reads memory from the first byte on, so arrays must be contiguous
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = safetensors.numpy.save(arrays, {ENTRY: json.dumps(header)})
+    target = Path(os.path.realpath(path))  # a link stays one
+    temporary = target.with_name(f".fastnn-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
