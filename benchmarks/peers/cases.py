@@ -55,9 +55,9 @@ class Case:
         return self.layers[-1][1]
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs and labels: four batches, or enough samples for 32 steps of single samples."""
+        """Return inputs and labels: four batches, or 1,024 single samples."""
         rng = np.random.default_rng(1)
-        samples = self.batch * (32 if self.batch == 1 else 4)
+        samples = self.batch * (1024 if self.batch == 1 else 4)
         if self.name == "xor":
             return np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0], np.int32)
         x = rng.random((samples, *self.input_shape), dtype=np.float32)
