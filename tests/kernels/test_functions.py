@@ -7,9 +7,11 @@ import importlib
 import inspect
 import math
 import pickle
+import re
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -593,3 +595,10 @@ def test_import_is_light(backend):
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], check=True)
+
+
+def test_handbook_names_every_axis():
+    handbook = (Path(__file__).parents[2] / "kernels" / "README.md").read_text(encoding="utf-8")
+    alphabet = "".join(line.split("|")[1] for line in handbook.splitlines() if line.startswith("| `"))
+    axes = {axis for op in OPS.values() for axis in op.axes}
+    assert set(re.findall(r"`(\w+)`", alphabet)) == axes
