@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
 
 from . import callbacks as callbacks_module
-from . import losses, metrics, optimizers, random
+from . import losses as losses_module
+from . import metrics as metrics_module
+from . import optimizers, random
 from .autodiff import Tensor, Variable
 from .data import as_inputs, as_sample_weight, batch_count, has_batches, split_validation
 from .kernels import active_backend
@@ -49,9 +51,9 @@ class Sequential:
         self.stop_training = False
         self.history: callbacks_module.History | None = None
         self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
+        self.loss: losses_module.Loss | None = None
         self._compiled: dict[str, Any] = {}
-        self._metrics: list[metrics.Metric] | None = None
+        self._metrics: list[metrics_module.Metric] | None = None
         self._steps: dict[tuple, Any] = {}
         self._input_shape: tuple | None = None
         for layer in layers or ():
@@ -200,7 +202,7 @@ class Sequential:
     def compile(
         self,
         optimizer: str | optimizers.Optimizer = "rmsprop",
-        loss: str | losses.Loss | Callable | None = None,
+        loss: str | losses_module.Loss | Callable | None = None,
         metrics: Sequence[Any] | None = None,
     ) -> None:
         """Choose how the model is trained.
@@ -215,7 +217,9 @@ class Sequential:
             For example ``["accuracy"]``.
         """
         self.optimizer = optimizers.get(optimizer)
-        self.loss = losses.get(loss) if loss is not None else None
+        self.loss = losses_module.get(loss) if loss is not None else None
+        if self.loss is not None and self.loss.reduction == "none":
+            raise ValueError("loss must have the reduction 'sum_over_batch_size' or 'sum'; 'none' leaves nothing to minimize")
         self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
         self._metrics = None
         self._forget_steps()
@@ -225,17 +229,21 @@ class Sequential:
         """Names of what `evaluate` returns."""
         return ["loss", *(metric.name for metric in self._resolved_metrics())]
 
-    def _resolved_metrics(self) -> list[metrics.Metric]:
+    def _resolved_metrics(self) -> list[metrics_module.Metric]:
         if self._metrics is None:
-            self._metrics = [metrics.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())]
+            self._metrics = [
+                metrics_module.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())
+            ]
         return self._metrics
 
     def _forget_steps(self) -> None:
         self._steps = {}
 
-    def _check_compiled(self) -> None:
+    def _compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
+        """Return optimizer and loss, which there are once the model is compiled."""
         if self.optimizer is None or self.loss is None:
             raise RuntimeError("the model has no optimizer and loss yet; call model.compile(optimizer=..., loss=...) first")
+        return self.optimizer, self.loss
 
     # ----------------------------------------------------------------- train
 
@@ -299,7 +307,7 @@ class Sequential:
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
-        self._check_compiled()
+        self._compiled_with()
         if has_batches(x, y):
             if validation_split or sample_weight is not None:
                 raise ValueError(
@@ -356,7 +364,7 @@ class Sequential:
         x, y, sample_weight, class_weight
             As for `fit`.
         """
-        self._check_compiled()
+        self._compiled_with()
         x, y, weight = self._prepare(x, y, sample_weight, class_weight)
         step = self._cached_step("train", x, y, weight)
         step.meters.reset()
@@ -372,7 +380,7 @@ class Sequential:
         return self.predict(x, batch_size=max(len(x), 1))
 
     def _train_batch(self, step: TrainStep, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        self.optimizer.update_learning_rate()
+        self._compiled_with()[0].update_learning_rate()
         step.batch.copy_from(x, y, weight)
         step.run()
 
@@ -383,7 +391,7 @@ class Sequential:
             self.build((None, *x.shape[1:]))
         if y is None:
             raise ValueError("y must be the targets of x, got None")
-        targets = self.loss.prepare_targets(y, self.output_shape, self.dtype)
+        targets = self._compiled_with()[1].prepare_targets(y, self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
         return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.dtype)
@@ -429,7 +437,7 @@ class Sequential:
         return_dict : bool
             Whether to return a dict by name instead of a float or a list.
         """
-        self._check_compiled()
+        self._compiled_with()
         calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
         logs = self._evaluate(x, y, batch_size, sample_weight, calls)
         if verbose in (1, 2, "auto"):
@@ -440,7 +448,7 @@ class Sequential:
         return values[0] if len(values) == 1 else values
 
     def _evaluate(self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any) -> dict[str, float]:
-        self._check_compiled()
+        self._compiled_with()
         totals: Meters | None = None
         if calls is not None:
             calls.on_test_begin()
@@ -555,10 +563,11 @@ class _ArrayEpochs(_Epochs):
         if not len(x):
             raise ValueError("x has no samples to train on")
         self.model = model
+        self.optimizer, _ = model._compiled_with()
         self.samples = len(x)
         self.steps = batch_count(len(x), batch_size)
         self.generator = random.generator() if shuffle else None
-        self.source = ArraySource(x, y, weight, model.optimizer.lr)
+        self.source = ArraySource(x, y, weight, self.optimizer.lr)
         self.meters = Meters(model._resolved_metrics())
         self.parts = [
             (count, TrainStep(model, Batch(size, x, model.dtype, y, weight is not None), self.meters, self.source), Pace())
@@ -575,7 +584,7 @@ class _ArrayEpochs(_Epochs):
             while left and not self.model.stop_training:
                 limit = 1 if calls.every_batch else left
                 calls.on_train_batch_begin(done)
-                self.source.set_rates(self.model.optimizer.next_learning_rates(min(limit, pace.steps)))
+                self.source.set_rates(self.optimizer.next_learning_rates(min(limit, pace.steps)))
                 ran = pace.run(step, limit)
                 left -= ran
                 done += ran
@@ -591,7 +600,7 @@ class _BatchEpochs(_Epochs):
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
         self.model, self.batches, self.class_weight = model, batches, class_weight
         self.limit = steps
-        self.steps = steps if steps is not None else len(batches) if hasattr(batches, "__len__") else None
+        self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
         self.iterator: Iterator | None = None
         self.meters: Meters | None = None
 

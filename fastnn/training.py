@@ -139,9 +139,9 @@ class Meters:
         for (_, total), (_, others) in zip(self.native, other.native, strict=True):
             total += others
 
-    def collect(self, loss: Tensor, y: np.ndarray, pred: Tensor, weight: np.ndarray | None) -> None:
+    def collect(self, loss: Tensor, y: np.ndarray | None, pred: Tensor, weight: np.ndarray | None) -> None:
         """Add a batch to the sums, by kernels."""
-        table.call("collect_mean", loss.data.reshape(1), float(len(y)), self.loss)
+        table.call("collect_mean", loss.data.reshape(1), float(len(pred)), self.loss)
         for metric, total in self.native:
             table.call("collect_samples", metric.sample_values(y, pred.data), weight, total)
 

@@ -276,7 +276,9 @@ def test_several_threads_train_their_own_models():
     alone.fit(IMAGES, LABELS, batch_size=16, epochs=3, shuffle=False, verbose=0)
     models = [cnn(4) for _ in range(4)]
     workers = [
-        threading.Thread(target=m.fit, args=(IMAGES, LABELS), kwargs={"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0})
+        threading.Thread(
+            target=m.fit, args=(IMAGES, LABELS), kwargs={"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
+        )
         for m in models
     ]
     for worker in workers:
@@ -337,7 +339,8 @@ def test_a_model_without_input_is_built_by_its_first_data():
 
 def test_summary_is_the_table_that_keras_prints():
     lines = []
-    fastnn.Sequential([layers.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="net").summary(lines.append)
+    model = fastnn.Sequential([layers.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="net")
+    model.summary(lines.append)
     assert lines == [
         'Model: "net"\n'
         "┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓\n"

@@ -24,7 +24,9 @@ def _choose_level():
     usable = [level for level in LEVELS[LEVELS.index(call.cpu_level()) :] if _built(level)]
     forced = os.environ.get("FASTNN_CPU_LEVEL")
     if forced and forced not in usable:
-        raise ImportError(f"FASTNN_CPU_LEVEL={forced}: expected one of {', '.join(usable)} (built, and supported by this processor)")
+        raise ImportError(
+            f"FASTNN_CPU_LEVEL={forced}: expected one of {', '.join(usable)} (built, and supported by this processor)"
+        )
     if not usable:
         raise ImportError(f"no compiled kernels in {pathlib.Path(__file__).parent} for a processor of level {call.cpu_level()}")
     return forced or usable[0]

@@ -25,7 +25,13 @@ OPS = (
     _step("momentum_step", "v = momentum * v - lr * g; w += v", ("v",), ("momentum",)),
     _step("nesterov_step", "v = momentum * v - lr * g; w += momentum * v - lr * g", ("v",), ("momentum",)),
     _step("adagrad_step", "a += g**2; w -= lr * g / sqrt(a + eps)", ("a",), ("eps",), "Duchi, Hazan & Singer 2011"),
-    _step("rmsprop_step", "a = rho * a + (1 - rho) * g**2; w -= lr * g / sqrt(a + eps)", ("a",), ("rho", "eps"), "Tieleman & Hinton 2012"),
+    _step(
+        "rmsprop_step",
+        "a = rho * a + (1 - rho) * g**2; w -= lr * g / sqrt(a + eps)",
+        ("a",),
+        ("rho", "eps"),
+        "Tieleman & Hinton 2012",
+    ),
     _step(
         "adam_step",
         "m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g**2; "
