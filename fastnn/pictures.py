@@ -85,7 +85,9 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, list[str]]:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             picture.load()
-    except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file cannot be opened, and the message names it
         raise ValueError(f"{os.fspath(path)} is not a picture that Pillow can read: {error}") from error
     if picture.mode.startswith("I"):  # 16 bits; converting would cut off instead of scaling
         deep = np.asarray(picture).astype(np.int64)

@@ -259,7 +259,7 @@ class TestPredict:
     def test_every_kind_of_picture(self, mode, trained, capsys):
         drawn = self.image.new("L", (60, 90), 255)
         self.draw.Draw(drawn).line([(30, 10), (30, 80)], fill=0, width=8)
-        name = "one.tif" if mode in ("CMYK", "F") else "one.png"
+        name = "one.tif" if mode in ("CMYK", "F", "I") else "one.png"
         if mode == "I;16":
             drawn = self.image.fromarray(np.asarray(drawn).astype(np.uint16) * 257)
         else:

@@ -1,5 +1,6 @@
 """What an import costs and brings along, the threads setting, and the two ways a checkout and an installed copy can meet."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import fastnn
-from fastnn.kernels import BACKENDS, threads
+from fastnn.kernels import threads
+from fastnn.kernels.backends import BACKENDS
 
-HEAVY = ("numba", "sklearn", "scipy", "matplotlib", "PIL", "pandas", "tqdm", "safetensors")
+REQUIRED = ("numpy", "safetensors", "tqdm")
+HEAVY = ("numba", "sklearn", "scipy", "matplotlib", "PIL", "pandas", "tqdm")
 
 
 def run_python(code, *args, cwd=None, **environment):
@@ -127,35 +130,28 @@ class TestCheckoutBesideAnInstalledCopy:
         shutil.copytree(Path(fastnn.kernels.__file__).parent, site / "fastnn" / "kernels", ignore=ignore, dirs_exist_ok=True)
         return site
 
-    #: without site-packages, where the package under test may be installed in editable mode; NumPy comes by path
-    ISOLATED = ("-S",)
-
-    def paths(self, *first):
-        numpy_home = Path(__import__("numpy").__file__).parent.parent
-        return {"PYTHONPATH": os.pathsep.join(map(str, first)), "NUMPY_HOME": str(numpy_home)}
-
-    CODE = """
-import os, sys
-class NumPyOnly:  # finds NumPy in site-packages and hides everything else there
+    def run(self, code, checkout, *installed):
+        """Run code in the checkout, where of this environment's packages only those that fastnn requires can be found."""
+        homes = {str(Path(importlib.util.find_spec(name).origin).parents[1]) for name in REQUIRED}
+        finder = f"""
+import importlib.machinery, sys
+class RequiredOnly:
     def find_spec(self, name, path=None, target=None):
-        import importlib.machinery
-        if name == "numpy":
-            return importlib.machinery.PathFinder.find_spec(name, [os.environ["NUMPY_HOME"]])
-sys.meta_path.append(NumPyOnly())
+        return importlib.machinery.PathFinder.find_spec(name, {sorted(homes)}) if name in {REQUIRED} else None
+sys.meta_path.append(RequiredOnly())
 sys.path.insert(0, "")
 """
+        return run_python(finder + code, "-S", cwd=checkout, PYTHONPATH=os.pathsep.join(map(str, installed)))
 
     def test_the_installed_kernels_are_used(self, checkout, installed):
-        code = self.CODE + "import fastnn, fastnn.kernels; print(fastnn.kernels.__file__); print(fastnn.Sequential.__module__)"
-        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths(installed)).splitlines()
-        assert out == [str(installed / "fastnn" / "kernels" / "__init__.py"), "fastnn.model"]
+        code = "import fastnn; print(fastnn.kernels.__file__); print(fastnn.kernels.matmul([[2.0]], [[3.0]]))"
+        out = self.run(code, checkout, installed).splitlines()
+        assert out == [str(installed / "fastnn" / "kernels" / "__init__.py"), "[[6.]]"]
 
     def test_python_m_fastnn_works_there(self, checkout, installed):
-        code = self.CODE + "import runpy; sys.argv = ['fastnn', '--version']; runpy.run_module('fastnn', run_name='__main__')"
-        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths(installed))
-        assert out == f"fastnn {fastnn.__version__}"
+        code = "import runpy; sys.argv = ['fastnn', '--version']; runpy.run_module('fastnn', run_name='__main__')"
+        assert self.run(code, checkout, installed) == f"fastnn {fastnn.__version__}"
 
     def test_without_an_installed_copy_the_error_says_what_to_do(self, checkout):
-        code = self.CODE + "try:\n    import fastnn\nexcept ImportError as error:\n    print(error)"
-        out = run_python(code, *self.ISOLATED, cwd=checkout, **self.paths())
-        assert f"pip install -e .` in {checkout}" in out
+        code = "try:\n    import fastnn\nexcept ImportError as error:\n    print(error)"
+        assert f"run `pip install -e .` in {checkout}" in self.run(code, checkout)

@@ -1,0 +1,32 @@
+"""The README's examples run, in order, in one namespace, and its commands exist."""
+
+import re
+from pathlib import Path
+
+from fastnn import cli
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_examples_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), namespace)
+    assert capsys.readouterr().out.splitlines()[-1] == "7"
+
+
+def test_the_commands_are_understood(monkeypatch):
+    commands = re.findall(r"^    fastnn (.*?)(?:  #.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        args = cli._parser().parse_args(command.split())
+        assert callable(args.run)
+
+
+def test_the_first_screen_has_the_two_commands():
+    first = README.read_text(encoding="utf-8").splitlines()[:24]
+    assert "    pip install . && fastnn train mnist-cnn" in first
+    assert "    pip install -e '.[test]' && pytest" in first
