@@ -4,10 +4,12 @@ Keras's names, compiled kernels underneath: `Sequential` and `layers` to build a
 own training loops, `kernels` for the bare arithmetic on arrays.
 """
 
+import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 if importlib.util.find_spec("fastnn.kernels") is None:
     # The shell stands in the root of the repository, where kernels/ lies beside fastnn/, not in it. The kernels that were compiled
@@ -20,33 +22,26 @@ if importlib.util.find_spec("fastnn.kernels") is None:
     __path__[:] = _installed.submodule_search_locations or []
     __file__ = _installed.origin
 
-from . import (
-    callbacks,
-    datasets,
-    initializers,
-    kernels,
-    layers,
-    losses,
-    metrics,
-    ops,
-    optimizers,
-    regularizers,
-)
-from .autodiff import GradientTape, Tensor, Variable, constant
-from .config import show_config
-from .kernels import use_backend
-from .kernels.threads import get_num_threads, set_num_threads
-from .model import Sequential
-from .random import set_seed
-from .saving import load_model
+if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported at its first use
+    from . import activations, callbacks, datasets, initializers, kernels, layers, losses, metrics, ops, optimizers, regularizers
+    from .autodiff import GradientTape, Tensor, Variable, constant
+    from .config import show_config
+    from .kernels import use_backend
+    from .kernels.threads import get_num_threads, set_num_threads
+    from .layers import Input
+    from .model import Sequential
+    from .random import set_seed
+    from .saving import load_model
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GradientTape",
+    "Input",
     "Sequential",
     "Tensor",
     "Variable",
+    "activations",
     "callbacks",
     "constant",
     "datasets",
@@ -65,3 +60,32 @@ __all__ = [
     "show_config",
     "use_backend",
 ]
+
+#: public name -> the module that defines it; the other public names are modules themselves
+_HOMES = {
+    "GradientTape": "autodiff",
+    "Input": "layers",
+    "Sequential": "model",
+    "Tensor": "autodiff",
+    "Variable": "autodiff",
+    "constant": "autodiff",
+    "get_num_threads": "kernels.threads",
+    "load_model": "saving",
+    "set_num_threads": "kernels.threads",
+    "set_seed": "random",
+    "show_config": "config",
+    "use_backend": "kernels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_HOMES.get(name, name)}", __name__)
+    value = getattr(module, name) if name in _HOMES else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,6 @@
 """What an import costs and brings along, the threads setting, and the two ways a checkout and an installed copy can meet."""
 
+import ast
 import importlib.util
 import os
 import shutil
@@ -42,7 +43,18 @@ def test_import_is_light(tmp_path):
 
 
 def test_every_public_name_is_there():
-    assert [name for name in fastnn.__all__ if not hasattr(fastnn, name)] == []
+    assert set(fastnn.__all__) <= set(dir(fastnn))
+    for name in fastnn.__all__:
+        assert getattr(fastnn, name).__name__.rpartition(".")[2] in (name, "InputLayer"), name
+    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Sequentia'"):
+        fastnn.Sequentia  # noqa: B018
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(Path(fastnn.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
+    seen = [alias.name for statement in block.body for alias in statement.names]
+    assert sorted(seen) == sorted(fastnn.__all__)
 
 
 @pytest.mark.parametrize(
