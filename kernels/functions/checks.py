@@ -133,7 +133,7 @@ def _as_kind(argument: spec.Array, array: np.ndarray | None, real: np.dtype) -> 
         return None
     if argument.kind == "int32":
         return integers(argument.name, array)
-    return _plain(array, real if argument.kind == "real" else np.dtype(argument.kind))
+    return plain_array(array, real if argument.kind == "real" else np.dtype(argument.kind))
 
 
 def _number_array(name: str, value: Any) -> np.ndarray:
@@ -155,7 +155,8 @@ def _is_float64(value: Any) -> bool:
     return getattr(value, "dtype", None) is not None and np.dtype(value.dtype).newbyteorder("=") == F64
 
 
-def _plain(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return an array of numbers as `dtype`, C-contiguous and aligned; the same object if it is that already."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
         plain = np.require(array, dtype, ["C", "A"])
     if plain is not array:
@@ -170,7 +171,7 @@ def real(name: str, value: Any, dtype: np.dtype | None = None) -> np.ndarray:
         if given is dtype or (dtype is None and (given is F32 or given is F64)):
             return value
     array = _number_array(name, value)
-    return _plain(array, dtype or (F64 if _is_float64(value) else F32))
+    return plain_array(array, dtype or (F64 if _is_float64(value) else F32))
 
 
 def integers(name: str, value: Any) -> np.ndarray:
@@ -186,13 +187,13 @@ def integers(name: str, value: Any) -> np.ndarray:
     array = _number_array(name, value)
     if array.dtype.kind == "f":
         if array.size == 0 and not hasattr(value, "dtype"):
-            return _plain(array, I32)  # np.asarray([]) is float64
+            return plain_array(array, I32)  # np.asarray([]) is float64
         if np.isnan(array).any():
             raise ValueError(f"{name} must be integers; got NaN among them")
         raise TypeError(f"{name} must be integers; got dtype {array.dtype}")
     if array.size and array.dtype.itemsize >= 4 and not (-(2**31) <= array.min() and array.max() < 2**31):
         raise ValueError(f"{name} must be integers that fit int32; got values from {array.min()} to {array.max()}")
-    return _plain(array, I32)
+    return plain_array(array, I32)
 
 
 def check_below(name: str, array: np.ndarray, stop: int, what: str) -> None:
@@ -229,6 +230,7 @@ def one_float64(name: str, value: Any) -> np.ndarray:
                 f"{name} must be a number or a float64 array of shape (1,); got dtype {value.dtype}, shape {value.shape}"
             )
         return value
+    python_step(f"{name} given as a number")  # a replayed step would see the number of the first time
     return np.array([number(name, value)], dtype=F64)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..table import call
-from .checks import F32, F64, check_below, in_place, inputs, integers, number, real
+from .checks import F32, F64, check_below, in_place, inputs, integers, number, plain_array, real
 
 
 def transpose(x):
@@ -64,7 +64,7 @@ def gather(x, index, scale=1.0, offset=0.0, dtype=None):
     if dtype is not None and np.dtype(dtype) not in (F32, F64):
         raise TypeError(f"dtype must be float32 or float64; got {np.dtype(dtype)}")
     if type(x) is np.ndarray and x.dtype == np.uint8:
-        op_name, x, dtype = "gather_uint8", np.require(x, None, ["C", "A"]), np.dtype(dtype or F32)
+        op_name, x, dtype = "gather_uint8", plain_array(x, x.dtype), np.dtype(dtype or F32)
     else:
         op_name, x = "gather", real("x", x, None if dtype is None else np.dtype(dtype))
         dtype = x.dtype

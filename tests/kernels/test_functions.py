@@ -522,6 +522,23 @@ def test_right_arrays_pass_uncopied():
     assert recording.calls[0][1][-1] is state
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kernels.relu_forward([1.0]),
+        lambda: kernels.relu_forward(np.ones((2, 4))[:, ::2]),
+        lambda: kernels.gather(np.ones((4, 2), np.uint8)[::2], np.zeros(1, np.int32)),
+        lambda: kernels.sgd_step(np.ones(2), np.ones(2), lr=0.1),
+        lambda: kernels.dropout_forward(np.ones(2), 0.5, 3),
+    ],
+)
+def test_recording_learns_of_copies(call):
+    """A step with one of these cannot be replayed: the kernel did not work on the caller's own buffer."""
+    with table.record() as recording:
+        call()
+    assert len(recording.python_steps) == 1
+
+
 # --- geometry --------------------------------------------------------------------------------------------------------------------
 
 
