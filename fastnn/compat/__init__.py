@@ -1,0 +1,112 @@
+"""Course code made fast: modules that stand in for those of a course, name for name.
+
+Import one instead of the course's (``from fastnn.compat.dlfs.layers import Affine``); or leave the course's code as it is and let
+`install`, at the top of a notebook, or ``python -m fastnn.compat.run --course dlfs script.py`` put them in the place of the
+course's own modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["COURSES", "install"]
+
+#: course -> name of a module as the course's code imports it -> the module here that takes its place
+COURSES: dict[str, dict[str, str]] = {
+    "cs231n": {
+        "cs231n.fast_layers": "fastnn.compat.cs231n.fast_layers",
+        "cs231n.im2col": "fastnn.compat.cs231n.im2col",
+        "cs231n.im2col_cython": "fastnn.compat.cs231n.im2col_cython",
+        "cs231n.layers": "fastnn.compat.cs231n.layers",
+        "cs231n.optim": "fastnn.compat.cs231n.optim",
+    },
+    "dlfs": {
+        "common.functions": "fastnn.compat.dlfs.functions",
+        "common.gradient": "fastnn.compat.dlfs.gradient",
+        "common.layers": "fastnn.compat.dlfs.layers",
+        "common.optimizer": "fastnn.compat.dlfs.optimizer",
+        "common.trainer": "fastnn.compat.dlfs.trainer",
+        "common.util": "fastnn.compat.dlfs.util",
+    },
+    "dlfs2": {
+        "common.functions": "fastnn.compat.dlfs2.functions",
+        "common.layers": "fastnn.compat.dlfs2.layers",
+        "common.optimizer": "fastnn.compat.dlfs2.optimizer",
+        "common.trainer": "fastnn.compat.dlfs2.trainer",
+    },
+}
+
+
+class _CourseFinder(MetaPathFinder, Loader):
+    """Answers the import of a course's module with the module that stands in for it."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, str] = {}
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name in self.modules else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        # the import system hands out what stands in sys.modules after this: the module itself, under the course's name as well
+        sys.modules[module.__name__] = importlib.import_module(self.modules[module.__name__])
+
+
+_finder = _CourseFinder()
+
+
+def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Put fastnn's modules in the place of a course's own, for all imports that follow.
+
+    Everything else of the course's code stays as it is: its other modules, the student's classes, the data.
+
+    Parameters
+    ----------
+    course : str
+        A key of `COURSES`.
+    only : iterable of str, optional
+        Some of the modules of ``COURSES[course]``; all of them if left out. Who writes ``cs231n.layers`` as an assignment wants
+        ``["cs231n.fast_layers", "cs231n.im2col_cython"]``, or it is not the assignment that gets checked.
+
+    Returns
+    -------
+    tuple of str
+        The names of the modules that are replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is no such course, it has no such module, or another course's module stands in that place.
+    RuntimeError
+        If one of the course's own modules is imported already: whoever took functions out of it would keep the old ones.
+
+    Examples
+    --------
+    >>> install("cs231n", only=["cs231n.im2col_cython"])
+    ('cs231n.im2col_cython',)
+    >>> from cs231n.im2col_cython import col2im_cython  # doctest: +SKIP
+    """
+    if course not in COURSES:
+        raise ValueError(f"course must be one of {', '.join(map(repr, COURSES))}; got {course!r:.60}")
+    table = COURSES[course]
+    names = tuple(table) if only is None else tuple(only)
+    for name in names:
+        if name not in table:
+            raise ValueError(f"only must name some of {', '.join(map(repr, table))}; got {name!r:.60}")
+        there = _finder.modules.get(name, table[name])
+        if there != table[name]:
+            raise ValueError(f"{name} is {there} already; run the course {course!r} in a process of its own")
+        if name in sys.modules and sys.modules[name] is not sys.modules.get(table[name]):
+            raise RuntimeError(
+                f"{name} is imported already, and code that took functions out of it would keep them: "
+                f"call install({course!r}) before the course's own imports (in a notebook: restart, then run it first)"
+            )
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    _finder.modules.update((name, table[name]) for name in names)
+    return names

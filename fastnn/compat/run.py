@@ -1,0 +1,40 @@
+"""Run an unmodified script of a course with fastnn's modules in the place of the course's own.
+
+``python -m fastnn.compat.run --course dlfs ch07/train_convnet.py [arguments of the script]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+
+from . import COURSES, install
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Install a course's modules, then run the script as ``python script.py [args]`` would."""
+    parser = argparse.ArgumentParser(prog="python -m fastnn.compat.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--course", required=True, choices=COURSES, help="which course's modules to replace")
+    parser.add_argument(
+        "--only", action="append", metavar="MODULE", help="replace this module only, for example cs231n.fast_layers; may be repeated"
+    )
+    parser.add_argument("script", help="the script")
+    parser.add_argument("args", nargs=argparse.REMAINDER, help="the script's own arguments")
+    options = parser.parse_args(argv)
+    if not os.path.isfile(options.script):
+        parser.error(f"there is no file {options.script}")
+    try:
+        names = install(options.course, options.only)
+    except ValueError as error:
+        parser.error(str(error))
+    print(f"fastnn stands in for {', '.join(names)}", file=sys.stderr)
+    sys.argv = [options.script, *options.args]
+    sys.path[0] = os.path.dirname(os.path.abspath(options.script))  # where `python -m` has put the current folder
+    runpy.run_path(options.script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
