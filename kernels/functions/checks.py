@@ -18,6 +18,8 @@ from .. import spec
 from ..table import python_step
 
 F32, F64, I32, U64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint64)
+#: kind of an array of the spec, other than "real" -> dtype
+DTYPES = {kind: np.dtype(kind) for kind in spec.op.KINDS if kind != "real"}
 
 DATA_FORMATS = ("channels_last", "channels_first")
 #: the inputs of the function matmul, which is dense_forward under other names
@@ -115,7 +117,7 @@ def _converted(signature, values) -> list:
             break
         given = value.dtype
         if argument.kind != "real":
-            if given.name != argument.kind:
+            if given is not DTYPES[argument.kind]:
                 break
         elif given is not dtype:
             if dtype is not None or (given is not F32 and given is not F64):
@@ -124,7 +126,7 @@ def _converted(signature, values) -> list:
     else:
         return list(values)  # all as they should be
     arrays = [None if v is None else _number_array(a.name, v) for (a, _), v in zip(signature, values, strict=True)]
-    wide = any(_is_float64(v) for (a, _), v in zip(signature, values, strict=True) if a.kind == "real")
+    wide = any(a.kind == "real" and _is_float64(v, array) for (a, _), v, array in zip(signature, values, arrays, strict=True))
     return [_as_kind(a, array, F64 if wide else F32) for (a, _), array in zip(signature, arrays, strict=True)]
 
 
@@ -133,7 +135,7 @@ def _as_kind(argument: spec.Array, array: np.ndarray | None, real: np.dtype) -> 
         return None
     if argument.kind == "int32":
         return integers(argument.name, array)
-    return plain_array(array, real if argument.kind == "real" else np.dtype(argument.kind))
+    return plain_array(array, real if argument.kind == "real" else DTYPES[argument.kind])
 
 
 def _number_array(name: str, value: Any) -> np.ndarray:
@@ -143,16 +145,17 @@ def _number_array(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name} must be an array of real numbers; got {type(value).__name__}: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError  # their subclasses take other arguments
+        raise kind(f"{name} must be an array of real numbers; got {type(value).__name__}: {error}") from error
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         got = f"dtype {array.dtype}" if hasattr(value, "dtype") else f"{value!r:.60}"
         raise TypeError(f"{name} must be an array of real numbers (at most 64 bits each); got {got}")
     return array
 
 
-def _is_float64(value: Any) -> bool:
-    # a list of Python floats has no dtype of its own and does not make a call a float64 one
-    return getattr(value, "dtype", None) is not None and np.dtype(value.dtype).newbyteorder("=") == F64
+def _is_float64(value: Any, array: np.ndarray | None) -> bool:
+    # a list of Python floats, a float64 array for NumPy, has no dtype of its own and does not make a call a float64 one
+    return array is not None and array.dtype.newbyteorder("=") == F64 and hasattr(value, "dtype")
 
 
 def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -171,7 +174,7 @@ def real(name: str, value: Any, dtype: np.dtype | None = None) -> np.ndarray:
         if given is dtype or (dtype is None and (given is F32 or given is F64)):
             return value
     array = _number_array(name, value)
-    return plain_array(array, dtype or (F64 if _is_float64(value) else F32))
+    return plain_array(array, dtype or (F64 if _is_float64(value, array) else F32))
 
 
 def integers(name: str, value: Any) -> np.ndarray:

@@ -34,12 +34,12 @@ def resolve_padding(padding: AxisPadding, size: int, window: int, stride: int = 
     before, after : int
     """
     if isinstance(padding, str):
+        _check_word(padding)
         if padding == "valid":
             return 0, 0
         total = max((-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size, 0)
         return total // 2, total - total // 2
-    before, after = padding
-    return int(before), int(after)
+    return pair("padding", padding, low=0)
 
 
 def conv_output_size(
@@ -58,8 +58,8 @@ def conv_output_size(
 
     Raises
     ------
-    ValueError
-        If not one window fits.
+    ValueError, TypeError
+        If not one window fits, or an argument is none of the above.
 
     Examples
     --------
@@ -68,6 +68,7 @@ def conv_output_size(
     >>> conv_output_size(28, window=3, stride=2, padding="same")
     14
     """
+    window, stride, dilation = integer("window", window, 1), integer("stride", stride, 1), integer("dilation", dilation, 1)
     if size is None:
         return None
     before, after = resolve_padding(padding, size, window, stride, dilation)
@@ -95,13 +96,17 @@ def split_padding(padding: Any) -> tuple[AxisPadding, AxisPadding]:
         If it is none of these, or negative.
     """
     if isinstance(padding, str):
-        if padding not in ("valid", "same"):
-            raise ValueError(f"padding must be 'valid', 'same', an integer or integers for each side; got {padding!r}")
+        _check_word(padding)
         return padding, padding
     if isinstance(padding, (tuple, list)) and len(padding) == 2 and all(isinstance(side, (tuple, list)) for side in padding):
         return pair("padding (top, bottom)", padding[0], low=0), pair("padding (left, right)", padding[1], low=0)
     rows, columns = pair("padding", padding, low=0)
     return (rows, rows), (columns, columns)
+
+
+def _check_word(padding: str) -> None:
+    if padding not in ("valid", "same"):
+        raise ValueError(f"padding must be 'valid', 'same', an integer or integers for each side; got {padding!r}")
 
 
 class Window(NamedTuple):

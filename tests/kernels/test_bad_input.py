@@ -100,6 +100,8 @@ CALLS = {
     "pool of text": (lambda: pool(pool_size="2"), TypeError, "pool_size .*'2'"),
     "kernel_size None": (lambda: kernels.im2col(X, None), TypeError, "kernel_size .*None"),
     "padding in a word": (lambda: conv(padding="SAME"), ValueError, "padding .*'valid', 'same'.*'SAME'"),
+    "padding of an axis": (lambda: kernels.conv_output_size(9, 3, padding="full"), ValueError, "padding .*'valid', 'same'.*'full'"),
+    "stride of an axis": (lambda: kernels.conv_output_size(9, 3, stride=0), ValueError, "stride .*1.*0"),
     "negative padding": (lambda: conv(padding=-1), ValueError, "padding .*-1"),
     "negative side": (lambda: conv(padding=((0, 0), (-2, 0))), ValueError, "padding .*-2"),
     "three paddings": (lambda: conv(padding=(1, 1, 1)), ValueError, r"padding .*\(1, 1, 1\)"),

@@ -467,14 +467,30 @@ def test_array_of_any_kind(variant):
         (kernels.gelu_forward, (X,), {}),
         (kernels.mse_forward, (LOGITS, LOGITS[::-1].copy()), {}),
         (kernels.softmax_xent_forward, (LOGITS, np.array([0, 1, 2, 0, 1])), {}),
+        (kernels.softmax_xent_forward, (LOGITS, np.array([0, 1, 2, 0, 1], np.int32)), {}),
+        (kernels.global_maxpool2d_backward, (X[:, 0, 0], np.array([[0, 1]] * 3, np.int32), X.shape), {}),
         (kernels.gather, (X, np.array([2, 0])), {}),
     ]
     for function, arrays, arguments in calls:
-        wanted = function(*(np.ascontiguousarray(a) for a in arrays), **arguments)
-        got = function(*(change(a) for a in arrays), **arguments)
+        wanted = function(*(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in arrays), **arguments)
+        got = function(*(change(a) if isinstance(a, np.ndarray) else a for a in arrays), **arguments)
         for one, other in zip(got, wanted, strict=True) if isinstance(got, tuple) else [(got, wanted)]:
             assert one.dtype == other.dtype and type(one) is np.ndarray
             np.testing.assert_array_equal(one, other)
+
+
+class Foreign:
+    """An array of another library, with a dtype that NumPy does not know."""
+
+    dtype = "foreign.float64"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((2, 2))
+
+
+def test_array_of_another_library():
+    assert kernels.matmul(Foreign(), np.ones((2, 2), np.float32)).dtype == "float64"
+    assert kernels.relu_forward(Foreign()).dtype == "float64"
 
 
 def test_dtype_of_results():
