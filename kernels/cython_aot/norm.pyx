@@ -14,7 +14,7 @@ from parallel cimport CHUNK, chunk_length, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
 
 cdef extern from "philox.h" nogil:
-    void philox_words(uint64_t first, uint64_t step, uint64_t seed, uint32_t *words, int count)
+    void philox_words(uint64_t first, uint64_t step, uint64_t seed, uint32_t *words, Py_ssize_t count)
 
 cdef enum:
     PARTS = 16
@@ -361,12 +361,13 @@ cdef void _drop(const real *x, uint64_t seed, uint64_t step, uint64_t counter, u
     """Keep the elements whose word is at least `lowest`; the first element is word 0 of `counter`."""
     cdef uint32_t word[WORDS]
     cdef Py_ssize_t i, length, start = 0
-    cdef real zero = 0
+    cdef real kept, zero = 0
     while start < n:
         length = min(<Py_ssize_t>WORDS, n - start)
-        philox_words(counter + start // 4, step, seed, word, <int>((length + 3) // 4))
+        philox_words(counter + start // 4, step, seed, word, (length + 3) // 4)
         for i in range(length):
-            y[start + i] = x[start + i] * scale if word[i] >= lowest else zero
+            kept = x[start + i] * scale  # read in any case: a read under a condition does not vectorize
+            y[start + i] = kept if word[i] >= lowest else zero
         start += length
 
 
