@@ -128,6 +128,11 @@ class CallbackList:
         """Whether one of the callbacks must see every batch."""
         return any(callback.every_batch for callback in self.callbacks)
 
+    @property
+    def only_history(self) -> bool:
+        """Whether nobody needs to be told of an epoch before the next one begins."""
+        return all(type(callback) is History for callback in self.callbacks)
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._all("on_train_begin", logs)
 
@@ -183,6 +188,12 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def extend(self, epochs: Iterable[int], columns: Mapping[str, Sequence[float]]) -> None:
+        """Add several epochs at once; each name has one value for each of them."""
+        self.epoch.extend(epochs)
+        for name, values in columns.items():
+            self.history.setdefault(name, []).extend(values)
 
 
 class Monitor(Callback):

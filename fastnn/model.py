@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,15 @@ import numpy as np
 from . import callbacks as callbacks_module
 from . import losses as losses_module
 from . import metrics as metrics_module
-from . import optimizers, random
+from . import optimizers
 from .autodiff import Tensor, Variable
-from .data import as_inputs, as_sample_weight, batch_count, has_batches, split_validation
+from .data import as_inputs, as_sample_weight, has_batches, split_validation
+from .epochs import ArrayEpochs, BatchEpochs
 from .kernels import active_backend
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
 from .summary import summary_text
-from .training import ArraySource, Batch, Meters, Pace, PredictStep, TestStep, TrainStep
+from .training import Batch, Meters, PredictStep, TestStep, TrainStep
 
 #: most steps of different batch sizes that a model keeps ready
 MAX_CACHED_STEPS = 8
@@ -227,9 +228,10 @@ class Sequential:
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns."""
-        return ["loss", *(metric.name for metric in self._resolved_metrics())]
+        return ["loss", *(metric.name for metric in self.resolved_metrics())]
 
-    def _resolved_metrics(self) -> list[metrics_module.Metric]:
+    def resolved_metrics(self) -> list[metrics_module.Metric]:
+        """Return the metrics that `compile` was given, as objects; "accuracy" is the one that fits loss and outputs."""
         if self._metrics is None:
             self._metrics = [
                 metrics_module.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())
@@ -239,7 +241,7 @@ class Sequential:
     def _forget_steps(self) -> None:
         self._steps = {}
 
-    def _compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
+    def compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""
         if self.optimizer is None or self.loss is None:
             raise RuntimeError("the model has no optimizer and loss yet; call model.compile(optimizer=..., loss=...) first")
@@ -307,43 +309,54 @@ class Sequential:
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
-        self._compiled_with()
+        self.compiled_with()
         if has_batches(x, y):
             if validation_split or sample_weight is not None:
                 raise ValueError(
                     "validation_split and sample_weight need arrays; an iterable of batches gives its own (x, y, sample_weight)"
                 )
-            epochs_of: _Epochs = _BatchEpochs(self, x, class_weight, steps_per_epoch)
+            source: ArrayEpochs | BatchEpochs = BatchEpochs(self, x, class_weight, steps_per_epoch)
         else:
             if steps_per_epoch is not None:
                 raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
-            x, y, weight = self._prepare(x, y, sample_weight, class_weight)
+            x, y, weight = self.prepare(x, y, sample_weight, class_weight)
             if validation_split:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
-            epochs_of = _ArrayEpochs(self, x, y, weight, batch_size or 32, shuffle)
-        return self._run_epochs(epochs_of, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
+            source = ArrayEpochs(self, x, y, weight, 32 if batch_size is None else batch_size, shuffle)
+        return self._run_epochs(source, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
 
-    def _run_epochs(self, epochs_of, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size):
+    def _run_epochs(
+        self,
+        source: ArrayEpochs | BatchEpochs,
+        epoch: int,
+        epochs: int,
+        verbose: int | str,
+        callbacks: Sequence[callbacks_module.Callback] | None,
+        validation_data: Any,
+        validation_batch_size: int | None,
+    ) -> callbacks_module.History:
         history = callbacks_module.History()
         calls = callbacks_module.CallbackList(
             [history, *(callbacks or ())],
             model=self,
-            params={"epochs": epochs, "steps": epochs_of.steps, "verbose": verbose, "samples": epochs_of.samples},
+            params={"epochs": epochs, "steps": source.steps, "verbose": verbose, "samples": source.samples},
             verbose=verbose,
         )
         self.history = history
         self.stop_training = False
         calls.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        while epoch < epochs and not self.stop_training:
+            if validation_data is None and calls.only_history and source.one_step:
+                epoch += source.run_ahead(history, epoch, epochs - epoch)
+                continue
             calls.on_epoch_begin(epoch)
-            logs = epochs_of.run(calls)
+            logs = source.run(calls)
             if validation_data is not None:
                 logs.update(self._validate(validation_data, validation_batch_size, calls))
             calls.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+            epoch += 1
         calls.on_train_end()
         return history
 
@@ -364,11 +377,11 @@ class Sequential:
         x, y, sample_weight, class_weight
             As for `fit`.
         """
-        self._compiled_with()
-        x, y, weight = self._prepare(x, y, sample_weight, class_weight)
-        step = self._cached_step("train", x, y, weight)
+        self.compiled_with()
+        x, y, weight = self.prepare(x, y, sample_weight, class_weight)
+        step = self.cached_step("train", x, y, weight)
         step.meters.reset()
-        self._train_batch(step, x, y, weight)
+        self.train_batch(step, x, y, weight)
         return list(step.meters.logs().values())
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> list[float]:
@@ -379,24 +392,25 @@ class Sequential:
         """Return the outputs for one batch."""
         return self.predict(x, batch_size=max(len(x), 1))
 
-    def _train_batch(self, step: TrainStep, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        self._compiled_with()[0].update_learning_rate()
+    def train_batch(self, step: TrainStep, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Run a step on one batch that `prepare` returned."""
+        self.compiled_with()[0].update_learning_rate()
         step.batch.copy_from(x, y, weight)
         step.run()
 
-    def _prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
+    def prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
         """Return inputs, targets and weights as arrays that fit the model and the loss."""
         x = as_inputs(x, self._input_shape, self.dtype)
         if not self.built:
             self.build((None, *x.shape[1:]))
         if y is None:
             raise ValueError("y must be the targets of x, got None")
-        targets = self._compiled_with()[1].prepare_targets(y, self.output_shape, self.dtype)
+        targets = self.compiled_with()[1].prepare_targets(y, self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
         return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.dtype)
 
-    def _cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
+    def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
         key = (kind, len(x), x.shape[1:], target, weight is not None, active_backend())
@@ -406,7 +420,7 @@ class Sequential:
             if kind == "predict":
                 step = PredictStep(self, batch)
             else:
-                step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self._resolved_metrics()))
+                step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self.resolved_metrics()))
             while len(self._steps) >= MAX_CACHED_STEPS:
                 self._steps.pop(next(iter(self._steps)))
         self._steps[key] = step
@@ -437,7 +451,7 @@ class Sequential:
         return_dict : bool
             Whether to return a dict by name instead of a float or a list.
         """
-        self._compiled_with()
+        self.compiled_with()
         calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
         logs = self._evaluate(x, y, batch_size, sample_weight, calls)
         if verbose in (1, 2, "auto"):
@@ -448,15 +462,15 @@ class Sequential:
         return values[0] if len(values) == 1 else values
 
     def _evaluate(self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any) -> dict[str, float]:
-        self._compiled_with()
+        self.compiled_with()
         totals: Meters | None = None
         if calls is not None:
             calls.on_test_begin()
         for number, batch in enumerate(self._batches(x, y, sample_weight, batch_size or INFERENCE_BATCH)):
             if totals is None:
-                totals = Meters(self._resolved_metrics())
+                totals = Meters(self.resolved_metrics())
                 totals.reset()
-            step = self._cached_step("test", *batch)
+            step = self.cached_step("test", *batch)
             step.meters.reset_native()
             step.batch.copy_from(*batch)
             step.run()
@@ -473,9 +487,9 @@ class Sequential:
     def _batches(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Iterator[tuple]:
         if has_batches(x, y):
             for batch in x:
-                yield self._prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, None)
+                yield self.prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, None)
             return
-        x, y, weight = self._prepare(x, y, sample_weight, None)
+        x, y, weight = self.prepare(x, y, sample_weight, None)
         for start in range(0, len(x), batch_size):
             stop = start + batch_size
             yield x[start:stop], y[start:stop], None if weight is None else weight[start:stop]
@@ -499,7 +513,7 @@ class Sequential:
         size = batch_size or INFERENCE_BATCH
         for start in range(0, len(x), size):
             batch = x[start : start + size]
-            self._cached_step("predict", batch).run(batch, out[start : start + size])
+            self.cached_step("predict", batch).run(batch, out[start : start + size])
         return out
 
     # ------------------------------------------------------------------ files
@@ -539,98 +553,3 @@ class Sequential:
         if config["input_shape"] is not None and not model.built:
             model.build(config["input_shape"])
         return model
-
-
-class _Epochs:
-    """One epoch of training after the other."""
-
-    steps: int | None
-    samples: int | None
-
-    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
-        """Train for one epoch; return its logs."""
-        raise NotImplementedError
-
-
-class _ArrayEpochs(_Epochs):
-    """Epochs over arrays: batches are gathered inside the replayed steps."""
-
-    def __init__(
-        self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if not len(x):
-            raise ValueError("x has no samples to train on")
-        self.model = model
-        self.optimizer, _ = model._compiled_with()
-        self.samples = len(x)
-        self.steps = batch_count(len(x), batch_size)
-        self.generator = random.generator() if shuffle else None
-        self.source = ArraySource(x, y, weight, self.optimizer.lr)
-        self.meters = Meters(model._resolved_metrics())
-        self.parts = [
-            (count, TrainStep(model, Batch(size, x, model.dtype, y, weight is not None), self.meters, self.source), Pace())
-            for count, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
-            if count and size
-        ]
-
-    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
-        self.meters.reset()
-        self.source.start_epoch(self.generator)
-        done = 0
-        for count, step, pace in self.parts:
-            left = count
-            while left and not self.model.stop_training:
-                limit = 1 if calls.every_batch else left
-                calls.on_train_batch_begin(done)
-                self.source.set_rates(self.optimizer.next_learning_rates(min(limit, pace.steps)))
-                ran = pace.run(step, limit)
-                left -= ran
-                done += ran
-                calls.on_train_batch_end(done - 1, self.meters.logs())
-        return self.meters.logs()
-
-
-class _BatchEpochs(_Epochs):
-    """Epochs over an iterable of batches."""
-
-    samples = None
-
-    def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
-        self.model, self.batches, self.class_weight = model, batches, class_weight
-        self.limit = steps
-        self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
-        self.iterator: Iterator | None = None
-        self.meters: Meters | None = None
-
-    def run(self, calls: callbacks_module.CallbackList) -> dict[str, float]:
-        totals: Meters | None = None
-        if self.iterator is None or self.limit is None:
-            self.iterator = iter(self.batches)
-        number = 0
-        while self.limit is None or number < self.limit:
-            batch = next(self.iterator, None)
-            if batch is None:
-                if self.limit is None:
-                    break
-                self.iterator = iter(self.batches)
-                batch = next(self.iterator, None)
-                if batch is None:
-                    break
-            calls.on_train_batch_begin(number)
-            x, y, weight = self.model._prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, self.class_weight)
-            step = self.model._cached_step("train", x, y, weight)
-            if totals is None:
-                totals = Meters(self.model._resolved_metrics())
-                totals.reset()
-            step.meters.reset_native()
-            self.model._train_batch(step, x, y, weight)
-            totals.add(step.meters)
-            calls.on_train_batch_end(number, totals.logs())
-            number += 1
-            if self.model.stop_training:
-                break
-        if totals is None:
-            raise ValueError("x gave no batches to train on")
-        return totals.logs()

@@ -8,7 +8,6 @@ buffers by Python.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,11 +17,6 @@ from . import ops
 from .autodiff import GradientTape, Tensor
 from .kernels import table
 from .program import Replay
-
-#: samples of a chunk of replayed steps take about this many seconds: callbacks, the progress bar and Ctrl-C wait no longer
-CHUNK_SECONDS = 0.05
-#: most steps per chunk: the length of the table of learning rates
-MAX_CHUNK = 1024
 
 
 class Batch:
@@ -64,18 +58,18 @@ class ArraySource:
     ----------
     x, y, weight : ndarray
         Inputs (uint8, or the model's float type), targets, and sample weights or None.
-    learning_rate : ndarray, optional
+    learning_rate : ndarray
         The optimizer's array of one element, which each step sets.
+    max_rates : int
+        Most learning rates that are given ahead.
     """
 
-    def __init__(
-        self, x: np.ndarray, y: np.ndarray | None, weight: np.ndarray | None, learning_rate: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, learning_rate: np.ndarray, max_rates: int) -> None:
         self.x, self.y, self.weight = x, y, weight
         self.order = np.arange(len(x), dtype=np.int32)
-        self.rates = np.zeros(MAX_CHUNK, np.float64)
+        self.rates = np.zeros(max_rates, np.float64)
         self.cursor = np.zeros(2, np.float64)
-        self.learning_rate = np.zeros(1, np.float64) if learning_rate is None else learning_rate
+        self.learning_rate = learning_rate
 
     def start_epoch(self, generator: np.random.Generator | None) -> None:
         """Go back to the first sample; with a generator, of a new random order."""
@@ -95,7 +89,7 @@ class ArraySource:
         table.call("begin_step", self.order, self.rates, index, self.learning_rate, self.cursor)
         rows = _rows(self.x)
         table.call("gather_uint8" if rows.dtype == np.uint8 else "gather", rows, index, 1.0, 0.0, _rows(batch.x))
-        if self.y is not None and batch.y is not None:
+        if batch.y is not None:
             if self.y.dtype == np.int32:
                 table.call("gather_int32", _rows(self.y), index, _rows(batch.y))
             else:
@@ -116,10 +110,12 @@ class Meters:
     """
 
     def __init__(self, metrics: list[Any]) -> None:
-        self.loss = np.zeros(2, np.float64)
-        self.native = [(metric, np.zeros(2, np.float64)) for metric in metrics if metric.sample_values is not None]
+        kernels = [metric for metric in metrics if metric.sample_values is not None]
+        #: (sum, sum of weights) of the loss, then of each metric with a kernel
+        self.totals = np.zeros((1 + len(kernels), 2), np.float64)
+        self.native = list(zip(kernels, self.totals[1:], strict=True))
         self.python = [metric for metric in metrics if metric.sample_values is None]
-        self._names = [metric.name for metric in metrics]
+        self.names = ["loss", *(metric.name for metric in metrics)]
 
     def reset(self) -> None:
         """Start an epoch."""
@@ -129,19 +125,15 @@ class Meters:
 
     def reset_native(self) -> None:
         """Empty the sums that the steps add to, not those of metrics in Python, which steps share."""
-        self.loss[:] = 0
-        for _, total in self.native:
-            total[:] = 0
+        self.totals[:] = 0
 
     def add(self, other: Meters) -> None:
         """Add another meter's sums."""
-        self.loss += other.loss
-        for (_, total), (_, others) in zip(self.native, other.native, strict=True):
-            total += others
+        self.totals += other.totals
 
     def collect(self, loss: Tensor, y: np.ndarray | None, pred: Tensor, weight: np.ndarray | None) -> None:
         """Add a batch to the sums, by kernels."""
-        table.call("collect_mean", loss.data.reshape(1), float(len(pred)), self.loss)
+        table.call("collect_mean", loss.data.reshape(1), float(len(pred)), self.totals[0])
         for metric, total in self.native:
             table.call("collect_samples", metric.sample_values(y, pred.data), weight, total)
 
@@ -154,11 +146,38 @@ class Meters:
         """Return the means so far by name, in the order in which the metrics were given."""
         values = {metric.name: _mean(total) for metric, total in self.native}
         values.update((metric.name, float(metric.result())) for metric in self.python)
-        return {"loss": _mean(self.loss), **{name: values[name] for name in self._names}}
+        values["loss"] = _mean(self.totals[0])
+        return {name: values[name] for name in self.names}
 
 
 def _mean(total: np.ndarray) -> float:
     return float(total[0] / total[1]) if total[1] else 0.0
+
+
+class EpochLog:
+    """Means of loss and metrics of epochs that are run ahead of Python, one row each.
+
+    Parameters
+    ----------
+    meters : Meters
+        Whose sums each row is made of; all of them native.
+    rows : int
+        Most epochs until `take`.
+    """
+
+    def __init__(self, meters: Meters, rows: int) -> None:
+        self._meters = meters
+        self._log = np.zeros((rows, len(meters.totals)), np.float64)
+        self._row = np.zeros(1, np.float64)
+
+    def end_epoch(self) -> None:
+        """Write a row and empty the sums, by a kernel."""
+        table.call("end_epoch", self._meters.totals, self._log, self._row)
+
+    def take(self, epochs: int) -> dict[str, list[float]]:
+        """Return the columns of the first rows, by name, and start again."""
+        self._row[0] = 0
+        return dict(zip(self._meters.names, self._log[:epochs].T.tolist(), strict=True))
 
 
 class TrainStep:
@@ -174,10 +193,14 @@ class TrainStep:
         What the step adds its loss and metrics to.
     source : ArraySource, optional
         Where batches come from; without it the caller fills the buffers.
+    log : EpochLog, optional
+        Where each step ends an epoch.
     """
 
-    def __init__(self, model: Any, batch: Batch, meters: Meters, source: ArraySource | None = None) -> None:
-        self.model, self.batch, self.meters, self.source = model, batch, meters, source
+    def __init__(
+        self, model: Any, batch: Batch, meters: Meters, source: ArraySource | None = None, log: EpochLog | None = None
+    ) -> None:
+        self.model, self.batch, self.meters, self.source, self.log = model, batch, meters, source, log
         self.pred = np.empty(0)
         self._replay = Replay(self._step, f"training of {model.name!r}")
 
@@ -204,6 +227,8 @@ class TrainStep:
         gradients = tape.gradient(total, weights)
         model.optimizer.apply(gradients, weights)
         self.meters.collect(total, batch.y, pred, batch.weight)
+        if self.log is not None:
+            self.log.end_epoch()
         self.pred = pred.data
         return self._results()
 
@@ -257,19 +282,3 @@ class PredictStep:
     def _step(self) -> Iterable[np.ndarray]:
         self.pred = self.model(Tensor(self.batch.x), training=False).data
         return [self.pred]
-
-
-class Pace:
-    """How many steps to replay at a time so that a chunk takes about `CHUNK_SECONDS`."""
-
-    def __init__(self) -> None:
-        self.steps = 1
-
-    def run(self, step: TrainStep, limit: int) -> int:
-        """Run a chunk of at most `limit` steps; return how many it were."""
-        times = min(self.steps, limit, MAX_CHUNK)
-        started = time.perf_counter()
-        step.run(times)
-        each = max(time.perf_counter() - started, 1e-9) / times
-        self.steps = max(1, min(2 * self.steps, int(CHUNK_SECONDS / each)))
-        return times

@@ -402,3 +402,24 @@ def test_a_tape_outside_sees_the_whole_model():
     gradient = tape.gradient(value, x)
     assert gradient.shape == (2, 8, 8, 1)
     np.testing.assert_allclose(gradient.numpy(), 0, atol=1e-5)  # softmax outputs always sum to 1
+
+
+def test_epochs_of_one_step_run_ahead_like_one_by_one(backend):
+    class Watch(callbacks.Callback):
+        """Makes `fit` stop at every epoch."""
+
+    def history_of(callback_list, **arguments):
+        fastnn.set_seed(2)
+        model = fastnn.Sequential([layers.Input((2,)), layers.Dense(3, activation="tanh"), layers.Dense(1, activation="sigmoid")])
+        schedule = optimizers.schedules.InverseTimeDecay(0.5, 10, 0.5)
+        model.compile(optimizers.SGD(schedule), "binary_crossentropy", metrics=["accuracy"])
+        x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([0, 1, 1, 0])
+        history = model.fit(x, y, batch_size=4, callbacks=callback_list, verbose=0, **arguments)
+        return model, history
+
+    ahead, one = history_of([], epochs=300)
+    stepwise, other = history_of([Watch()], epochs=300)
+    assert one.history == other.history
+    assert one.epoch == list(range(300)) == other.epoch
+    assert_same_weights(ahead, stepwise, 0)
+    assert history_of([], epochs=7, initial_epoch=5)[1].epoch == [5, 6]

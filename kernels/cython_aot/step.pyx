@@ -23,4 +23,12 @@ cdef void gather_int32(const int32_t *x, const int32_t *index, int32_t *y,
         memcpy(y + i * s, x + index[i] * s, s * sizeof(int32_t))
 
 
+cdef void end_epoch(double *totals, double *log, double *row, Py_ssize_t k, Py_ssize_t e, int threads) noexcept nogil:
+    cdef Py_ssize_t i, place = <Py_ssize_t>row[0] % e
+    for i in range(k):
+        log[place * k + i] = totals[2 * i] / totals[2 * i + 1] if totals[2 * i + 1] != 0 else 0
+        totals[2 * i] = totals[2 * i + 1] = 0
+    row[0] += 1
+
+
 include "calls_step.pxi"

@@ -14,3 +14,11 @@ def begin_step(order, rates, index, lr, cursor):
 def gather_int32(x, index, y):
     """Take rows of integers."""
     y[...] = x[index]
+
+
+def end_epoch(totals, log, row):
+    """Note the means of an epoch and empty its sums."""
+    sums, weights = totals.T
+    log[int(row[0]) % len(log)] = np.divide(sums, weights, out=np.zeros(len(sums)), where=weights != 0)
+    row += 1
+    totals[...] = 0

@@ -19,4 +19,14 @@ OPS = (
         inputs=(Array("x", "r s", "int32"), Array("index", "n", "int32")),
         outputs=(Array("y", "n s", "int32", "out"),),
     ),
+    Op(
+        "end_epoch",
+        "log[row] = totals[:, 0] / totals[:, 1] (0 where nothing was collected); row += 1, round the end; totals = 0",
+        inputs=(),
+        outputs=(
+            Array("totals", "k 2", "float64", "inout"),
+            Array("log", "e k", "float64", "inout"),
+            Array("row", "1", "float64", "inout"),
+        ),
+    ),
 )

@@ -61,6 +61,8 @@ class Case:
         shape, e, name, op = self.shape(array), self.extents, array.name, self.op_name
         if name == "argmax":
             return rng.integers(0, e["ih"] * e["iw"], shape)
+        if name == "row":
+            return rng.integers(0, 40, self.shape(array)).astype(float)
         if name == "cursor":
             return np.array([rng.integers(0, e["t"]), rng.integers(0, e["s"] + 2)])
         if name in BELOW:
@@ -234,7 +236,7 @@ LARGE = {
     "loss": dict(m=5003, c=37),
     "metric": dict(m=5003, c=37),
     "data": dict(n=67, r=103, c=97, s=997),
-    "step": dict(t=3001, s=11, n=257, r=701),
+    "step": dict(t=3001, s=11, n=257, r=701, k=3, e=19),
     "optim": {},
 }
 SIZE = 200_003

@@ -36,7 +36,7 @@ def elementwise(name, *args):
 
 #: extents that fit together for every op: a 5 x 6 image with 4 channels in two groups, windows 2 x 3, stride 2 x 1, padding 1 x 1
 EXTENTS = {
-    **{"n": 3, "m": 4, "k": 5, "c": 4, "r": 6, "s": 3, "t": 7},
+    **{"n": 3, "m": 4, "k": 5, "c": 4, "r": 6, "s": 3, "t": 7, "e": 8},
     **{"ih": 5, "iw": 6, "oh": 3, "ow": 6, "kh": 2, "kw": 3, "cg": 2, "co": 6},
 }
 PARAMS = {
@@ -779,3 +779,13 @@ def test_gather_int32():
     y = fresh((3, 1), np.int32)
     step.gather_int32(np.array([[7], [8]], dtype=np.int32), np.array([1, 1, 0], dtype=np.int32), y)
     assert y.ravel().tolist() == [8, 8, 7]
+
+
+def test_end_epoch_by_hand():
+    totals, log, row = np.array([[6.0, 4.0], [0.0, 0.0]]), np.full((2, 2), 9.0), np.array([1.0])
+    step.end_epoch(totals, log, row)
+    assert log.tolist() == [[9, 9], [1.5, 0]]
+    assert totals.tolist() == [[0, 0], [0, 0]]
+    step.end_epoch(totals + 1, log, row)  # round the end
+    assert log[0].tolist() == [1, 1]
+    assert row[0] == 3

@@ -1,0 +1,175 @@
+"""Epochs of `Sequential.fit`: over arrays, whose batches the replayed steps gather themselves, and over iterables of batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import random
+from .callbacks import CallbackList, History
+from .data import batch_count
+from .training import ArraySource, Batch, EpochLog, Meters, TrainStep
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+#: a chunk of replayed steps takes about this many seconds: callbacks, the progress bar and Ctrl-C wait no longer
+CHUNK_SECONDS = 0.05
+#: most steps of a chunk
+MAX_CHUNK = 1024
+
+
+class Pace:
+    """How many steps to replay at a time so that a chunk takes about `CHUNK_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def run(self, step: TrainStep, limit: int) -> int:
+        """Run a chunk of at most `limit` steps; return how many it were."""
+        times = min(self.steps, limit)
+        started = time.perf_counter()
+        step.run(times)
+        each = max(time.perf_counter() - started, 1e-9) / times
+        self.steps = max(1, min(2 * self.steps, int(CHUNK_SECONDS / each), MAX_CHUNK))
+        return times
+
+
+class ArrayEpochs:
+    """Epochs over arrays.
+
+    Parameters
+    ----------
+    model : Sequential
+        A compiled and built model.
+    x, y, weight : ndarray
+        What ``model.prepare`` returned.
+    batch_size : int
+        Samples per step.
+    shuffle : bool
+        Whether each epoch has a new random order. A batch of all samples is never shuffled: its order does not matter.
+    """
+
+    def __init__(
+        self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not len(x):
+            raise ValueError("x has no samples to train on")
+        self.model = model
+        self.optimizer, _ = model.compiled_with()
+        self.samples = len(x)
+        self.steps = batch_count(len(x), batch_size)
+        self.meters = Meters(model.resolved_metrics())
+        self._generator = random.generator() if shuffle and self.steps > 1 else None
+        self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
+        self._parts = [
+            (count, TrainStep(model, self._batch(size), self.meters, self._source), Pace())
+            for count, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
+            if count and size
+        ]
+        self._ahead: tuple[TrainStep, EpochLog, Pace] | None = None
+
+    def _batch(self, size: int) -> Batch:
+        source = self._source
+        return Batch(size, source.x, self.model.dtype, source.y, source.weight is not None)
+
+    @property
+    def one_step(self) -> bool:
+        """Whether an epoch is one step, all of it native: then many epochs can be run ahead."""
+        return self.steps == 1 and not self.meters.python
+
+    def run(self, calls: CallbackList) -> dict[str, float]:
+        """Train for one epoch; return its logs."""
+        self.meters.reset()
+        self._source.start_epoch(self._generator)
+        done = 0
+        for count, step, pace in self._parts:
+            left = count
+            while left and not self.model.stop_training:
+                limit = 1 if calls.every_batch else left
+                calls.on_train_batch_begin(done)
+                self._source.set_rates(self.optimizer.next_learning_rates(min(limit, pace.steps)))
+                ran = pace.run(step, limit)
+                left -= ran
+                done += ran
+                calls.on_train_batch_end(done - 1, self.meters.logs())
+        return self.meters.logs()
+
+    def run_ahead(self, history: History, epoch: int, limit: int) -> int:
+        """Train for some epochs of one step each, at most `limit`; note them in the history; return how many it were."""
+        if self._ahead is None:
+            log = EpochLog(self.meters, MAX_CHUNK)
+            self._ahead = TrainStep(self.model, self._batch(self.samples), self.meters, self._source, log), log, Pace()
+        step, log, pace = self._ahead
+        self.meters.reset()
+        self._source.start_epoch(None)
+        self._source.set_rates(self.optimizer.next_learning_rates(min(limit, pace.steps)))
+        ran = pace.run(step, limit)
+        history.extend(range(epoch, epoch + ran), log.take(ran))
+        return ran
+
+
+class BatchEpochs:
+    """Epochs over an iterable of batches.
+
+    Parameters
+    ----------
+    model : Sequential
+        A compiled model.
+    batches : iterable of (x, y) or (x, y, sample_weight)
+        What each epoch goes through.
+    class_weight : dict of int to float, optional
+        As for ``model.fit``.
+    steps : int, optional
+        Batches per epoch; the next epoch goes on behind them. By default an epoch is all batches.
+    """
+
+    samples = None
+    one_step = False
+
+    def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
+        self.model, self._batches, self._class_weight, self._limit = model, batches, class_weight, steps
+        self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
+        self._iterator: Iterator = iter(())
+
+    def run(self, calls: CallbackList) -> dict[str, float]:
+        """Train for one epoch; return its logs."""
+        if self._limit is None:
+            self._iterator = iter(self._batches)
+        totals = Meters(self.model.resolved_metrics()) if self.model.built else None
+        if totals is not None:
+            totals.reset()
+        number = 0
+        while (self._limit is None or number < self._limit) and not self.model.stop_training:
+            batch = self._next_batch()
+            if batch is None:
+                break
+            calls.on_train_batch_begin(number)
+            x, y, weight = self.model.prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, self._class_weight)
+            step = self.model.cached_step("train", x, y, weight)
+            if totals is None:
+                totals = Meters(self.model.resolved_metrics())
+            step.meters.reset_native()
+            self.model.train_batch(step, x, y, weight)
+            totals.add(step.meters)
+            calls.on_train_batch_end(number, totals.logs())
+            number += 1
+        if totals is None or not number:
+            raise ValueError("x gave no batches to train on")
+        return totals.logs()
+
+    def _next_batch(self) -> Any:
+        batch = next(self._iterator, None)
+        if batch is None and self._limit is not None:  # an epoch of so many steps goes round the end
+            self._iterator = iter(self._batches)
+            batch = next(self._iterator, None)
+        return batch
+
+    def run_ahead(self, history: History, epoch: int, limit: int) -> int:
+        """Not for batches that come one by one."""
+        raise NotImplementedError
