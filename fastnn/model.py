@@ -56,6 +56,7 @@ class Sequential:
         self._compiled: dict[str, Any] = {}
         self._metrics: list[metrics_module.Metric] | None = None
         self._steps: dict[tuple, Any] = {}
+        self._predict_step: PredictStep | None = None
         self._input_shape: tuple | None = None
         for layer in layers or ():
             self.add(layer)
@@ -240,6 +241,7 @@ class Sequential:
 
     def _forget_steps(self) -> None:
         self._steps = {}
+        self._predict_step = None
 
     def compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""
@@ -504,16 +506,24 @@ class Sequential:
         batch_size : int, optional
             Samples per step; the result does not depend on it.
         """
+        step = self._predict_step
+        if step is not None and step.fits(x):  # one batch like the last one: nothing to prepare
+            return step.run(x)
         if has_batches(x, None):
             return np.concatenate([self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in x])
         x = as_inputs(x, self._input_shape, self.dtype)
         if not self.built:
             self.build((None, *x.shape[1:]))
+        size = INFERENCE_BATCH if batch_size is None else batch_size
+        if size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if 0 < len(x) <= size:
+            self._predict_step = self.cached_step("predict", x)
+            return self._predict_step.run(x)
         out = np.empty((len(x), *self.output_shape[1:]), self.dtype)
-        size = batch_size or INFERENCE_BATCH
         for start in range(0, len(x), size):
             batch = x[start : start + size]
-            self.cached_step("predict", batch).run(batch, out[start : start + size])
+            out[start : start + size] = self.cached_step("predict", batch).run(batch)
         return out
 
     # ------------------------------------------------------------------ files
