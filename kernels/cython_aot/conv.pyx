@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from call cimport fastnn_call, real
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
-from gemm cimport (SMALL_BYTES, TILE_ROWS, Gradient, Product, allocate_panels, multiply, multiply_transposed, pack_columns,
-                   pack_rows)
+from gemm cimport (PARALLEL_FLOPS, SMALL_BYTES, TILE_ACCUMULATE, TILE_ROWS, Gradient, Product, allocate_panels, multiply,
+                   multiply_segments, multiply_transposed, pack_columns, pack_rows, panel_width, panels_size, tile_width)
 from patches cimport Window, gather_patches
 
 cdef enum:
@@ -95,7 +95,7 @@ cdef inline void _forward_group(const real *x, const real *w, const real *b, rea
     cdef const real *matrix = w
     cdef Product product = Product(
         window=window[0], x_size=x_size, rows=rows, k=k, n=filters, packed=False, ldb=co, b_size=(k - 1) * co + filters,
-        out_image=window.oh * window.ow * co, out_row=window.ow * co, out_pixel=co, activation=activation, alpha=alpha)
+        ldc=co, activation=activation, alpha=alpha)
     if rows >= 4 * TILE_ROWS:
         panels = allocate_panels(k, filters, small, x)
     if panels:
@@ -111,67 +111,100 @@ cdef void conv2d_backward_input(const real *dy, const real *w, Py_ssize_t stride
                                 Py_ssize_t pad_left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, real *dx,
                                 Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t co, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t cg,
                                 Py_ssize_t ih, Py_ssize_t iw, Py_ssize_t c, int threads) noexcept nogil:
-    # With stride s every s-th row (column) of dx meets the same rows (columns) of the filters: each such phase is a convolution of
-    # dy with stride 1. There are s * s of them; with stride 1, one.
     cdef Window window = Window(ih=ih, iw=iw, c=cg, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
                                 pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
-    cdef Py_ssize_t group, row, column
-    if cg == 1 and groups > 1 and co == groups:
+    cdef Py_ssize_t filters = co // groups, group, line
+    cdef char small[SMALL_BYTES]
+    cdef real *panels
+    if cg == 1 and groups > 1 and filters == 1:
         depthwise_backward_input(dy, w, dx, &window, n, threads)
         return
+    panels = allocate_panels(kh * kw * filters, cg, small, dy)
     for group in range(groups):
-        for row in range(min(stride_h, ih)):
-            for column in range(min(stride_w, iw)):
-                _backward_phase(dy + group * (co // groups), w + group * (co // groups), dx + group * cg, &window, n, co,
-                                co // groups, row, column, threads)
-
-
-cdef struct Taps:
-    # the rows (or columns) of the filters that meet one phase: first, first - step, ... `count` of them
-    Py_ssize_t first, step, count
-    Py_ssize_t shift, spread  # tap t of pixel q of the phase meets dy at q + shift + t * spread
-
-
-cdef inline Taps _taps(Py_ssize_t phase, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t dilation, Py_ssize_t extent) noexcept nogil:
-    """Find all i < extent for which (phase + pad - i * dilation) is a multiple of the stride, the last first."""
-    cdef Py_ssize_t i, previous = -1
-    cdef Taps taps = Taps(first=0, step=1, count=0, shift=0, spread=1)
-    for i in range(extent):
-        if (phase + pad - i * dilation) % stride == 0:
-            if previous >= 0:
-                taps.step = i - previous
-                taps.spread = taps.step * dilation // stride
-            taps.first = previous = i
-            taps.count += 1
-    if taps.count:
-        taps.shift = (phase + pad - taps.first * dilation) // stride
-    return taps
-
-
-cdef inline void _backward_phase(const real *dy, const real *w, real *dx, const Window *window, Py_ssize_t n, Py_ssize_t co,
-                                 Py_ssize_t filters, Py_ssize_t row, Py_ssize_t column, int threads) noexcept nogil:
-    """Compute the pixels (row + stride_h * i, column + stride_w * j) of dx."""
-    cdef char small[SMALL_BYTES]
-    cdef Taps down = _taps(row, window.stride_h, window.pad_top, window.dilation_h, window.kh)
-    cdef Taps across = _taps(column, window.stride_w, window.pad_left, window.dilation_w, window.kw)
-    cdef Py_ssize_t height = (window.ih - row + window.stride_h - 1) // window.stride_h
-    cdef Py_ssize_t width = (window.iw - column + window.stride_w - 1) // window.stride_w
-    cdef Py_ssize_t k = down.count * across.count * filters, i, j, tap
-    cdef real *panels = allocate_panels(k, window.c, small, dy)
-    cdef Product product = Product(
-        window=Window(ih=window.oh, iw=window.ow, c=filters, pixel=co, oh=height, ow=width, kh=down.count, kw=across.count,
-                      stride_h=1, stride_w=1, pad_top=-down.shift, pad_left=-across.shift, dilation_h=down.spread,
-                      dilation_w=across.spread),
-        x_size=n * window.oh * window.ow * co, rows=n * height * width, k=k, n=window.c, packed=True, ldb=0, b_size=0,
-        out_image=window.ih * window.iw * window.pixel, out_row=window.stride_h * window.iw * window.pixel,
-        out_pixel=window.stride_w * window.pixel, activation=0, alpha=0)
-    for i in range(down.count):
-        for j in range(across.count):
-            tap = (down.first - i * down.step) * window.kw + across.first - j * across.step
-            pack_columns(w + tap * window.c * co, co, (i * across.count + j) * filters, filters, k, window.c, panels)
-    multiply(dy, <const real *>panels, <const real *>NULL, dx + (row * window.iw + column) * window.pixel, &product, threads)
+        _pack_taps(w + group * filters, &window, filters, co, panels)
+        if threads == 1 or 2 * n * oh * ow * kh * kw * cg * filters < PARALLEL_FLOPS:
+            for line in range(n * ih):
+                _backward_line(dy + group * filters, panels, dx + group * cg, &window, filters, co, line)
+        else:
+            for line in prange(n * ih, num_threads=threads, schedule="static"):
+                _backward_line(dy + group * filters, panels, dx + group * cg, &window, filters, co, line)
     if <char *>panels != small:
         free(panels)
+
+
+cdef inline void _pack_taps(const real *w, const Window *window, Py_ssize_t filters, Py_ssize_t co, real *panels) noexcept nogil:
+    """Pack for every column j of the filters the matrix B[kh * filters, c] of their elements (i, j), transposed.
+
+    Rows i of the filters that meet the same rows of dx, every `stride_h / gcd(stride_h, dilation_h)`-th, stand side by side.
+    """
+    cdef Py_ssize_t k = window.kh * filters, matrix = panels_size(k, window.c, w)
+    cdef Py_ssize_t step = row_step(window), i, j, start, place = 0
+    for start in range(min(step, window.kh)):
+        i = start
+        while i < window.kh:
+            for j in range(window.kw):
+                pack_columns(w + (i * window.kw + j) * window.c * co, co, place * filters, filters, k, window.c, panels + j * matrix)
+            place += 1
+            i += step
+
+
+cdef inline Py_ssize_t row_step(const Window *window) noexcept nogil:
+    """Return stride_h / gcd(stride_h, dilation_h)."""
+    cdef Py_ssize_t step = 1
+    while step * window.dilation_h % window.stride_h != 0:
+        step += 1
+    return step
+
+
+cdef inline void _backward_line(const real *dy, const real *panels, real *dx, const Window *window, Py_ssize_t filters, Py_ssize_t co,
+                                Py_ssize_t line) noexcept nogil:
+    """Compute a row of pixels of dx: the sum over taps (i, j) of dy, shifted, times their filters.
+
+    The taps of a column j have all their errors in the same column of dy and add to the same pixels: one product.
+    """
+    cdef Py_ssize_t image = line // window.ih, h = line % window.ih + window.pad_top, w
+    cdef Py_ssize_t step = row_step(window), back = step * window.dilation_h // window.stride_h  # dy rows from one tap to the next
+    cdef Py_ssize_t start, place = 0, count, i, oh, j, first, last
+    dx += line * window.iw * window.pixel
+    for i in range(window.iw):
+        memset(dx + i * window.pixel, 0, window.c * sizeof(real))
+    # the first tap, and its place among the packed ones
+    start = 0
+    while start < min(step, window.kh) and (h - start * window.dilation_h) % window.stride_h != 0:
+        place += (window.kh - start + step - 1) // step
+        start += 1
+    if start == min(step, window.kh):
+        return
+    count = (window.kh - start + step - 1) // step
+    oh = (h - start * window.dilation_h) // window.stride_h
+    while count > 0 and oh >= window.oh:
+        oh -= back
+        place += 1
+        count -= 1
+    count = min(count, oh // back + 1 if oh >= 0 else 0)
+    if count <= 0:
+        return
+    for j in range(window.kw):
+        w = j * window.dilation_w - window.pad_left  # column of dx that column 0 of dy meets
+        first = max((window.stride_w - 1 - w) // window.stride_w, 0) if w < 0 else 0
+        last = min((window.iw - 1 - w) // window.stride_w + 1 if w < window.iw else 0, window.ow)
+        if first < last:
+            _backward_tap(dy + ((image * window.oh + oh) * window.ow + first) * co, -back * window.ow * co,
+                          panels + j * panels_size(window.kh * filters, window.c, dy), place * filters, window.kh * filters,
+                          dx + (first * window.stride_w + w) * window.pixel, window.stride_w * window.pixel, last - first, count,
+                          filters, window.c, co)
+
+
+cdef inline void _backward_tap(const real *dy, Py_ssize_t segment, const real *panels, Py_ssize_t skipped, Py_ssize_t panel_rows,
+                               real *dx, Py_ssize_t ldc, Py_ssize_t pixels, Py_ssize_t segments, Py_ssize_t filters, Py_ssize_t c,
+                               Py_ssize_t co) noexcept nogil:
+    cdef Py_ssize_t width = panel_width(dy), panel, left, n, ldb
+    for panel in range((c + width - 1) // width):
+        left = panel * width
+        n = min(width, c - left)
+        ldb = tile_width(n, sizeof(real))
+        multiply_segments(dy, co, 1, segment, panels + left * panel_rows + skipped * ldb, ldb, dx + left, ldc, pixels, segments, filters,
+                          n, <const real *>NULL, TILE_ACCUMULATE)
 
 
 cdef void conv2d_backward_weight(const real *x, const real *dy, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top,

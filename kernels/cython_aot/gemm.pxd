@@ -10,9 +10,9 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from activate cimport activate_inplace
+from activate cimport RELU, activate_inplace
 from call cimport real
-from patches cimport Window, gather_patches, patches_are_pixels
+from patches cimport View, Window, gather_patches, needs_padding, padded_width, patches_are_pixels, view_line
 
 cdef extern from "tile.h" nogil:
     enum:
@@ -23,10 +23,13 @@ cdef extern from "tile.h" nogil:
         SQUARE_BYTES
         TILE_ACCUMULATE
         TILE_RELU
-    void tile_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t row, Py_ssize_t step, const float *b, Py_ssize_t ldb,
-                  float *c, Py_ssize_t ldc, Py_ssize_t n, const float *bias, int flags)
-    void tile_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t row, Py_ssize_t step, const double *b, Py_ssize_t ldb,
-                  double *c, Py_ssize_t ldc, Py_ssize_t n, const double *bias, int flags)
+    Py_ssize_t tile_width(Py_ssize_t n, Py_ssize_t size)
+    void tile_f32(Py_ssize_t rows, Py_ssize_t segments, Py_ssize_t k, const float *a, Py_ssize_t row, Py_ssize_t step,
+                  Py_ssize_t segment, const float *b, Py_ssize_t ldb, float *c, Py_ssize_t ldc, Py_ssize_t n, const float *bias,
+                  int flags)
+    void tile_f64(Py_ssize_t rows, Py_ssize_t segments, Py_ssize_t k, const double *a, Py_ssize_t row, Py_ssize_t step,
+                  Py_ssize_t segment, const double *b, Py_ssize_t ldb, double *c, Py_ssize_t ldc, Py_ssize_t n, const double *bias,
+                  int flags)
 
 cdef enum:
     LINE_BYTES = 64
@@ -34,12 +37,17 @@ cdef enum:
     # and is read from the second-level cache while a panel of B (DEPTH_BYTES deep: 48 KB with AVX-512) streams past.
     BLOCK_ROWS = 36
     DEPTH_BYTES = 1536
+    BLOCK_BYTES = BLOCK_ROWS * (DEPTH_BYTES + LINE_BYTES)
+    LINE_PIXELS = 6  # rows of output pixels from this length fill tiles
     # For the gradient of the filters the block is turned: this many patches deep, this many bytes of each.
     GRADIENT_DEPTH = 128
     GRADIENT_BYTES = 384
     SMALL_BYTES = 16384  # packed filters up to this size need no malloc
     PARALLEL_FLOPS = 200000  # below, starting a second thread costs more than it brings (about 2 us)
     TASKS = 8  # work is cut into at least this many tasks where it can be
+    CHUNKS = 8  # most chunks into which the pixels of a gradient are cut, each of at least
+    CHUNK_PIXELS = 512
+    PARTIAL_ELEMENTS = 262144  # in the partial sums of all chunks
 
 
 cdef struct Product:
@@ -48,22 +56,24 @@ cdef struct Product:
     Py_ssize_t rows, k, n
     bint packed  # B is in panels, see pack_rows; otherwise its rows lie ldb apart and b_size elements may be read
     Py_ssize_t ldb, b_size
-    Py_ssize_t out_image, out_row, out_pixel  # elements between the images, rows and pixels of C
+    Py_ssize_t ldc  # from one row of C to the next
     Py_ssize_t activation
     double alpha
 
 
-cdef inline Py_ssize_t lanes(const real *tag) noexcept nogil:
-    """Elements in a vector."""
-    return VECTOR_BYTES // sizeof(real) if VECTOR_BYTES else 1
+cdef inline Py_ssize_t panel_width(const real *tag) noexcept nogil:
+    """Columns of a whole panel."""
+    return PANEL_BYTES // sizeof(real) if VECTOR_BYTES else TILE_VECTORS
 
 
-cdef inline void tile(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t row, Py_ssize_t step, const real *b, Py_ssize_t ldb,
-                      real *c, Py_ssize_t ldc, Py_ssize_t n, const real *bias, int flags) noexcept nogil:
+cdef inline void tile(Py_ssize_t rows, Py_ssize_t segments, Py_ssize_t k, const real *a, Py_ssize_t row, Py_ssize_t step,
+                      Py_ssize_t segment, const real *b, Py_ssize_t ldb, real *c, Py_ssize_t ldc, Py_ssize_t n, const real *bias,
+                      int flags) noexcept nogil:
+    """C = A B for a tile, see tile.h."""
     if real is float:
-        tile_f32(rows, k, a, row, step, b, ldb, c, ldc, n, bias, flags)
+        tile_f32(rows, segments, k, a, row, step, segment, b, ldb, c, ldc, n, bias, flags)
     else:
-        tile_f64(rows, k, a, row, step, b, ldb, c, ldc, n, bias, flags)
+        tile_f64(rows, segments, k, a, row, step, segment, b, ldb, c, ldc, n, bias, flags)
 
 
 cdef inline real *first_line(char *memory, const real *tag) noexcept nogil:
@@ -86,138 +96,149 @@ cdef inline void multiply_panel(const real *a, Py_ssize_t row, Py_ssize_t step, 
     end of B, they read a padded copy.
     """
     cdef char padded[SQUARE_BYTES]
-    cdef Py_ssize_t width = lanes(a) if n <= lanes(a) else TILE_VECTORS * lanes(a)
-    cdef Py_ssize_t inside = k, tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, i, p, first, last
+    cdef Py_ssize_t width = tile_width(n, sizeof(real))
+    cdef Py_ssize_t inside = k, p
     cdef real *end = <real *>padded
-    if (k - 1) * ldb + width > b_size:
-        inside = min(k, (b_size - width) // ldb + 1) if b_size >= width else 0
-        memset(end, 0, (k - inside) * width * sizeof(real))
-        for p in range(inside, k):
-            memcpy(end + (p - inside) * width, b + p * ldb, n * sizeof(real))
+    if (k - 1) * ldb + width <= b_size or k == 0:
+        multiply_segments(a, row, step, 0, b, ldb, c, ldc, rows, 1, k, n, bias, flags)
+        return
+    inside = min(k, (b_size - width) // ldb + 1) if b_size >= width else 0
+    memset(end, 0, (k - inside) * width * sizeof(real))
+    for p in range(inside, k):
+        memcpy(end + (p - inside) * width, b + p * ldb, n * sizeof(real))
+    multiply_segments(a, row, step, 0, b, ldb, c, ldc, rows, 1, inside, n, bias, flags & TILE_ACCUMULATE)
+    multiply_segments(a + inside * step, row, step, 0, end, width, c, ldc, rows, 1, k - inside, n, <const real *>NULL,
+                      flags | TILE_ACCUMULATE)
+
+
+cdef inline void multiply_segments(const real *a, Py_ssize_t row, Py_ssize_t step, Py_ssize_t segment, const real *b,
+                                   Py_ssize_t ldb, real *c, Py_ssize_t ldc, Py_ssize_t rows, Py_ssize_t segments, Py_ssize_t k,
+                                   Py_ssize_t n, const real *bias, int flags) noexcept nogil:
+    """C[rows, n] = A[rows, segments * k] B[segments * k, n], see tile.h, in tiles of about the same height."""
+    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, i, first, last
     for i in range(tiles):
         first = i * rows // tiles
         last = (i + 1) * rows // tiles
-        if inside == k:
-            tile(last - first, k, a + first * row, row, step, b, ldb, c + first * ldc, ldc, n, bias, flags)
-        else:
-            tile(last - first, inside, a + first * row, row, step, b, ldb, c + first * ldc, ldc, n, bias, flags & TILE_ACCUMULATE)
-            tile(last - first, k - inside, a + first * row + inside * step, row, step, end, width, c + first * ldc, ldc, n, NULL,
-                 flags | TILE_ACCUMULATE)
+        tile(last - first, segments, k, a + first * row, row, step, segment, b, ldb, c + first * ldc, ldc, n, bias, flags)
 
 
 cdef inline void multiply(const real *x, const real *b, const real *bias, real *y, const Product *product, int threads) noexcept nogil:
     """y = activation(patches of x @ b + bias)."""
-    cdef Py_ssize_t width = TILE_VECTORS * lanes(x)
-    cdef Py_ssize_t row_tasks = (product.rows + BLOCK_ROWS - 1) // BLOCK_ROWS
-    cdef Py_ssize_t panels = (product.n + width - 1) // width
+    cdef bint lines = product.packed and lines_serve(&product.window, x)
+    cdef Py_ssize_t block = product.window.ow if lines else BLOCK_ROWS
+    cdef Py_ssize_t row_tasks = (product.rows + block - 1) // block
+    cdef Py_ssize_t panels = (product.n + panel_width(x) - 1) // panel_width(x)
     cdef Py_ssize_t column_tasks = min(panels, (TASKS + row_tasks - 1) // row_tasks) if row_tasks else 0
     cdef Py_ssize_t task, tasks = row_tasks * column_tasks
     if threads == 1 or tasks == 1 or 2 * product.rows * product.k * product.n < PARALLEL_FLOPS:
         for task in range(row_tasks):
-            _multiply_block(x, b, bias, y, product, task, row_tasks, 0, 1)
+            _multiply_block(x, b, bias, y, product, lines, task, row_tasks, 0, 1)
     else:
         for task in prange(tasks, num_threads=threads, schedule="static"):
-            _multiply_block(x, b, bias, y, product, task // column_tasks, row_tasks, task % column_tasks, column_tasks)
+            _multiply_block(x, b, bias, y, product, lines, task // column_tasks, row_tasks, task % column_tasks, column_tasks)
 
 
-cdef inline void _multiply_block(const real *x, const real *b, const real *bias, real *y, const Product *product, Py_ssize_t row_task,
-                                 Py_ssize_t row_tasks, Py_ssize_t column_task, Py_ssize_t column_tasks) noexcept nogil:
+cdef inline bint lines_serve(const Window *window, const real *tag) noexcept nogil:
+    """Say whether to take the patches of a row of output pixels from the image, or from a padded copy of a few rows of it.
+
+    Rows of output pixels that do not fill a tile, and patches whose columns do not stand side by side, are gathered instead.
+    """
+    cdef Py_ssize_t bytes = window.kh * padded_width(window) * window.c * sizeof(real) if needs_padding(window) else 0
+    return window.dilation_w == 1 and window.pixel == window.c and window.ow >= LINE_PIXELS and bytes <= BLOCK_BYTES
+
+
+cdef inline void _multiply_block(const real *x, const real *b, const real *bias, real *y, const Product *product, bint lines,
+                                 Py_ssize_t row_task, Py_ssize_t row_tasks, Py_ssize_t column_task,
+                                 Py_ssize_t column_tasks) noexcept nogil:
     """Compute a block of rows of y, and of its columns the share `column_task` of `column_tasks`."""
-    cdef char memory[BLOCK_ROWS * (DEPTH_BYTES + LINE_BYTES) + 2 * LINE_BYTES]
+    cdef char memory[BLOCK_BYTES + 2 * LINE_BYTES]
     cdef real *patches = first_line(memory, x)
-    cdef Py_ssize_t width = TILE_VECTORS * lanes(x)
+    cdef const real *a
+    cdef View view
+    cdef Py_ssize_t width = panel_width(x)
     cdef Py_ssize_t panels = (product.n + width - 1) // width
     cdef Py_ssize_t left = column_task * panels // column_tasks * width
     cdef Py_ssize_t right = min((column_task + 1) * panels // column_tasks * width, product.n)
     cdef Py_ssize_t first = row_task * product.rows // row_tasks, last = (row_task + 1) * product.rows // row_tasks
-    cdef Py_ssize_t depth = DEPTH_BYTES // sizeof(real), steps = max((product.k + depth - 1) // depth, 1)
-    cdef Py_ssize_t step, start, stop, pitch = 0
-    cdef const real *a = patches
-    cdef int flags
-    for step in range(steps):
-        start = step * product.k // steps
-        stop = (step + 1) * product.k // steps
-        if patches_are_pixels(&product.window):
-            a = x + first * product.window.pixel + start
-            pitch = product.window.pixel
-        elif stop > start:
-            pitch = line_pitch(stop - start, x)
-            gather_patches(x, product.x_size, &product.window, first, last - first, start, stop - start, patches, pitch,
-                           (BLOCK_ROWS * (DEPTH_BYTES + LINE_BYTES) + LINE_BYTES) // sizeof(real))
-        flags = (TILE_ACCUMULATE if step else 0) | (TILE_RELU if product.activation == 1 and step == steps - 1 else 0)
-        _multiply_patches(a, pitch, b, bias, y, product, first, last, start, stop, left, right, flags)
-    if product.activation > 1:
+    cdef Py_ssize_t depth = DEPTH_BYTES // sizeof(real), steps = max((product.k + depth - 1) // depth, 1), step
+    cdef int relu = TILE_RELU if product.activation == RELU else 0
+    if lines:
+        a = view_line(x, &product.window, row_task, patches, &view)
+        _multiply_view(a, &view, b, bias, y, product, first, last, left, right, relu)
+    else:
+        for step in range(steps):
+            view.skipped = step * product.k // steps
+            view.k = (step + 1) * product.k // steps - view.skipped
+            view.segments = 1
+            a = _view_patches(x, product, first, last, patches, &view)
+            _multiply_view(a, &view, b, bias, y, product, first, last, left, right,
+                           (TILE_ACCUMULATE if step else 0) | (relu if step == steps - 1 else 0))
+    if product.activation > RELU:
         _activate_block(y, product, first, last, left, right)
 
 
-cdef inline void _multiply_patches(const real *a, Py_ssize_t pitch, const real *b, const real *bias, real *y, const Product *product,
-                                   Py_ssize_t first, Py_ssize_t last, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t left,
-                                   Py_ssize_t right, int flags) noexcept nogil:
-    """Multiply rows [first, last) of A with rows [start, stop) and columns [left, right) of B."""
-    cdef Py_ssize_t lane = lanes(a), width = TILE_VECTORS * lane, panel, n, ldb, at, at_b, b_size
-    cdef bint scattered = (product.out_row != product.window.ow * product.out_pixel
-                           or product.out_image != product.window.oh * product.out_row)
-    cdef char memory[BLOCK_ROWS * PANEL_BYTES]
-    cdef real *block = <real *>memory
+cdef inline const real *_view_patches(const real *x, const Product *product, Py_ssize_t first, Py_ssize_t last, real *patches,
+                                      View *view) noexcept nogil:
+    """Gather columns [skipped, skipped + k) of the patches of rows [first, last), unless they can be read from the image."""
+    view.segment = 0
+    if patches_are_pixels(&product.window):
+        view.pixel = product.window.pixel
+        return x + first * product.window.pixel + view.skipped
+    view.pixel = line_pitch(view.k, x)
+    if view.k > 0:
+        gather_patches(x, product.x_size, &product.window, first, last - first, view.skipped, view.k, patches, view.pixel,
+                       (BLOCK_BYTES + LINE_BYTES) // sizeof(real))
+    return patches
+
+
+cdef inline void _multiply_view(const real *a, const View *view, const real *b, const real *bias, real *y, const Product *product,
+                                Py_ssize_t first, Py_ssize_t last, Py_ssize_t left, Py_ssize_t right, int flags) noexcept nogil:
+    """Multiply rows [first, last) of A, as far as `view` shows them, with columns [left, right) of B."""
+    cdef Py_ssize_t width = panel_width(a), panel, n, at, ldb, at_b
+    cdef real *c
     for panel in range((right - left + width - 1) // width):
         at = left + panel * width
         n = min(width, right - at)
-        ldb = product.ldb
-        at_b = at + start * ldb
-        b_size = product.b_size - at_b
+        c = y + first * product.ldc + at
         if product.packed:
-            ldb = lane if n <= lane else width
-            at_b = at * product.k + start * ldb
-            b_size = (stop - start) * ldb
-        if scattered:
-            if flags & TILE_ACCUMULATE:
-                _copy_rows(y + at, block, product, first, last, n, True)
-            multiply_panel(a, pitch, 1, b + at_b, ldb, b_size, block, n, last - first, stop - start, n, bias + at if bias else NULL,
-                           flags)
-            _copy_rows(y + at, block, product, first, last, n, False)
+            ldb = tile_width(n, sizeof(real))
+            multiply_segments(a, view.pixel, 1, view.segment, b + at * product.k + view.skipped * ldb, ldb, c, product.ldc, last - first,
+                              view.segments, view.k, n, bias + at if bias else NULL, flags)
         else:
-            multiply_panel(a, pitch, 1, b + at_b, ldb, b_size, y + first * product.out_pixel + at, product.out_pixel, last - first,
-                           stop - start, n, bias + at if bias else NULL, flags)
-
-
-cdef inline void _copy_rows(real *y, real *block, const Product *product, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n,
-                            bint load) noexcept nogil:
-    """Copy n columns of rows [first, last) of C, wherever they lie in y, to `block`, or back."""
-    cdef Py_ssize_t row
-    cdef real *pixel
-    for row in range(first, last):
-        pixel = (y + row // (product.window.oh * product.window.ow) * product.out_image
-                 + row // product.window.ow % product.window.oh * product.out_row + row % product.window.ow * product.out_pixel)
-        if load:
-            memcpy(block, pixel, n * sizeof(real))
-        else:
-            memcpy(pixel, block, n * sizeof(real))
-        block += n
+            at_b = at + view.skipped * product.ldb
+            multiply_panel(a, view.pixel, 1, b + at_b, product.ldb, product.b_size - at_b, c, product.ldc, last - first, view.k, n,
+                           bias + at if bias else NULL, flags)
 
 
 cdef inline void _activate_block(real *y, const Product *product, Py_ssize_t first, Py_ssize_t last, Py_ssize_t left,
                                  Py_ssize_t right) noexcept nogil:
     cdef Py_ssize_t row
-    if right - left == product.out_pixel:
-        activate_inplace(y + first * product.out_pixel, (last - first) * product.n, product.activation, <real>product.alpha)
+    if right - left == product.ldc:
+        activate_inplace(y + first * product.ldc, (last - first) * product.n, product.activation, <real>product.alpha)
     else:
         for row in range(first, last):
-            activate_inplace(y + row * product.out_pixel + left, right - left, product.activation, <real>product.alpha)
+            activate_inplace(y + row * product.ldc + left, right - left, product.activation, <real>product.alpha)
+
+
+cdef inline Py_ssize_t panels_size(Py_ssize_t k, Py_ssize_t n, const real *tag) noexcept nogil:
+    """Elements that B[k, n] takes in panels."""
+    cdef Py_ssize_t whole = n - n % panel_width(tag)
+    return k * (whole + (tile_width(n - whole, sizeof(real)) if n > whole else 0))
 
 
 cdef inline real *allocate_panels(Py_ssize_t k, Py_ssize_t n, char *small, const real *tag) noexcept nogil:
     """Return room for B[k, n] in panels: `small` if that is enough (SMALL_BYTES), else from malloc (NULL when there is none)."""
-    cdef Py_ssize_t size = k * ((n + lanes(tag) - 1) // lanes(tag) * lanes(tag)) * sizeof(real) + LINE_BYTES
+    cdef Py_ssize_t size = panels_size(k, n, tag) * sizeof(real)
     return <real *>(small if size <= SMALL_BYTES else malloc(size))
 
 
 cdef inline void pack_rows(const real *w, Py_ssize_t ldw, Py_ssize_t k, Py_ssize_t n, real *panels) noexcept nogil:
     """Pack B[k, n], whose rows lie ldw apart at `w`, in panels: the rows of a panel follow one another, zero past column n."""
-    cdef Py_ssize_t lane = lanes(w), width = TILE_VECTORS * lane, panel, p, left, count, ldb
+    cdef Py_ssize_t width = panel_width(w), panel, p, left, count, ldb
     for panel in range((n + width - 1) // width):
         left = panel * width
         count = min(width, n - left)
-        ldb = lane if count <= lane else width
+        ldb = tile_width(count, sizeof(real))
         for p in range(k):
             memcpy(panels + left * k + p * ldb, w + p * ldw + left, count * sizeof(real))
             if count < ldb:
@@ -227,12 +248,12 @@ cdef inline void pack_rows(const real *w, Py_ssize_t ldw, Py_ssize_t k, Py_ssize
 cdef inline void pack_columns(const real *w, Py_ssize_t ldw, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t n,
                               real *panels) noexcept nogil:
     """Pack rows [first, first + rows) of B[k, n] from its transpose: B[first + p, j] stands at w[j * ldw + p]."""
-    cdef Py_ssize_t lane = lanes(w), width = TILE_VECTORS * lane, panel, p, j, left, count, ldb
+    cdef Py_ssize_t width = panel_width(w), panel, p, j, left, count, ldb
     cdef real *to
     for panel in range((n + width - 1) // width):
         left = panel * width
         count = min(width, n - left)
-        ldb = lane if count <= lane else width
+        ldb = tile_width(count, sizeof(real))
         to = panels + left * k + first * ldb
         for j in range(count):
             for p in range(rows):
@@ -254,55 +275,65 @@ cdef inline void multiply_transposed(const real *x, const real *dy, real *dw, re
                                      int threads) noexcept nogil:
     """dw = patches of x, transposed, @ dy; db = the sum of dy over pixels (where db is not NULL).
 
-    Every task owns a part of dw. Only where dw is too small for that are the pixels cut into chunks as well, whose sums are added in
-    order: the cut depends on the shape alone, so the result does not depend on the number of threads.
+    The pixels are cut into chunks, as many as the shape alone says, whose sums are added in order; of a chunk's dw each of several
+    tasks makes a share. So the result does not depend on the number of threads. (It does on whether there is memory for the sums.)
     """
-    cdef Py_ssize_t columns = GRADIENT_BYTES // sizeof(real), size = gradient.k * gradient.n
-    cdef Py_ssize_t k_tasks = max((gradient.k + columns - 1) // columns, 1)
-    cdef Py_ssize_t chunks = _gradient_chunks(gradient, k_tasks), task, i, j
-    cdef real *partial = <real *>malloc((chunks - 1) * (size + gradient.n) * sizeof(real)) if chunks > 1 else NULL
+    cdef Py_ssize_t size = (gradient.k + 1) * gradient.n, chunks = _gradient_chunks(gradient), shares, task
+    cdef real *partial = <real *>malloc((chunks - 1) * size * sizeof(real)) if chunks > 1 else NULL
     if partial == NULL:
         chunks = 1
-    if threads == 1 or chunks * k_tasks == 1 or 2 * size * gradient.pixels < PARALLEL_FLOPS:
-        for task in range(chunks * k_tasks):
-            _gradient_task(x, dy, dw, db, partial, gradient, task // k_tasks, chunks, task % k_tasks, k_tasks)
+    if threads == 1 or 2 * size * gradient.pixels < PARALLEL_FLOPS:
+        for task in range(chunks):
+            _gradient_task(x, dy, dw, db, partial, gradient, task, chunks, 0, 1)
     else:
-        for task in prange(chunks * k_tasks, num_threads=threads, schedule="static"):
-            _gradient_task(x, dy, dw, db, partial, gradient, task // k_tasks, chunks, task % k_tasks, k_tasks)
+        shares = max(min((threads + chunks - 1) // chunks, gradient.k // TILE_ROWS), 1)
+        for task in prange(chunks * shares, num_threads=threads, schedule="static"):
+            _gradient_task(x, dy, dw, db, partial, gradient, task // shares, chunks, task % shares, shares)
     for task in range(chunks - 1):
-        for i in range(gradient.k):
-            for j in range(gradient.n):
-                dw[i * gradient.dw_row + j] += partial[task * (size + gradient.n) + i * gradient.n + j]
-        if db:
-            for j in range(gradient.n):
-                db[j] += partial[task * (size + gradient.n) + size + j]
+        _add_partial(partial + task * size, dw, db, gradient)
     free(partial)
 
 
-cdef inline Py_ssize_t _gradient_chunks(const Gradient *gradient, Py_ssize_t k_tasks) noexcept nogil:
-    """Return into how many chunks the pixels are cut: enough for TASKS tasks, none smaller than PARALLEL_FLOPS."""
-    cdef Py_ssize_t worth = 2 * gradient.k * gradient.n * gradient.pixels // PARALLEL_FLOPS
-    return max(min((TASKS + k_tasks - 1) // k_tasks, worth), 1)
+cdef inline Py_ssize_t _gradient_chunks(const Gradient *gradient) noexcept nogil:
+    """Return into how many chunks the pixels are cut: not so many that adding their sums, or the memory for them, is felt."""
+    cdef Py_ssize_t most = PARTIAL_ELEMENTS // ((gradient.k + 1) * gradient.n + 1)
+    return max(min(min(most, CHUNKS), gradient.pixels // CHUNK_PIXELS), 1)
+
+
+cdef inline void _add_partial(const real *partial, real *dw, real *db, const Gradient *gradient) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(gradient.k):
+        for j in range(gradient.n):
+            dw[i * gradient.dw_row + j] += partial[i * gradient.n + j]
+    if db:
+        for j in range(gradient.n):
+            db[j] += partial[gradient.k * gradient.n + j]
 
 
 cdef inline void _gradient_task(const real *x, const real *dy, real *dw, real *db, real *partial, const Gradient *gradient,
-                                Py_ssize_t chunk, Py_ssize_t chunks, Py_ssize_t k_task, Py_ssize_t k_tasks) noexcept nogil:
+                                Py_ssize_t chunk, Py_ssize_t chunks, Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
     """Sum a chunk of the pixels into a share of the rows of dw, or of the chunk's partial sums."""
     cdef Py_ssize_t first = chunk * gradient.pixels // chunks, last = (chunk + 1) * gradient.pixels // chunks
-    cdef Py_ssize_t start = k_task * gradient.k // k_tasks, stop = (k_task + 1) * gradient.k // k_tasks
+    cdef Py_ssize_t start = share * gradient.k // shares, stop = (share + 1) * gradient.k // shares
     cdef Py_ssize_t steps = max((last - first + GRADIENT_DEPTH - 1) // GRADIENT_DEPTH, 1), step, begin, end
-    cdef Py_ssize_t ldc = gradient.dw_row
+    cdef Py_ssize_t columns = GRADIENT_BYTES // sizeof(real), blocks = (stop - start + columns - 1) // columns, block
+    cdef Py_ssize_t ldc = gradient.dw_row, left, right
     if chunk > 0:
         dw = partial + (chunk - 1) * (gradient.k + 1) * gradient.n
         db = dw + gradient.k * gradient.n if db else NULL
         ldc = gradient.n
-    if db and k_task == 0:
+    if share > 0:
+        db = NULL
+    if db:
         memset(db, 0, gradient.n * sizeof(real))
     for step in range(steps):
         begin = first + step * (last - first) // steps
         end = first + (step + 1) * (last - first) // steps
-        _gradient_block(x, dy, dw + start * ldc, ldc, gradient, begin, end, start, stop, TILE_ACCUMULATE if step else 0)
-        if db and k_task == 0:
+        for block in range(blocks):
+            left = start + block * (stop - start) // blocks
+            right = start + (block + 1) * (stop - start) // blocks
+            _gradient_block(x, dy, dw + left * ldc, ldc, gradient, begin, end, left, right, TILE_ACCUMULATE if step else 0)
+        if db:
             _add_rows(dy + begin * gradient.dy_pixel, gradient.dy_pixel, end - begin, gradient.n, db)
 
 
@@ -312,7 +343,7 @@ cdef inline void _gradient_block(const real *x, const real *dy, real *dw, Py_ssi
     cdef char memory[GRADIENT_DEPTH * (GRADIENT_BYTES + LINE_BYTES) + 2 * LINE_BYTES]
     cdef real *patches = first_line(memory, x)
     cdef const real *a = patches
-    cdef Py_ssize_t width = TILE_VECTORS * lanes(x), pitch = line_pitch(stop - start, x), panel, left, at = begin * gradient.dy_pixel
+    cdef Py_ssize_t width = panel_width(x), pitch = line_pitch(stop - start, x), panel, left, at = begin * gradient.dy_pixel
     if patches_are_pixels(&gradient.window):
         a = x + begin * gradient.window.pixel + start
         pitch = gradient.window.pixel

@@ -20,7 +20,7 @@ cdef void dense_forward(const real *x, const real *w, const real *b, Py_ssize_t 
     cdef real *panels = NULL
     cdef const real *filters = w
     cdef Product product = Product(window=_row(k), x_size=n * k, rows=n, k=k, n=m, packed=False, ldb=m, b_size=k * m,
-                                   out_image=m, out_row=m, out_pixel=m, activation=activation, alpha=alpha)
+                                   ldc=m, activation=activation, alpha=alpha)
     if n >= 4 * TILE_ROWS:
         panels = allocate_panels(k, m, small, x)
     if panels:
@@ -37,7 +37,7 @@ cdef void dense_backward_input(const real *dy, const real *w, real *dx,
     cdef char small[SMALL_BYTES]
     cdef real *panels = allocate_panels(m, k, small, dy)
     cdef Product product = Product(window=_row(m), x_size=n * m, rows=n, k=m, n=k, packed=True, ldb=0, b_size=0,
-                                   out_image=k, out_row=k, out_pixel=k, activation=0, alpha=0)
+                                   ldc=k, activation=0, alpha=0)
     pack_columns(w, m, 0, m, m, k, panels)
     multiply(dy, <const real *>panels, <const real *>NULL, dx, &product, threads)
     if <char *>panels != small:

@@ -9,8 +9,8 @@ from libc.string cimport memcpy, memset
 from call cimport real
 
 cdef enum:
-    SHORT_BYTES = 16  # short runs are copied in pieces of this size, long ones in pieces of LONG_BYTES
-    LONG_BYTES = 64
+    PIECE = 16  # elements that are copied at once, and as many or few as that of a short run
+    SHORT_PIECE = 4
 
 
 cdef struct Window:
@@ -27,29 +27,71 @@ cdef inline bint patches_are_pixels(const Window *window) noexcept nogil:
             and window.pad_left == 0 and window.ih == window.oh and window.iw == window.ow)
 
 
+cdef struct View:
+    # Where a row of output pixels finds its patches: element (p, s * k + q) stands at p * pixel + s * segment + q
+    Py_ssize_t pixel, segment
+    Py_ssize_t segments, k
+    Py_ssize_t skipped  # elements of each patch, before these, that lie above the image
+
+
+cdef inline Py_ssize_t padded_width(const Window *window) noexcept nogil:
+    """Pixels of the image, with its padding, that a row of output pixels sees side by side."""
+    return (window.ow - 1) * window.stride_w + window.kw
+
+
+cdef inline bint needs_padding(const Window *window) noexcept nogil:
+    return window.pad_left > 0 or padded_width(window) > window.iw
+
+
+cdef inline const real *view_line(const real *x, const Window *window, Py_ssize_t line, real *padded, View *view) noexcept nogil:
+    """Find the patches of row `line` of output pixels: in the image, or in a copy of its rows with zeros beside them.
+
+    Only for patches whose columns stand side by side in the image (dilation_w 1, no groups). `padded` has room for
+    kh * padded_width * c elements.
+    """
+    cdef Py_ssize_t image = line // window.oh, h = line % window.oh * window.stride_h - window.pad_top
+    cdef Py_ssize_t width = padded_width(window) * window.c, left = window.pad_left * window.c, inside, i
+    cdef Py_ssize_t above = min((-h + window.dilation_h - 1) // window.dilation_h, window.kh) if h < 0 else 0
+    cdef Py_ssize_t below = max((window.ih - h + window.dilation_h - 1) // window.dilation_h, above) if h < window.ih else above
+    cdef const real *pixels = x + (image * window.ih + h + above * window.dilation_h) * window.iw * window.c
+    view.pixel = window.stride_w * window.c
+    view.segment = window.dilation_h * window.iw * window.c
+    view.segments = min(below, window.kh) - above
+    view.k = window.kw * window.c
+    view.skipped = above * view.k
+    if not needs_padding(window):
+        return pixels
+    inside = min(window.iw * window.c, width - left)
+    for i in range(view.segments):
+        memset(padded + i * width, 0, left * sizeof(real))
+        memcpy(padded + i * width + left, pixels + i * view.segment, inside * sizeof(real))
+        memset(padded + i * width + left + inside, 0, (width - left - inside) * sizeof(real))
+    view.segment = width
+    return padded
+
+
 cdef inline void gather_patches(const real *x, Py_ssize_t x_size, const Window *window, Py_ssize_t row, Py_ssize_t rows,
                                 Py_ssize_t column, Py_ssize_t columns, real *patches, Py_ssize_t pitch,
                                 Py_ssize_t size) noexcept nogil:
     """Write rows [row, row + rows) and columns [column, column + columns) to `patches`, rows `pitch` apart.
 
-    `x_size` and `size` are the elements that may be read at `x` and written at `patches`: a run may be copied in whole pieces as far as
-    they allow, since what follows it is written later.
+    `x_size` and `size` are the elements that may be read at `x` and written at `patches`: as far as they allow, runs are copied in
+    whole pieces, since what is written too much is overwritten by what follows.
     """
-    cdef Py_ssize_t image = row // (window.oh * window.ow), r, h, w
+    cdef Py_ssize_t image = row // (window.oh * window.ow), r, h, w, inner
     cdef Py_ssize_t oh = row // window.ow % window.oh, ow = row % window.ow
     cdef Py_ssize_t line = window.iw * window.pixel  # elements in a row of the image
     cdef Py_ssize_t run = window.kw * window.c  # elements side by side in the patch and in the image
+    cdef Py_ssize_t next_line = window.dilation_h * line, last_line = (window.kh - 1) * window.dilation_h
     cdef bint joined = window.dilation_w == 1 and window.pixel == window.c
-    cdef bint whole = joined and column == 0 and columns == window.kh * run
-    cdef const real *pixels
+    cdef Py_ssize_t first_run = column // run, skipped = column - first_run * run
     for r in range(rows):
         h = oh * window.stride_h - window.pad_top
         w = ow * window.stride_w - window.pad_left
-        pixels = x + (image * window.ih + h) * line + w * window.pixel
-        if (whole and h >= 0 and w >= 0 and h + (window.kh - 1) * window.dilation_h < window.ih and w + window.kw <= window.iw
-                and pixels - x + (window.kh - 1) * window.dilation_h * line + run + LONG_BYTES <= x_size
-                and r * pitch + columns + LONG_BYTES <= size):
-            _copy_inner_patch(pixels, window.dilation_h * line, run, window.kh, patches + r * pitch)
+        inner = (image * window.ih + h) * line + w * window.pixel
+        if (joined and h >= 0 and w >= 0 and h + last_line < window.ih and w + window.kw <= window.iw
+                and inner + last_line * line + run + PIECE <= x_size and r * pitch + columns + PIECE <= size):
+            _copy_inner_patch(x + inner + first_run * next_line, next_line, run, skipped, columns, patches + r * pitch)
         else:
             _copy_clipped_patch(x + image * window.ih * line, window, h, w, 1 if joined else window.kw, column, columns,
                                 patches + r * pitch)
@@ -62,26 +104,25 @@ cdef inline void gather_patches(const real *x, Py_ssize_t x_size, const Window *
                 image += 1
 
 
-cdef inline void _copy_inner_patch(const real *pixels, Py_ssize_t line, Py_ssize_t run, Py_ssize_t lines,
+cdef inline void _copy_inner_patch(const real *pixels, Py_ssize_t next_line, Py_ssize_t run, Py_ssize_t skipped, Py_ssize_t columns,
                                    real *patch) noexcept nogil:
-    """Copy `lines` runs, `line` elements apart, one behind the other; may write up to a piece more than the last."""
-    cdef Py_ssize_t i, done, piece = LONG_BYTES // sizeof(real)
-    if run <= 2 * <Py_ssize_t>(SHORT_BYTES // sizeof(real)):
-        piece = SHORT_BYTES // sizeof(real)
-        for i in range(lines):
-            memcpy(patch, pixels, SHORT_BYTES)
-            if run > piece:
-                memcpy(patch + piece, pixels + piece, SHORT_BYTES)
-            patch += run
-            pixels += line
-        return
-    for i in range(lines):
-        done = 0
-        while done < run:
-            memcpy(patch + done, pixels + done, LONG_BYTES)
-            done += piece
-        patch += run
-        pixels += line
+    """Copy runs `next_line` apart one behind the other, without the first `skipped` elements; may write up to a piece too much."""
+    cdef Py_ssize_t count = min(run - skipped, columns), done
+    pixels += skipped
+    while columns > 0:
+        memcpy(patch, pixels, SHORT_PIECE * sizeof(real))
+        done = SHORT_PIECE
+        while done < count:
+            if count - done <= SHORT_PIECE:
+                memcpy(patch + done, pixels + done, SHORT_PIECE * sizeof(real))
+                break
+            memcpy(patch + done, pixels + done, PIECE * sizeof(real))
+            done += PIECE
+        patch += count
+        columns -= count
+        pixels += next_line - skipped
+        skipped = 0
+        count = min(run, columns)
 
 
 cdef inline void _copy_clipped_patch(const real *image, const Window *window, Py_ssize_t h, Py_ssize_t w, Py_ssize_t runs,
@@ -91,7 +132,7 @@ cdef inline void _copy_clipped_patch(const real *image, const Window *window, Py
     The patch consists of kh * `runs` runs of elements that stand side by side.
     """
     cdef Py_ssize_t run = window.kw // runs * window.c, line = window.iw * window.pixel
-    cdef Py_ssize_t i, at, start, stop, first, last, row
+    cdef Py_ssize_t i, k, at, start, stop, first, last, row
     for i in range(column // run, (column + columns + run - 1) // run):
         start = max(column - i * run, 0)  # the part of this run that is asked for
         stop = min(column + columns - i * run, run)
@@ -102,7 +143,9 @@ cdef inline void _copy_clipped_patch(const real *image, const Window *window, Py
         else:
             first = min(max(start, -at), stop)  # the part of that which lies inside
             last = max(min(stop, line - at), first)
-        memset(patch, 0, (first - start) * sizeof(real))
+        for k in range(start, first):
+            patch[k - start] = 0
         memcpy(patch + first - start, image + row * line + at + first, (last - first) * sizeof(real))
-        memset(patch + last - start, 0, (stop - last) * sizeof(real))
+        for k in range(last, stop):
+            patch[k - start] = 0
         patch += stop - start

@@ -1,10 +1,11 @@
-/* The tile for one float type; included by tile.h with REAL, MASK and NAMED(name) defined. No include guard: it is read twice. */
+/* The tile for one float type and one vector length; tile.h includes this several times, with defined:
+ * REAL, MASK (the integer as wide), BYTES of a vector (0: vectors of one element), NAMED(name). */
 
-#if VECTOR_BYTES
-typedef REAL NAMED(vector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-typedef MASK NAMED(mask) __attribute__((vector_size(VECTOR_BYTES)));
+#if BYTES
+typedef REAL NAMED(vector) __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
+typedef MASK NAMED(mask) __attribute__((vector_size(BYTES)));
 #define VECTOR NAMED(vector)
-#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
+#define LANES ((ptrdiff_t)(BYTES / sizeof(REAL)))
 #define SPLAT(x) ((x) - (VECTOR){0}) /* x in every lane; x - 0 is x, also for -0 */
 #define RELU(v) ((VECTOR)((NAMED(mask))(v) & ~((v) <= (VECTOR){0}))) /* not v > 0: a NaN stays one */
 #else
@@ -14,83 +15,70 @@ typedef MASK NAMED(mask) __attribute__((vector_size(VECTOR_BYTES)));
 #define RELU(v) ((v) <= 0 ? 0 : (v))
 #endif
 
-/* C[rows, n] = A[rows, k] B[k, n] (+ C, or + bias), with `rows` and `vectors` constants, so that `sum` becomes registers.
- * Element (i, p) of A is a[i * row + p * step]. Rows of B are ldb apart and read `vectors` wide, whatever n is.
- */
-FASTNN_INLINE void NAMED(tile_of)(const int rows, const int vectors, ptrdiff_t k, const REAL *a, ptrdiff_t row, ptrdiff_t step,
-                                  const REAL *b, ptrdiff_t ldb, REAL *c, ptrdiff_t ldc, ptrdiff_t n, const REAL *bias, int flags) {
-    VECTOR sum[TILE_ROWS][TILE_VECTORS];
-    REAL edge[TILE_VECTORS * LANES] = {0}; /* one row of a tile that is only n wide */
-    const int whole = n == vectors * LANES;
-    const size_t bytes = (size_t)n * sizeof(REAL);
+FASTNN_INLINE void NAMED(copy)(REAL *to, const REAL *from, ptrdiff_t n) {
+    for (; n >= 4; n -= 4, to += 4, from += 4) memcpy(to, from, 4 * sizeof(REAL));
+    for (; n > 0; n--) *to++ = *from++;
+}
 
-    if (flags & TILE_ACCUMULATE) {
+/* See tile in tile.h. `rows` and `vectors` are constants, so that `sum` becomes registers. */
+FASTNN_INLINE void NAMED(tile)(const int rows, const int vectors, ptrdiff_t segments, ptrdiff_t k, const REAL *a, ptrdiff_t row,
+                               ptrdiff_t step, ptrdiff_t segment, const REAL *b, ptrdiff_t ldb, REAL *c, ptrdiff_t ldc, ptrdiff_t n,
+                               const REAL *bias, int flags) {
+    const ptrdiff_t width = vectors * LANES;
+    VECTOR sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 12
-        for (int i = 0; i < rows; i++) {
-            const REAL *from = c + i * ldc;
-            if (!whole) from = memcpy(edge, from, bytes);
-            for (int v = 0; v < vectors; v++) sum[i][v] = *(const VECTOR *)(from + v * LANES);
-        }
-    } else {
-        VECTOR start[TILE_VECTORS] = {0};
-        if (bias) {
-            if (!whole) bias = memcpy(edge, bias, bytes);
-            for (int v = 0; v < vectors; v++) start[v] = *(const VECTOR *)(bias + v * LANES);
-        }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) sum[i][v] = (VECTOR){0};
+
+    if (k > 0)
+    for (; segments > 0; segments--, a += segment) {
+        ptrdiff_t p = k;
+        const REAL *group[(TILE_ROWS + 2) / 3];
 #pragma GCC unroll 12
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) sum[i][v] = start[v];
+        for (int g = 0; g < (rows + 2) / 3; g++) group[g] = a + 3 * g * row;
+        do {
+            VECTOR right[TILE_VECTORS];
+            for (int v = 0; v < vectors; v++) right[v] = *(const VECTOR *)(b + v * LANES);
+#pragma GCC unroll 12
+            for (int i = 0; i < rows; i++) {
+                const VECTOR left = SPLAT(group[i / 3][i % 3 * row]);
+                for (int v = 0; v < vectors; v++) sum[i][v] += left * right[v];
+            }
+#pragma GCC unroll 12
+            for (int g = 0; g < (rows + 2) / 3; g++) group[g] += step;
+            b += ldb;
+        } while (--p);
     }
-    for (; k > 0; k--, a += step, b += ldb) {
-        VECTOR right[TILE_VECTORS];
-        for (int v = 0; v < vectors; v++) right[v] = *(const VECTOR *)(b + v * LANES);
+
+    REAL edge[TILE_VECTORS * LANES]; /* one row, where a tile is not as wide as its vectors */
+    const REAL *start = flags & TILE_ACCUMULATE ? c : bias;
+    if (start) {
+        const ptrdiff_t next = flags & TILE_ACCUMULATE ? ldc : 0;
+        for (int v = 0; v < vectors; v++) *(VECTOR *)(edge + v * LANES) = (VECTOR){0};
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
-            const VECTOR left = SPLAT(a[i * row]);
-            for (int v = 0; v < vectors; v++) sum[i][v] += left * right[v];
+            const REAL *from = start + i * next;
+            if (n < width) {
+                NAMED(copy)(edge, from, n);
+                from = edge;
+            }
+            for (int v = 0; v < vectors; v++) sum[i][v] += *(const VECTOR *)(from + v * LANES);
         }
     }
     if (flags & TILE_RELU)
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < vectors; v++) sum[i][v] = RELU(sum[i][v]);
+    /* Where rows of C follow one another a row may be stored in whole vectors, past its end, as long as the rows after it cover that. */
+    const ptrdiff_t covered = n == width ? rows : n < ldc ? 0 : rows - (width - 1) / ldc;
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
-        REAL *to = whole ? c + i * ldc : edge;
+        REAL *to = i < covered ? c + i * ldc : edge;
         for (int v = 0; v < vectors; v++) *(VECTOR *)(to + v * LANES) = sum[i][v];
-        if (!whole) memcpy(c + i * ldc, edge, bytes);
+        if (i >= covered) NAMED(copy)(c + i * ldc, edge, n);
     }
 }
 
-#define TILE_CASE(r)                                                                                                     \
-    case r:                                                                                                              \
-        if (n > LANES) NAMED(tile_of)(r, 2, k, a, row, step, b, ldb, c, ldc, n, bias, flags);                            \
-        else NAMED(tile_of)(r, 1, k, a, row, step, b, ldb, c, ldc, n, bias, flags);                                      \
-        break;
-
-static void NAMED(tile)(ptrdiff_t rows, ptrdiff_t k, const REAL *a, ptrdiff_t row, ptrdiff_t step, const REAL *b, ptrdiff_t ldb,
-                        REAL *c, ptrdiff_t ldc, ptrdiff_t n, const REAL *bias, int flags) {
-    switch (rows) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-#if TILE_ROWS > 4
-        TILE_CASE(5)
-        TILE_CASE(6)
-#endif
-#if TILE_ROWS > 6
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-#endif
-    }
-}
-
-#undef TILE_CASE
 #undef VECTOR
 #undef LANES
 #undef SPLAT
