@@ -116,8 +116,8 @@ if __name__ == "__main__":
 # %% [markdown]
 # ## XOR
 #
-# No line separates the classes of XOR, so every epoch has a mistake, however many there are. The weights go in a circle: from the second epoch on, each ends with the
-# same ones.
+# No line separates the classes of XOR, so every epoch has a mistake, however many there are. The weights go in a
+# circle: from the second epoch on, each ends with the same ones.
 
 # %%
 if __name__ == "__main__":
