@@ -49,52 +49,66 @@ cdef void _max_row(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssize
             _max_of_window(x, top, bottom, left, right, iw, y + ox * c, argmax + ox * c, c)
 
 
-cdef inline bint better(real candidate, real best) noexcept nogil:
-    """Whether `candidate` is larger than `best`, or the first NaN; an equal one is not, so the first maximum stays."""
-    return not candidate <= best and best == best
-
-
-cdef inline void _max_of_four(const real *x, Py_ssize_t place, Py_ssize_t iw, real *y, int32_t *argmax, Py_ssize_t c) noexcept nogil:
-    # the common window, without a round through memory for each of its elements
-    cdef const real *upper = x + place * c
-    cdef const real *lower = upper + iw * c
-    cdef int32_t corner = <int32_t>place, below = <int32_t>(place + iw), at
-    cdef Py_ssize_t k
-    cdef real best, candidate
-    for k in range(c):
-        best = upper[k]
-        at = corner
-        candidate = upper[c + k]
-        at = corner + 1 if better(candidate, best) else at
-        best = candidate if better(candidate, best) else best
-        candidate = lower[k]
-        at = below if better(candidate, best) else at
-        best = candidate if better(candidate, best) else best
-        candidate = lower[c + k]
-        at = below + 1 if better(candidate, best) else at
-        best = candidate if better(candidate, best) else best
-        y[k] = best
-        argmax[k] = at
-
-
 cdef inline void _max_of_window(const real *x, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, Py_ssize_t iw,
                                 real *y, int32_t *argmax, Py_ssize_t c) noexcept nogil:
     cdef Py_ssize_t iy, ix, k
     cdef const real *pixel = x + (top * iw + left) * c
-    cdef int32_t place = <int32_t>(top * iw + left), at
+    cdef int32_t at
     cdef real best
     for k in range(c):
         y[k] = pixel[k]
-        argmax[k] = place
+        argmax[k] = <int32_t>(top * iw + left)
     for iy in range(top, bottom):
         for ix in range(left, right):
             pixel = x + (iy * iw + ix) * c
-            place = <int32_t>(iy * iw + ix)
             for k in range(c):
                 best = y[k]
                 at = argmax[k]
-                y[k] = pixel[k] if better(pixel[k], best) else best
-                argmax[k] = place if better(pixel[k], best) else at
+                _take(pixel[k], <int32_t>(iy * iw + ix), &best, &at)
+                y[k] = best
+                argmax[k] = at
+
+
+cdef inline void _max_of_four(const real *x, Py_ssize_t place, Py_ssize_t iw, real *y, int32_t *argmax, Py_ssize_t c) noexcept nogil:
+    """The window of two rows and columns at `place`."""
+    # the last vector is moved back to end with the channels, over some that are done; vectors of 4 for few channels
+    cdef const real *pixel = x + place * c
+    cdef Py_ssize_t first = 0
+    if c >= 16:
+        _max_of_channels(pixel, iw * c, c, place, iw, y, argmax, c - c % 16)
+        if c % 16:
+            _max_of_channels(pixel + c - 16, iw * c, c, place, iw, y + c - 16, argmax + c - 16, 16)
+    elif c >= 4:
+        while first < c:
+            first = min(first, c - 4)
+            _max_of_channels(pixel + first, iw * c, c, place, iw, y + first, argmax + first, 4)
+            first += 4
+    else:
+        _max_of_channels(pixel, iw * c, c, place, iw, y, argmax, c)
+
+
+cdef inline void _max_of_channels(const real *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t place, Py_ssize_t iw, real *y,
+                                  int32_t *argmax, Py_ssize_t channels) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef real best
+    cdef int32_t at
+    for k in range(channels):
+        best = x[k]
+        at = <int32_t>place
+        _take(x[column + k], <int32_t>(place + 1), &best, &at)
+        _take(x[row + k], <int32_t>(place + iw), &best, &at)
+        _take(x[row + column + k], <int32_t>(place + iw + 1), &best, &at)
+        y[k] = best
+        argmax[k] = at
+
+
+cdef inline void _take(real candidate, int32_t place, real *best, int32_t *at) noexcept nogil:
+    """Let a larger candidate, or the first NaN, take the place of `best`; an equal one does not, so the first maximum stays."""
+    # selects between two values each: compilers vectorize these, conditions joined by `and` only sometimes
+    cdef int32_t if_nan = place if best[0] == best[0] else at[0], if_number = place if candidate > best[0] else at[0]
+    cdef real larger = candidate if candidate > best[0] else best[0]
+    at[0] = if_nan if candidate != candidate else if_number
+    best[0] = candidate if candidate != candidate else larger
 
 
 cdef void maxpool2d_backward(const real *dy, const int32_t *argmax, real *dx, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t c,
@@ -143,6 +157,12 @@ cdef void _mean_row(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssiz
         left = first_inside(ox, stride_w, pad_left)
         right = last_inside(ox, stride_w, pad_left, pool_w, iw)
         share = one / ((bottom - top) * (right - left))
+        pixel = x + (top * iw + left) * c
+        if bottom - top == 2 and right - left == 2:
+            # the common window, without a round through memory for each of its elements
+            for k in range(c):
+                y[ox * c + k] = share * ((pixel[k] + pixel[c + k]) + (pixel[iw * c + k] + pixel[iw * c + c + k]))
+            continue
         for k in range(c):
             y[ox * c + k] = 0
         for iy in range(top, bottom):
