@@ -90,15 +90,17 @@ cdef inline real row_max(const real *x, Py_ssize_t n) noexcept nogil:
     """The largest element, NaN left out; -inf if there is none."""
     cdef real lane[LANES]
     cdef Py_ssize_t i, k, whole = n - n % LANES
-    cdef real largest = <real>(-INFINITY)
+    cdef real candidate, largest = <real>(-INFINITY)
     if whole:
         for k in range(LANES):
             lane[k] = largest
         for i in range(whole // LANES):
             for k in range(LANES):
-                lane[k] = x[i * LANES + k] if x[i * LANES + k] > lane[k] else lane[k]
+                candidate = x[i * LANES + k]
+                lane[k] = candidate if candidate > lane[k] else lane[k]
         for k in range(LANES):
             largest = lane[k] if lane[k] > largest else largest
     for i in range(whole, n):
-        largest = x[i] if x[i] > largest else largest
+        candidate = x[i]
+        largest = candidate if candidate > largest else largest
     return largest
