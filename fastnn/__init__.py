@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from . import activations, callbacks, datasets, initializers, kernels, layers, losses, metrics, ops, optimizers, regularizers
     from .autodiff import GradientTape, Tensor, Variable, constant
     from .config import show_config
+    from .graphs import graph
     from .kernels import use_backend
     from .kernels.threads import get_num_threads, set_num_threads
     from .layers import Input
@@ -46,6 +47,7 @@ __all__ = [
     "constant",
     "datasets",
     "get_num_threads",
+    "graph",
     "initializers",
     "kernels",
     "layers",
@@ -70,6 +72,7 @@ _HOMES = {
     "Variable": "autodiff",
     "constant": "autodiff",
     "get_num_threads": "kernels.threads",
+    "graph": "graphs",
     "load_model": "saving",
     "set_num_threads": "kernels.threads",
     "set_seed": "random",
