@@ -1,20 +1,22 @@
 """Convolution in three passes, im2col and col2im.
 
-Everything but a depthwise convolution is the matrix product of gemm.pxd; this file says where its operands lie.
+Depthwise convolutions and those that Winograd's algorithm suits have files of their own; all others are the matrix product of
+gemm.pxd, and this file says where its operands lie.
 """
 
 from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from call cimport fastnn_call, real
+from call cimport real
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
 from gemm cimport (PARALLEL_FLOPS, SMALL_BYTES, TILE_ACCUMULATE, TILE_ROWS, Gradient, Product, allocate_panels, multiply,
                    multiply_segments, multiply_transposed, pack_columns, pack_rows, panel_width, panels_size, tile_width)
 from patches cimport Window, gather_patches
+from winograd cimport winograd_backward_input, winograd_backward_weight, winograd_forward, winograd_pays
 
 cdef enum:
-    PARALLEL_ELEMENTS = 65536  # below, a second thread costs more than it brings
+    PARALLEL_ELEMENTS = 131072  # below, a second thread costs more than it brings
     GATHER_ROWS = 64
 
 
@@ -82,6 +84,9 @@ cdef void conv2d_forward(const real *x, const real *w, const real *b, Py_ssize_t
     if cg == 1 and groups > 1 and filters == 1:
         depthwise_forward(x, w, b, y, &window, n, activation, alpha, threads)
         return
+    if real is float:
+        if winograd_pays(&window, n, co) and winograd_forward(x, w, b, y, &window, n, co, activation, alpha, threads):
+            return
     for group in range(groups):
         _forward_group(x + group * cg, w + group * filters, b + group * filters if b else NULL, y + group * filters, &window,
                        n * ih * iw * c - group * cg, n * oh * ow, k, filters, co, activation, alpha, threads)
@@ -119,6 +124,9 @@ cdef void conv2d_backward_input(const real *dy, const real *w, Py_ssize_t stride
     if cg == 1 and groups > 1 and filters == 1:
         depthwise_backward_input(dy, w, dx, &window, n, threads)
         return
+    if real is float:
+        if winograd_pays(&window, n, co) and winograd_backward_input(dy, w, dx, &window, n, co, threads):
+            return
     panels = allocate_panels(kh * kw * filters, cg, small, dy)
     for group in range(groups):
         _pack_taps(w + group * filters, &window, filters, co, panels)
@@ -218,6 +226,9 @@ cdef void conv2d_backward_weight(const real *x, const real *dy, Py_ssize_t strid
     if cg == 1 and groups > 1 and co == groups:
         depthwise_backward_weight(x, dy, dw, db, &window, n, threads)
         return
+    if real is float:
+        if winograd_pays(&window, n, co) and winograd_backward_weight(x, dy, dw, db, &window, n, co, threads):
+            return
     for group in range(groups):
         gradient = Gradient(window=window, x_size=n * ih * iw * c - group * cg, pixels=pixels, k=kh * kw * cg, n=filters,
                             dy_pixel=co, dy_size=pixels * co - group * filters, dw_row=co)

@@ -12,7 +12,8 @@ from libc.string cimport memcpy, memset
 
 from activate cimport RELU, activate_inplace
 from call cimport real
-from patches cimport View, Window, gather_patches, needs_padding, padded_width, patches_are_pixels, view_line
+from patches cimport (View, Window, columns_joined, gather_patches, needs_padding, pad_line, padded_width, patches_are_pixels,
+                      view_line)
 
 cdef extern from "tile.h" nogil:
     enum:
@@ -43,7 +44,7 @@ cdef enum:
     GRADIENT_DEPTH = 128
     GRADIENT_BYTES = 384
     SMALL_BYTES = 16384  # packed filters up to this size need no malloc
-    PARALLEL_FLOPS = 200000  # below, starting a second thread costs more than it brings (about 2 us)
+    PARALLEL_FLOPS = 1500000  # below (some 15 us of one thread), a busy machine may lose more by a second thread than it brings
     TASKS = 8  # work is cut into at least this many tasks where it can be
     CHUNKS = 8  # most chunks into which the pixels of a gradient are cut, each of at least
     CHUNK_PIXELS = 512
@@ -144,7 +145,7 @@ cdef inline bint lines_serve(const Window *window, const real *tag) noexcept nog
     Rows of output pixels that do not fill a tile, and patches whose columns do not stand side by side, are gathered instead.
     """
     cdef Py_ssize_t bytes = window.kh * padded_width(window) * window.c * sizeof(real) if needs_padding(window) else 0
-    return window.dilation_w == 1 and window.pixel == window.c and window.ow >= LINE_PIXELS and bytes <= BLOCK_BYTES
+    return columns_joined(window) and window.ow >= LINE_PIXELS and bytes <= BLOCK_BYTES
 
 
 cdef inline void _multiply_block(const real *x, const real *b, const real *bias, real *y, const Product *product, bint lines,
@@ -313,28 +314,111 @@ cdef inline void _add_partial(const real *partial, real *dw, real *db, const Gra
 cdef inline void _gradient_task(const real *x, const real *dy, real *dw, real *db, real *partial, const Gradient *gradient,
                                 Py_ssize_t chunk, Py_ssize_t chunks, Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
     """Sum a chunk of the pixels into a share of the rows of dw, or of the chunk's partial sums."""
-    cdef Py_ssize_t first = chunk * gradient.pixels // chunks, last = (chunk + 1) * gradient.pixels // chunks
     cdef Py_ssize_t start = share * gradient.k // shares, stop = (share + 1) * gradient.k // shares
-    cdef Py_ssize_t steps = max((last - first + GRADIENT_DEPTH - 1) // GRADIENT_DEPTH, 1), step, begin, end
-    cdef Py_ssize_t columns = GRADIENT_BYTES // sizeof(real), blocks = (stop - start + columns - 1) // columns, block
-    cdef Py_ssize_t ldc = gradient.dw_row, left, right
+    cdef Py_ssize_t ldc = gradient.dw_row, ow = gradient.window.ow, lines = gradient.pixels // ow
+    cdef Py_ssize_t first = chunk * lines // chunks, last = (chunk + 1) * lines // chunks, line = first, end
+    cdef Py_ssize_t band = _band_lines(gradient, x)
     if chunk > 0:
         dw = partial + (chunk - 1) * (gradient.k + 1) * gradient.n
         db = dw + gradient.k * gradient.n if db else NULL
         ldc = gradient.n
     if share > 0:
         db = NULL
+    if first == last:
+        _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, 0, 0, start, stop, 0)
+    while line < last:
+        if band > 0:
+            end = min(line + band, min(last, (line // gradient.window.oh + 1) * gradient.window.oh))
+            _gradient_lines(x, dy, dw + start * ldc, db, ldc, gradient, line, end, start, stop, TILE_ACCUMULATE if line > first else 0)
+        else:
+            end = min(line + max(GRADIENT_DEPTH // ow, 1), last)
+            _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, line * ow, end * ow, start, stop,
+                             TILE_ACCUMULATE if line > first else 0)
+        line = end
+
+
+cdef inline Py_ssize_t _band_lines(const Gradient *gradient, const real *tag) noexcept nogil:
+    """Return how many rows of output pixels to sum at once straight from the image, or from a padded copy of some rows of it.
+
+    0 where it is better to gather patches: where they are short or not in one piece, or where an image has too few pixels.
+    """
+    cdef const Window *window = &gradient.window
+    cdef Py_ssize_t bytes = padded_width(window) * window.c * sizeof(real), lines = min(max(GRADIENT_DEPTH // window.ow, 1), window.oh)
+    if patches_are_pixels(window) or not columns_joined(window) or window.kw * window.c < 3 or window.ow < LINE_PIXELS:
+        return 0
+    if needs_padding(window):
+        lines = min(lines, (BLOCK_BYTES // bytes - (window.kh - 1) * window.dilation_h - 1) // window.stride_h + 1)
+    return lines if lines * window.ow >= GRADIENT_DEPTH // 4 else 0
+
+
+cdef inline void _gradient_lines(const real *x, const real *dy, real *dw, real *db, Py_ssize_t ldc, const Gradient *gradient,
+                                 Py_ssize_t first, Py_ssize_t last, Py_ssize_t start, Py_ssize_t stop, int flags) noexcept nogil:
+    """Add rows [first, last) of output pixels, all of one image, to rows [start, stop) of dw, of which `dw` is the first.
+
+    A tile's rows are elements side by side in one row of the patches, which step on from pixel to pixel.
+    """
+    cdef char memory[BLOCK_BYTES + 2 * LINE_BYTES]
+    cdef real *padded = first_line(memory, x)
+    cdef const Window *window = &gradient.window
+    cdef Py_ssize_t image = first // window.oh, top = first % window.oh * window.stride_h - window.pad_top, h, i, left, right
+    cdef Py_ssize_t line = window.iw * window.c, run = window.kw * window.c, above, below, count = last - first
+    cdef const real *pixels = x + image * window.ih * line
+    if last * window.ow * gradient.dy_pixel + PANEL_BYTES // sizeof(real) > gradient.dy_size:  # tiles would read past the end of dy
+        _gradient_pixels(x, dy, dw, db, ldc, gradient, first * window.ow, last * window.ow, start, stop, flags)
+        return
+    if needs_padding(window):
+        line = padded_width(window) * window.c
+        for h in range(max(top, 0), min(top + (count - 1) * window.stride_h + (window.kh - 1) * window.dilation_h + 1, window.ih)):
+            pad_line(pixels + h * window.iw * window.c, window, padded + (h - top) * line)
+        pixels = padded - top * line
+    for i in range(start // run, (stop + run - 1) // run):
+        left = max(start - i * run, 0)
+        right = min(stop - i * run, run)
+        h = top + i * window.dilation_h  # the row of the image that element i of the first row's patches meets
+        above = min((window.stride_h - 1 - h) // window.stride_h, count) if h < 0 else 0
+        below = max((window.ih - 1 - h) // window.stride_h + 1, above) if h < window.ih else above
+        _gradient_run(pixels + (h + above * window.stride_h) * line + left, window.stride_h * line,
+                      dy + (first + above) * window.ow * gradient.dy_pixel, dw + (i * run + left - start) * ldc, ldc, gradient,
+                      right - left, min(below, count) - above, flags)
     if db:
-        memset(db, 0, gradient.n * sizeof(real))
+        _sum_pixels(dy, db, gradient, first * window.ow, last * window.ow, flags)
+
+
+cdef inline void _gradient_run(const real *pixels, Py_ssize_t segment, const real *dy, real *dw, Py_ssize_t ldc,
+                               const Gradient *gradient, Py_ssize_t rows, Py_ssize_t lines, int flags) noexcept nogil:
+    cdef Py_ssize_t width = panel_width(pixels), panel
+    for panel in range((gradient.n + width - 1) // width):
+        multiply_segments(pixels, 1, gradient.window.stride_w * gradient.window.c, segment, dy + panel * width, gradient.dy_pixel,
+                          dw + panel * width, ldc, rows, lines, gradient.window.ow, min(width, gradient.n - panel * width),
+                          <const real *>NULL, flags)
+
+
+cdef inline void _gradient_pixels(const real *x, const real *dy, real *dw, real *db, Py_ssize_t ldc, const Gradient *gradient,
+                                  Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop, int flags) noexcept nogil:
+    """Add pixels [begin, end) to rows [start, stop) of dw, of which `dw` is the first, and to db."""
+    cdef Py_ssize_t columns = GRADIENT_BYTES // sizeof(real), blocks = (stop - start + columns - 1) // columns, block
+    cdef Py_ssize_t steps = max((end - begin + GRADIENT_DEPTH - 1) // GRADIENT_DEPTH, 1), step, first, last, left, right
     for step in range(steps):
-        begin = first + step * (last - first) // steps
-        end = first + (step + 1) * (last - first) // steps
+        first = begin + step * (end - begin) // steps
+        last = begin + (step + 1) * (end - begin) // steps
         for block in range(blocks):
             left = start + block * (stop - start) // blocks
             right = start + (block + 1) * (stop - start) // blocks
-            _gradient_block(x, dy, dw + left * ldc, ldc, gradient, begin, end, left, right, TILE_ACCUMULATE if step else 0)
+            _gradient_block(x, dy, dw + (left - start) * ldc, ldc, gradient, first, last, left, right, flags)
         if db:
-            _add_rows(dy + begin * gradient.dy_pixel, gradient.dy_pixel, end - begin, gradient.n, db)
+            _sum_pixels(dy, db, gradient, first, last, flags)
+        flags = TILE_ACCUMULATE
+
+
+cdef inline void _sum_pixels(const real *dy, real *db, const Gradient *gradient, Py_ssize_t begin, Py_ssize_t end,
+                             int flags) noexcept nogil:
+    """Add the errors of pixels [begin, end) to db: the product of a row of ones with them."""
+    cdef Py_ssize_t width = panel_width(dy), panel, at
+    cdef real one = 1
+    for panel in range((gradient.n + width - 1) // width):
+        at = begin * gradient.dy_pixel + panel * width
+        multiply_panel(&one, 0, 0, dy + at, gradient.dy_pixel, gradient.dy_size - at, db + panel * width, gradient.n, 1, end - begin,
+                       min(width, gradient.n - panel * width), <const real *>NULL, flags)
 
 
 cdef inline void _gradient_block(const real *x, const real *dy, real *dw, Py_ssize_t ldc, const Gradient *gradient, Py_ssize_t begin,
@@ -354,10 +438,3 @@ cdef inline void _gradient_block(const real *x, const real *dy, real *dw, Py_ssi
         left = panel * width
         multiply_panel(a, 1, pitch, dy + at + left, gradient.dy_pixel, gradient.dy_size - at - left, dw + left, ldc, stop - start,
                        end - begin, min(width, gradient.n - left), <const real *>NULL, flags)
-
-
-cdef inline void _add_rows(const real *rows, Py_ssize_t pitch, Py_ssize_t count, Py_ssize_t n, real *total) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(count):
-        for j in range(n):
-            total[j] += rows[i * pitch + j]
