@@ -55,7 +55,7 @@ def levels():
 
 def glue(family):
     """Return Cython source: for each op and float type a function from call record to kernel, and their addresses."""
-    lines, addresses = [], []
+    lines, addresses = ["from call cimport fastnn_call", ""], []
     for op in spec.FAMILIES[family]:
         generic = any(array.kind == "real" for array in op.arrays)
         for suffix, real in (("f32", "float"), ("f64", "double")):

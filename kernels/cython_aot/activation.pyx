@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 
 from activate cimport BIPOLAR_SIGMOID, ELU, LEAKY_RELU, LINEAR, RELU, SELU, SELU_ALPHA, SELU_SCALE, SIGMOID, SOFTPLUS, TANH, activate
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport row_dot

@@ -150,7 +150,7 @@ cdef class Kernel:
     cdef int pack_array(self, int i, object array, fastnn_call *call, int *dtype) except -1:
         cdef Argument *argument = &self.arguments[i]
         cdef Py_buffer view
-        cdef int j, axis
+        cdef int j
         cdef Py_ssize_t size = 1
         if array is None:
             if not argument.optional:
@@ -274,11 +274,11 @@ cdef class Program:
 
     def run(self, Py_ssize_t times=1):
         """Run all calls in order, `times` times over."""
-        cdef Py_ssize_t time, i
+        cdef Py_ssize_t _, i
         cdef int threads = num_threads
         for i in range(self.length):
             self.calls[i].threads = threads
         with nogil:
-            for time in range(times):
+            for _ in range(times):
                 for i in range(self.length):
                     self.calls[i].kernel(&self.calls[i])

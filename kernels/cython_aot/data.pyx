@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 
 cdef enum:

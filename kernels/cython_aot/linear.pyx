@@ -2,7 +2,7 @@
 
 from libc.stdlib cimport free
 
-from call cimport fastnn_call, real
+from call cimport real
 from gemm cimport (SMALL_BYTES, TILE_ROWS, Gradient, Product, allocate_panels, multiply, multiply_transposed, pack_columns,
                    pack_rows)
 from patches cimport Window

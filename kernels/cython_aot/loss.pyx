@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t
 
 from activate cimport relu, sigmoid
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport LANES, joined, row_dot, row_sum
@@ -63,7 +63,7 @@ cdef void _elements(Py_ssize_t code, const real *p, const real *t, real delta, r
 
 cdef void _derivatives(Py_ssize_t code, const real *p, const real *t, real delta, real *out, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real zero = 0, one = 1, two = 2, d, q, rest
+    cdef real zero = 0, one = 1, two = 2, d, q
     cdef real low = <real>PROBABILITY_EPSILON, high = <real>(1 - PROBABILITY_EPSILON)
     if code == MSE:
         for i in range(n):

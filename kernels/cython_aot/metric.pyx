@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t
 
-from call cimport fastnn_call, real
+from call cimport real
 
 
 cdef inline Py_ssize_t _first_largest(const real *values, Py_ssize_t c) noexcept nogil:

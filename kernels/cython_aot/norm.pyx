@@ -9,7 +9,7 @@ from cython.parallel cimport prange
 from libc.math cimport rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
 

@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 from libc.math cimport pow, sqrt
 
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 from vmath cimport vsqrt
 

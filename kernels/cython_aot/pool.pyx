@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from call cimport fastnn_call, real
+from call cimport real
 from parallel cimport team
 
 cdef enum:

@@ -3,8 +3,6 @@
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
-from call cimport fastnn_call
-
 
 cdef void begin_step(const int32_t *order, const double *rates, int32_t *index, double *lr, double *cursor,
                      Py_ssize_t t, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
