@@ -77,6 +77,11 @@ class Optimizer:
         # the variable stands beside its state so that its id is not given to another one
         self._state: dict[int, tuple[Variable, dict[str, np.ndarray]]] = {}
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        """Take over attributes, of a deep copy or from a pickle, whose variables have ids of their own."""
+        self.__dict__.update(attributes)
+        self._state = {id(variable): (variable, slots) for variable, slots in self._state.values()}
+
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next update; set to a float or a schedule (either replaces what was there)."""

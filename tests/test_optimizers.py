@@ -1,6 +1,8 @@
 """Optimizers against transcriptions of the published updates and worked first steps; schedules against worked numbers."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -236,6 +238,18 @@ def test_training_goes_on_exactly_from_a_saved_state(case, dtype):
         np.testing.assert_array_equal(copy.numpy(), variable.numpy())
     assert resumed.iterations == STEPS
     assert state["step"][0] == 10  # what get_state returned was a copy
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copy_keeps_the_state_of_its_copy_of_the_variables(copied):
+    variable, optimizer = Variable([1.0, 2.0], dtype="float64"), optimizers.Adam(0.1)
+    optimizer.apply([np.array([1.0, -3.0])], [variable])
+    other, twin = copied((variable, optimizer))
+    assert twin.variables_with_state[0] is other
+    for v, o in ((variable, optimizer), (other, twin)):
+        o.apply([np.array([-2.0, 1.0])], [v])
+    assert other is not variable
+    np.testing.assert_array_equal(other.numpy(), variable.numpy())
 
 
 def test_states_that_do_not_fit_are_errors():
