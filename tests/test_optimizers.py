@@ -1,8 +1,8 @@
 """Optimizers against transcriptions of the published updates and worked first steps; schedules against worked numbers."""
 
-import copy
 import math
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -240,7 +240,7 @@ def test_training_goes_on_exactly_from_a_saved_state(case, dtype):
     assert state["step"][0] == 10  # what get_state returned was a copy
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("copied", [deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
 def test_a_copy_keeps_the_state_of_its_copy_of_the_variables(copied):
     variable, optimizer = Variable([1.0, 2.0], dtype="float64"), optimizers.Adam(0.1)
     optimizer.apply([np.array([1.0, -3.0])], [variable])
