@@ -33,9 +33,12 @@ cdef enum:
     FORWARD_BYTES = 600000
     LEAST_TILES = 24
     MOST_TILES = 96
-    # The gradient's planes are shared by all threads, and its sums (as large as 4 filters) are read and written once per block.
-    GRADIENT_PLANE_BYTES = 3000000
-    GRADIENT_TASKS = 16
+    # The gradient's sums, as large as four times the filters, are read and written once per block, so blocks are larger there. There is
+    # one set of sums for each chunk of the tiles; as many chunks as threads may want, as far as the memory for the sums allows.
+    GRADIENT_BLOCK = 96
+    SUMS_BYTES = 24000000
+    LEAST_CHUNKS = 2
+    MOST_CHUNKS = 16
 
 
 cdef inline Py_ssize_t tiles_of(Py_ssize_t extent) noexcept nogil:
@@ -176,60 +179,77 @@ cdef inline bint winograd_backward_weight(const float *x, const float *dy, float
                                           Py_ssize_t filters, int threads) noexcept nogil:
     """dw and (unless NULL) db; False if there is no memory for it.
 
-    Tiles are transformed by all threads, block by block, and each plane's sum over tiles is made by one of them: the order of
-    additions depends on the shape alone.
+    The tiles are cut into chunks, as many as the shape alone says, whose sums are added in order.
     """
-    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
-    cdef Py_ssize_t fitting = GRADIENT_PLANE_BYTES // (PLANES * (c + filters) * <Py_ssize_t>sizeof(float))
-    cdef Py_ssize_t blocks = (tiles + max(fitting, LEAST_TILES) - 1) // max(fitting, LEAST_TILES), block = (tiles + blocks - 1) // blocks
-    cdef Py_ssize_t longest = max(c, filters), step, task, first, count
-    cdef float *planes = <float *>malloc(PLANES * (block * (c + filters) + c * filters) * sizeof(float))
-    cdef float *lines = <float *>calloc(longest + GRADIENT_TASKS * filters, sizeof(float))
-    cdef float *errors = planes + PLANES * block * c
-    cdef float *sums = planes + PLANES * block * (c + filters)
-    if planes == NULL or lines == NULL:
-        free(planes)
-        free(lines)
+    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), task
+    cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
+    cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(float))
+    cdef Py_ssize_t chunks = min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
+                                 max(tiles // LEAST_TILES, <Py_ssize_t>1))
+    cdef Py_ssize_t scratch = PLANES * GRADIENT_BLOCK * (c + filters)
+    cdef float *zeros = <float *>calloc(max(c, filters), sizeof(float))
+    cdef float *sums = <float *>malloc((chunks * size + threads * scratch) * sizeof(float))
+    cdef float *own = sums + chunks * size
+    if zeros == NULL or sums == NULL:
+        free(zeros)
+        free(sums)
         return False
-    for step in range(blocks):
-        first = step * tiles // blocks
-        count = (step + 1) * tiles // blocks - first
-        if threads == 1:
-            for task in range(GRADIENT_TASKS):
-                _gradient_tiles(x, dy, window, filters, first, count, task, lines, lines + longest + task * filters, planes, errors)
-            for task in range(PLANES):
-                _multiply_plane(planes + task * count * c, 1, c, errors + task * count * filters, sums + task * c * filters, c, count,
-                                filters, TILE_ACCUMULATE if step else 0)
-        else:
-            for task in prange(GRADIENT_TASKS, num_threads=threads, schedule="static"):
-                _gradient_tiles(x, dy, window, filters, first, count, task, lines, lines + longest + task * filters, planes, errors)
-            for task in prange(PLANES, num_threads=threads, schedule="static"):
-                _multiply_plane(planes + task * count * c, 1, c, errors + task * count * filters, sums + task * c * filters, c, count,
-                                filters, TILE_ACCUMULATE if step else 0)
-    for task in range(c):
-        winograd_filter_gradient(sums + task * filters, c * filters, filters, dw + task * filters, c * filters)
+    if threads == 1:
+        for task in range(chunks):
+            _gradient_chunk(x, dy, window, filters, zeros, own, sums + task * size, task * tiles // chunks, (task + 1) * tiles // chunks)
+        for task in range(c):
+            _filter_gradient(sums, size, chunks, c, filters, task, dw)
+    else:
+        for task in prange(chunks, num_threads=threads, schedule="dynamic"):
+            _gradient_chunk(x, dy, window, filters, zeros, own + threadid() * scratch, sums + task * size, task * tiles // chunks,
+                            (task + 1) * tiles // chunks)
+        for task in prange(c, num_threads=threads, schedule="static"):
+            _filter_gradient(sums, size, chunks, c, filters, task, dw)
     if db:
         memset(db, 0, filters * sizeof(float))
-        for task in range(GRADIENT_TASKS):
-            for step in range(filters):
-                db[step] += lines[longest + task * filters + step]
-    free(planes)
-    free(lines)
+        for task in range(chunks):
+            _add(sums + task * size + PLANES * c * filters, filters, db)
+    free(zeros)
+    free(sums)
     return True
 
 
-cdef inline void _gradient_tiles(const float *x, const float *dy, const Window *window, Py_ssize_t filters, Py_ssize_t first,
-                                 Py_ssize_t count, Py_ssize_t task, const float *zeros, float *db, float *inputs,
-                                 float *errors) noexcept nogil:
-    """Transform a task's share of `count` tiles from `first` on; add their errors to the task's share of db."""
-    cdef Py_ssize_t c = window.c, tile, p, k
+cdef inline void _gradient_chunk(const float *x, const float *dy, const Window *window, Py_ssize_t filters, const float *zeros,
+                                 float *scratch, float *sums, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Write the sums over tiles [first, last)."""
+    cdef Py_ssize_t c = window.c, blocks = max((last - first + GRADIENT_BLOCK - 1) // GRADIENT_BLOCK, 1), block, begin, count, tile, p
+    cdef float *inputs = scratch
+    cdef float *errors = scratch + PLANES * GRADIENT_BLOCK * c
+    cdef float *db = sums + PLANES * c * filters
     cdef const float *pixels[36]
     cdef float *outputs[16]
-    for tile in range(task * count // GRADIENT_TASKS, (task + 1) * count // GRADIENT_TASKS):
-        _input_pixels(x, window, first + tile, zeros, pixels)
-        winograd_input(pixels, c, inputs + tile * c, count * c)
-        _output_pixels(dy, window, filters, first + tile, zeros, outputs)
-        winograd_errors(<const float **>outputs, filters, errors + tile * filters, count * filters)
-        for p in range(TILE * TILE):
-            for k in range(filters):
-                db[k] += outputs[p][k]
+    memset(db, 0, filters * sizeof(float))
+    for block in range(blocks):
+        begin = first + block * (last - first) // blocks
+        count = first + (block + 1) * (last - first) // blocks - begin
+        for tile in range(count):
+            _input_pixels(x, window, begin + tile, zeros, pixels)
+            winograd_input(pixels, c, inputs + tile * c, count * c)
+            _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
+            winograd_errors(<const float **>outputs, filters, errors + tile * filters, count * filters)
+            for p in range(TILE * TILE):
+                _add(outputs[p], filters, db)
+        for p in range(PLANES):
+            _multiply_plane(inputs + p * count * c, 1, c, errors + p * count * filters, sums + p * c * filters, c, count, filters,
+                            TILE_ACCUMULATE if block else 0)
+
+
+cdef inline void _filter_gradient(float *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t row,
+                                  float *dw) noexcept nogil:
+    """Add what the chunks have for one input channel into the first one's sums, and transform it."""
+    cdef Py_ssize_t chunk, p
+    for chunk in range(1, chunks):
+        for p in range(PLANES):
+            _add(sums + chunk * size + (p * c + row) * filters, filters, sums + (p * c + row) * filters)
+    winograd_filter_gradient(sums + row * filters, c * filters, filters, dw + row * filters, c * filters)
+
+
+cdef inline void _add(const float *values, Py_ssize_t n, float *total) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        total[i] += values[i]
