@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
 from .summary import summary_text
 from .training import Batch, Meters, PredictStep, TestStep, TrainStep
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 #: most steps of different batch sizes that a model keeps ready
 MAX_CACHED_STEPS = 8
@@ -427,6 +430,26 @@ class Sequential:
                 self._steps.pop(next(iter(self._steps)))
         self._steps[key] = step
         return step
+
+    def explain(self, x: Any, y: Any, precision: int = 4) -> Explanation:
+        """Tell one training step step by step, as one works it by hand; the model stays as it is.
+
+        Parameters
+        ----------
+        x, y : array_like
+            A small batch; as for `fit`.
+        precision : int
+            Digits after the decimal point in print.
+
+        Returns
+        -------
+        Explanation
+            Z, A, error, delta, gradients and new weights of every layer: print it, let a notebook show it, or take the numbers,
+            as in ``explanation.layers[0].dW``.
+        """
+        from .explain import explain
+
+        return explain(self, x, y, precision)
 
     # -------------------------------------------------- evaluate and predict
 
