@@ -40,6 +40,7 @@ cdef enum:
     DEPTH_BYTES = 1536
     BLOCK_BYTES = BLOCK_ROWS * (DEPTH_BYTES + LINE_BYTES)
     LINE_PIXELS = 6  # rows of output pixels from this length fill tiles
+    LONG_RUN = 64  # elements side by side from which gathering them costs little
     # For the gradient of the filters the block is turned: this many patches deep, this many bytes of each.
     GRADIENT_DEPTH = 128
     GRADIENT_BYTES = 384
@@ -344,7 +345,9 @@ cdef inline Py_ssize_t _band_lines(const Gradient *gradient, const real *tag) no
     """
     cdef const Window *window = &gradient.window
     cdef Py_ssize_t bytes = padded_width(window) * window.c * sizeof(real), lines = min(max(GRADIENT_DEPTH // window.ow, 1), window.oh)
-    if patches_are_pixels(window) or not columns_joined(window) or window.kw * window.c < 3 or window.ow < LINE_PIXELS:
+    if patches_are_pixels(window) or not columns_joined(window) or window.ow < LINE_PIXELS or window.kw * window.c < 3:
+        return 0
+    if window.ow < 2 * LINE_PIXELS and window.kw * window.c >= LONG_RUN:
         return 0
     if needs_padding(window):
         lines = min(lines, (BLOCK_BYTES // bytes - (window.kh - 1) * window.dilation_h - 1) // window.stride_h + 1)

@@ -27,6 +27,11 @@ cdef inline bint patches_are_pixels(const Window *window) noexcept nogil:
             and window.pad_left == 0 and window.ih == window.oh and window.iw == window.ow)
 
 
+cdef inline bint columns_joined(const Window *window) noexcept nogil:
+    """Say whether the pixels of a row of a patch stand side by side in the image."""
+    return window.dilation_w == 1 and window.pixel == window.c
+
+
 cdef struct View:
     # Where a row of output pixels finds its patches: element (p, s * k + q) stands at p * pixel + s * segment + q
     Py_ssize_t pixel, segment
@@ -50,7 +55,7 @@ cdef inline const real *view_line(const real *x, const Window *window, Py_ssize_
     kh * padded_width * c elements.
     """
     cdef Py_ssize_t image = line // window.oh, h = line % window.oh * window.stride_h - window.pad_top
-    cdef Py_ssize_t width = padded_width(window) * window.c, left = window.pad_left * window.c, inside, i
+    cdef Py_ssize_t width = padded_width(window) * window.c, i
     cdef Py_ssize_t above = min((-h + window.dilation_h - 1) // window.dilation_h, window.kh) if h < 0 else 0
     cdef Py_ssize_t below = max((window.ih - h + window.dilation_h - 1) // window.dilation_h, above) if h < window.ih else above
     cdef const real *pixels = x + (image * window.ih + h + above * window.dilation_h) * window.iw * window.c
@@ -61,13 +66,19 @@ cdef inline const real *view_line(const real *x, const Window *window, Py_ssize_
     view.skipped = above * view.k
     if not needs_padding(window):
         return pixels
-    inside = min(window.iw * window.c, width - left)
     for i in range(view.segments):
-        memset(padded + i * width, 0, left * sizeof(real))
-        memcpy(padded + i * width + left, pixels + i * view.segment, inside * sizeof(real))
-        memset(padded + i * width + left + inside, 0, (width - left - inside) * sizeof(real))
+        pad_line(pixels + i * view.segment, window, padded + i * width)
     view.segment = width
     return padded
+
+
+cdef inline void pad_line(const real *pixels, const Window *window, real *padded) noexcept nogil:
+    """Copy a row of the image, padded_width pixels of it, with zeros for those beside it."""
+    cdef Py_ssize_t width = padded_width(window) * window.c, left = window.pad_left * window.c
+    cdef Py_ssize_t inside = min(window.iw * window.c, width - left)
+    memset(padded, 0, left * sizeof(real))
+    memcpy(padded + left, pixels, inside * sizeof(real))
+    memset(padded + left + inside, 0, (width - left - inside) * sizeof(real))
 
 
 cdef inline void gather_patches(const real *x, Py_ssize_t x_size, const Window *window, Py_ssize_t row, Py_ssize_t rows,
@@ -81,20 +92,21 @@ cdef inline void gather_patches(const real *x, Py_ssize_t x_size, const Window *
     cdef Py_ssize_t image = row // (window.oh * window.ow), r, h, w, inner
     cdef Py_ssize_t oh = row // window.ow % window.oh, ow = row % window.ow
     cdef Py_ssize_t line = window.iw * window.pixel  # elements in a row of the image
-    cdef Py_ssize_t run = window.kw * window.c  # elements side by side in the patch and in the image
-    cdef Py_ssize_t next_line = window.dilation_h * line, last_line = (window.kh - 1) * window.dilation_h
-    cdef bint joined = window.dilation_w == 1 and window.pixel == window.c
+    cdef bint joined = columns_joined(window)
+    cdef Py_ssize_t runs = 1 if joined else window.kw, run = window.kw * window.c // runs  # elements side by side in both
+    cdef Py_ssize_t next_run = window.dilation_w * window.pixel, next_line = window.dilation_h * line
+    cdef Py_ssize_t last_line = (window.kh - 1) * window.dilation_h, last_pixel = (window.kw - 1) * window.dilation_w
     cdef Py_ssize_t first_run = column // run, skipped = column - first_run * run
+    cdef Py_ssize_t far = last_line * line + last_pixel * window.pixel + window.c + PIECE  # from the first element of a patch
     for r in range(rows):
         h = oh * window.stride_h - window.pad_top
         w = ow * window.stride_w - window.pad_left
         inner = (image * window.ih + h) * line + w * window.pixel
-        if (joined and h >= 0 and w >= 0 and h + last_line < window.ih and w + window.kw <= window.iw
-                and inner + last_line * line + run + PIECE <= x_size and r * pitch + columns + PIECE <= size):
-            _copy_inner_patch(x + inner + first_run * next_line, next_line, run, skipped, columns, patches + r * pitch)
+        if (h >= 0 and w >= 0 and h + last_line < window.ih and w + last_pixel < window.iw and inner + far <= x_size
+                and r * pitch + columns + PIECE <= size):
+            _copy_inner_patch(x + inner, next_line, next_run, run, runs, first_run, skipped, columns, patches + r * pitch)
         else:
-            _copy_clipped_patch(x + image * window.ih * line, window, h, w, 1 if joined else window.kw, column, columns,
-                                patches + r * pitch)
+            _copy_clipped_patch(x + image * window.ih * line, window, h, w, runs, column, columns, patches + r * pitch)
         ow += 1
         if ow == window.ow:
             ow = 0
@@ -104,25 +116,32 @@ cdef inline void gather_patches(const real *x, Py_ssize_t x_size, const Window *
                 image += 1
 
 
-cdef inline void _copy_inner_patch(const real *pixels, Py_ssize_t next_line, Py_ssize_t run, Py_ssize_t skipped, Py_ssize_t columns,
-                                   real *patch) noexcept nogil:
-    """Copy runs `next_line` apart one behind the other, without the first `skipped` elements; may write up to a piece too much."""
-    cdef Py_ssize_t count = min(run - skipped, columns), done
-    pixels += skipped
+cdef inline void _copy_inner_patch(const real *pixels, Py_ssize_t next_line, Py_ssize_t next_run, Py_ssize_t run, Py_ssize_t runs,
+                                   Py_ssize_t first_run, Py_ssize_t skipped, Py_ssize_t columns, real *patch) noexcept nogil:
+    """Copy the runs of a patch, `runs` in each line, one behind the other; may write up to a piece too much.
+
+    Begins `skipped` elements into run `first_run`.
+    """
+    cdef Py_ssize_t line = first_run // runs, place = first_run - line * runs, count = min(run - skipped, columns), done
+    cdef const real *at
     while columns > 0:
-        memcpy(patch, pixels, SHORT_PIECE * sizeof(real))
+        at = pixels + line * next_line + place * next_run + skipped
+        memcpy(patch, at, SHORT_PIECE * sizeof(real))
         done = SHORT_PIECE
         while done < count:
             if count - done <= SHORT_PIECE:
-                memcpy(patch + done, pixels + done, SHORT_PIECE * sizeof(real))
+                memcpy(patch + done, at + done, SHORT_PIECE * sizeof(real))
                 break
-            memcpy(patch + done, pixels + done, PIECE * sizeof(real))
+            memcpy(patch + done, at + done, PIECE * sizeof(real))
             done += PIECE
         patch += count
         columns -= count
-        pixels += next_line - skipped
         skipped = 0
         count = min(run, columns)
+        place += 1
+        if place == runs:
+            place = 0
+            line += 1
 
 
 cdef inline void _copy_clipped_patch(const real *image, const Window *window, Py_ssize_t h, Py_ssize_t w, Py_ssize_t runs,

@@ -15,9 +15,11 @@ typedef MASK NAMED(mask) __attribute__((vector_size(BYTES)));
 #define RELU(v) ((v) <= 0 ? 0 : (v))
 #endif
 
-FASTNN_INLINE void NAMED(copy)(REAL *to, const REAL *from, ptrdiff_t n) {
-    for (; n >= 4; n -= 4, to += 4, from += 4) memcpy(to, from, 4 * sizeof(REAL));
-    for (; n > 0; n--) *to++ = *from++;
+FASTNN_INLINE REAL *NAMED(copy)(REAL *to, const REAL *from, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    for (; i + 4 <= n; i += 4) memcpy(to + i, from + i, 4 * sizeof(REAL));
+    for (; i < n; i++) to[i] = from[i];
+    return to;
 }
 
 /* See tile in tile.h. `rows` and `vectors` are constants, so that `sum` becomes registers. */
@@ -50,32 +52,33 @@ FASTNN_INLINE void NAMED(tile)(const int rows, const int vectors, ptrdiff_t segm
         } while (--p);
     }
 
-    REAL edge[TILE_VECTORS * LANES]; /* one row, where a tile is not as wide as its vectors */
-    const REAL *start = flags & TILE_ACCUMULATE ? c : bias;
-    if (start) {
-        const ptrdiff_t next = flags & TILE_ACCUMULATE ? ldc : 0;
-        for (int v = 0; v < vectors; v++) *(VECTOR *)(edge + v * LANES) = (VECTOR){0};
+    /* Where a tile is narrower than its vectors, rows that have later ones behind them may still be read in whole vectors, and
+     * written if what is written too much belongs to those later rows. The others go through `edge`. */
+    REAL edge[TILE_VECTORS * LANES] = {0};
+    const ptrdiff_t readable = n == width ? rows : rows - (width - n + ldc - 1) / ldc;
+    const ptrdiff_t writable = n == width || n == ldc ? readable : 0;
+    if (flags & TILE_ACCUMULATE) {
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
-            const REAL *from = start + i * next;
-            if (n < width) {
-                NAMED(copy)(edge, from, n);
-                from = edge;
-            }
+            const REAL *from = c + i * ldc;
+            if (i >= readable) from = NAMED(copy)(edge, from, n);
             for (int v = 0; v < vectors; v++) sum[i][v] += *(const VECTOR *)(from + v * LANES);
         }
+    } else if (bias) {
+        if (n < width) bias = NAMED(copy)(edge, bias, n);
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) sum[i][v] += *(const VECTOR *)(bias + v * LANES);
     }
     if (flags & TILE_RELU)
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < vectors; v++) sum[i][v] = RELU(sum[i][v]);
-    /* Where rows of C follow one another a row may be stored in whole vectors, past its end, as long as the rows after it cover that. */
-    const ptrdiff_t covered = n == width ? rows : n < ldc ? 0 : rows - (width - 1) / ldc;
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
-        REAL *to = i < covered ? c + i * ldc : edge;
+        REAL *to = i < writable ? c + i * ldc : edge;
         for (int v = 0; v < vectors; v++) *(VECTOR *)(to + v * LANES) = sum[i][v];
-        if (i >= covered) NAMED(copy)(c + i * ldc, edge, n);
+        if (i >= writable) NAMED(copy)(c + i * ldc, edge, n);
     }
 }
 
