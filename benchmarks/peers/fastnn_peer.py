@@ -61,6 +61,11 @@ class Peer:
         """Return the loss of the first batch, with the weights as they are."""
         return float(self.model.evaluate(self.x[: self.batch], self.y[: self.batch]))
 
+    def loss_after(self, steps: int) -> float:
+        """Return the loss of the first batch after so many steps."""
+        self.train(steps)
+        return self.loss()
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs for a batch."""
         return self.model.predict(x)

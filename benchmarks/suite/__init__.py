@@ -1,0 +1,1 @@
+"""What asv tracks: kernels, whole trainings, and what importing costs."""

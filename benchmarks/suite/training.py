@@ -1,0 +1,32 @@
+"""Training steps of the networks of `benchmarks.peers`, and the memory that they take."""
+
+from __future__ import annotations
+
+from peers.cases import CASES
+from peers.fastnn_peer import Peer
+
+STEPS = {"mnist-cnn": 4, "lenet": 20, "mlp": 100, "mlp-1": 2000, "digits-cnn-1": 2000, "xor": 10000}
+
+
+class Training:
+    """Some steps, on one thread and on two; divide by `STEPS` for the time of one."""
+
+    params = (list(STEPS), [1, 2])
+    param_names = ("network", "threads")
+
+    def setup(self, network: str, threads: int) -> None:
+        """Build the network and record its step."""
+        self.peer = Peer(CASES[network], threads)
+        self.peer.train(STEPS[network])
+
+    def time_steps(self, network: str, threads: int) -> None:
+        """`STEPS` training steps."""
+        self.peer.train(STEPS[network])
+
+    def peakmem_steps(self, network: str, threads: int) -> None:
+        """The process's memory while it trains."""
+        self.peer.train(STEPS[network])
+
+    def track_loss(self, network: str, threads: int) -> float:
+        """The loss that the steps lead to: a change that makes steps faster must not change it."""
+        return Peer(CASES[network], threads).loss_after(STEPS[network])
