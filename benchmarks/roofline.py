@@ -116,7 +116,7 @@ def draw(result: dict, path: Path) -> None:
     for case, color in colors.items():
         axes.plot([], [], "s", color=color, label=case)
     axes.set(
-        xlabel="FLOP per byte", ylabel="GFLOP/s", xlim=(0.1, 300), title=f"Kernels under the roofline, {result['threads']} threads"
+        xlabel="FLOP per byte", ylabel="GFLOP/s", title=f"Kernels under the roofline, {result['threads']} threads"
     )
     axes.legend(fontsize=7, ncols=2, loc="lower right")
     axes.grid(alpha=0.3, which="both")
