@@ -38,7 +38,15 @@ COURSES: dict[str, dict[str, str]] = {
         "common.functions": "fastnn.compat.dlfs2.functions",
         "common.layers": "fastnn.compat.dlfs2.layers",
         "common.optimizer": "fastnn.compat.dlfs2.optimizer",
-        "common.trainer": "fastnn.compat.dlfs2.trainer",
+    },
+    "nielsen": {
+        "mnist_loader": "fastnn.compat.nielsen.mnist_loader",
+        "network": "fastnn.compat.nielsen.network",
+        "network2": "fastnn.compat.nielsen.network2",
+    },
+    "nnfs": {
+        "nnfs": "fastnn.compat.nnfs",
+        "nnfs.datasets": "fastnn.compat.nnfs.datasets",
     },
 }
 
