@@ -19,7 +19,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fastnn.compat.run", description=__doc__.splitlines()[0])
     parser.add_argument("--course", required=True, choices=COURSES, help="which course's modules to replace")
     parser.add_argument(
-        "--only", action="append", metavar="MODULE", help="replace this module only, for example cs231n.fast_layers; may be repeated"
+        "--only",
+        action="append",
+        metavar="MODULE",
+        help="replace this module only, for example cs231n.fast_layers; may be repeated",
     )
     parser.add_argument("script", help="the script")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="the script's own arguments")
