@@ -1172,3 +1172,12 @@ def test_the_same_seed_gives_the_same_layer():
     for one, other in zip(weights(), weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert random.generator() is random.generator()
+
+
+def test_automatic_names_keep_clear_of_given_ones():
+    layers.clear_session()
+    layers.Dense(1, name="dense_3")
+    layers.Dense(1, name="hidden")
+    assert [layers.Dense(1).name, layers.Dense(1).name] == ["dense_4", "dense_5"]
+    layers.clear_session()
+    assert layers.Dense(1).name == "dense"

@@ -33,6 +33,14 @@ def unique_name(prefix: str) -> str:
     return f"{prefix}_{count}" if count else prefix
 
 
+def note_name(name: str) -> None:
+    """Keep automatic names from meeting one that was given, such as those of a loaded model's layers."""
+    prefix, _, number = name.rpartition("_")
+    if not number.isdecimal():
+        prefix, number = name, "0"
+    _names[prefix] = max(_names[prefix], int(number) + 1)
+
+
 def clear_session() -> None:
     """Let the automatic names of layers and models count from the start again."""
     _names.clear()
@@ -122,6 +130,7 @@ class Layer:
     ) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"name must be a string that is not empty; got {name!r}")
+        note_name(name)
         self.name = name
         self._trainable = bool(trainable)
         self.dtype = float_dtype(dtype)
