@@ -23,7 +23,20 @@ if importlib.util.find_spec("fastnn.kernels") is None:
     __file__ = _installed.origin
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported at its first use
-    from . import activations, callbacks, datasets, initializers, kernels, layers, losses, metrics, ops, optimizers, regularizers
+    from . import (
+        activations,
+        callbacks,
+        datasets,
+        initializers,
+        kernels,
+        layers,
+        losses,
+        metrics,
+        ops,
+        optimizers,
+        regularizers,
+        testing,
+    )
     from .autodiff import GradientTape, Tensor, Variable, constant
     from .config import show_config
     from .graphs import graph
@@ -60,6 +73,7 @@ __all__ = [
     "set_num_threads",
     "set_seed",
     "show_config",
+    "testing",
     "use_backend",
 ]
 

@@ -207,6 +207,8 @@ class Explanation:
 def explain(model: Any, x: Any, y: Any, precision: int = 4) -> Explanation:
     """Return the story of one training step of a compiled model; see `Sequential.explain`."""
     x, y, _ = model.prepare(x, y, None, None)
+    if not len(x):
+        raise ValueError("x must have at least one sample to explain; got none")
     model(x[:1])  # builds the layers in layers that a shape with None left unbuilt
     optimizer, loss_function = model.compiled_with()
     # all that a step changes is in the layers and the optimizer: it is their copies that make it
