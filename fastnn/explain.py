@@ -17,7 +17,7 @@ from .layers import Conv2D, Dense, DepthwiseConv2D, Layer
 from .optimizers import SGD, Optimizer
 
 #: arrays of more elements are printed with "..." for those in the middle
-PRINTED_ELEMENTS = 64
+PRINTED_ELEMENTS = 36
 #: columns that the lines of an array may take
 ARRAY_COLUMNS = 80
 #: activations whose derivative is a factor for each element

@@ -14,7 +14,7 @@ from .layers.base import sample_shape
 
 #: samples in the batch that `check_layer` makes
 SAMPLES = 3
-#: slopes on both sides of a point that differ by more than this share of the larger one are called a kink
+#: slopes on both sides of a point that differ by more than this share of the largest slope there are called a kink
 KINK = 1e-3
 
 
@@ -269,7 +269,7 @@ def _compare(what: str, differences: list[_Difference], tolerance: _Tolerance) -
     left, right = found.left[at] + 0.0, found.right[at] + 0.0  # not -0
     if not found.connected:
         lines.append(f"the tape has no path from {found.name} to the result: is there something computed without fastnn.ops?")
-    elif abs(right - left) > KINK * max(abs(left), abs(right)):
+    elif abs(right - left) > KINK * max(abs(left), abs(right), abs(analytic)):
         lines.append(f"the slope is {left:.6g} on the left and {right:.6g} on the right: a kink, where there is no derivative")
     raise GradientError("\n".join(lines), found.name, at, analytic, numeric)
 
