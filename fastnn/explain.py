@@ -214,7 +214,8 @@ def explain(model: Any, x: Any, y: Any, precision: int = 4) -> Explanation:
     # all that a step changes is in the layers and the optimizer: it is their copies that make it
     layers, optimizer = copy.deepcopy((model.layers, optimizer))
     before = {id(weight): weight.data.copy() for layer in layers for weight in layer.weights}
-    a = Tensor(x.astype(model.dtype, copy=False))
+    x, y = x.astype(model.dtype), y.copy()  # the story keeps them
+    a = Tensor(x)
     passes: list[_Pass] = []
     with GradientTape() as tape:
         tape.watch(a)

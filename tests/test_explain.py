@@ -550,6 +550,16 @@ def test_bytes_weights_without_gradient_and_models_without_weights():
     assert not any(section.title.startswith("Update") for section in told.sections)
 
 
+def test_the_story_keeps_its_own_numbers():
+    x, y = np.array([[1.0, 0.0]]), np.array([[0.0]])
+    model = course_network("mse")
+    told = model.explain(x, y)
+    text = str(told)
+    x[:], y[:] = 7, 7
+    model.train_on_batch(x, y)
+    assert str(told) == text and told.x.tolist() == [[1, 0]] and told.layers[0].W.tolist() == [[0, -1], [1, 1]]
+
+
 def test_what_cannot_be_explained_is_an_error():
     model = fastnn.Sequential([layers.Dense(1, input_shape=(2,))])
     with pytest.raises(RuntimeError, match="compile"):

@@ -89,10 +89,9 @@ def test_every_wrong_input_is_counted():
 
 
 def test_a_scalar_input_has_no_index():
-    with pytest.raises(
-        GradientError, match=r"1 of 1 elements of inputs\[0\], shape \(\)\nworst: inputs\[0\], at 2: tape 8, "
-    ) as caught:
+    with pytest.raises(GradientError) as caught:
         gradcheck(lambda x: cube(x, 2.0), 2.0)
+    assert "1 of 1 elements of inputs[0], shape ()\nworst: inputs[0], at 2: tape 8, " in str(caught.value)
     assert caught.value.index == ()
 
 
@@ -104,9 +103,10 @@ def test_a_path_that_left_the_tape_is_named():
 def test_a_kink_is_named():
     with pytest.raises(GradientError, match=r"the slope is 0 on the left and 1 on the right: a kink"):
         gradcheck(lambda x: ops.relu(x)[1], np.array([3.0, 0.0]))
-    with pytest.raises(GradientError) as caught:
-        gradcheck(lambda x: cube(x, 2.0), 1.0)
-    assert "kink" not in str(caught.value)
+    for smooth, x in ((lambda x: cube(x, 2.0), 1.0), (lambda x: record("", (x,), Tensor(x.data**2), lambda dy, _: (dy,)), 0.0)):
+        with pytest.raises(GradientError) as caught:
+            gradcheck(smooth, x)
+        assert "kink" not in str(caught.value)
 
 
 def test_weights_are_not_all_alike():
