@@ -17,7 +17,8 @@ from typing import Any
 
 __all__ = ["COURSES", "install"]
 
-#: course -> name of a module as the course's code imports it -> the module here that takes its place
+#: course -> name of a module as the course's code imports it -> the module here that takes its place. Modules that compute nothing
+#: themselves (cs231n.layer_utils, where students add layers of their own; the trainers of dlfs2) stay the course's.
 COURSES: dict[str, dict[str, str]] = {
     "cs231n": {
         "cs231n.fast_layers": "fastnn.compat.cs231n.fast_layers",

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     print(f"fastnn stands in for {', '.join(names)}", file=sys.stderr)
     sys.argv = [options.script, *options.args]
-    sys.path[0] = os.path.dirname(os.path.abspath(options.script))  # where `python -m` has put the current folder
+    sys.path.insert(0, os.path.dirname(os.path.abspath(options.script)))
     runpy.run_path(options.script, run_name="__main__")
 
 
