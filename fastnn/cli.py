@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=_positive_int, help="passes over the training images")
     train.add_argument("--batch-size", type=_positive_int, help="images per step")
     train.add_argument("--optimizer", choices=OPTIMIZERS, help="one of %(choices)s")
-    train.add_argument("--learning-rate", type=_positive_float, help="the rate of the first step; it falls to zero in the last one")
+    train.add_argument("--learning-rate", type=_positive_float, help="the highest rate; it rises to it, then falls to zero")
     train.add_argument("--seed", type=_seed, default=0, help="of all random numbers (default: %(default)s)")
     train.add_argument(
         "--output", type=Path, metavar="FOLDER", help="a new or empty folder (default: fastnn-runs/RECIPE, or RECIPE-2, -3, ...)"
