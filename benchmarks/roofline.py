@@ -115,9 +115,7 @@ def draw(result: dict, path: Path) -> None:
         axes.plot([], [], style, color="lightgrey", mec="black", mew=0.5, label=op)
     for case, color in colors.items():
         axes.plot([], [], "s", color=color, label=case)
-    axes.set(
-        xlabel="FLOP per byte", ylabel="GFLOP/s", title=f"Kernels under the roofline, {result['threads']} threads"
-    )
+    axes.set(xlabel="FLOP per byte", ylabel="GFLOP/s", title=f"Kernels under the roofline, {result['threads']} threads")
     axes.legend(fontsize=7, ncols=2, loc="lower right")
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110)

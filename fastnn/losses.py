@@ -161,9 +161,7 @@ class Huber(Loss):
         See `Loss`.
     """
 
-    def __init__(
-        self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = "huber_loss"
-    ) -> None:
+    def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = "huber_loss") -> None:
         super().__init__(name, reduction)
         if not delta > 0:
             raise ValueError(f"delta must be positive; got {delta!r}")
