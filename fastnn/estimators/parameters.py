@@ -1,0 +1,108 @@
+"""Checks of the estimators' parameters, made when `fit` is called, as scikit-learn wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+Check = tuple[Callable[[Any], bool], str]
+
+
+def one_of(*choices: Any) -> Check:
+    """Return a check that a value is one of a few."""
+    return lambda value: isinstance(value, (str, type(None))) and value in choices, f"one of {', '.join(map(repr, choices))}"
+
+
+def number(low: float, high: float = np.inf, *, low_open: bool = False, high_open: bool = False) -> Check:
+    """Return a check that a value is a number in an interval."""
+
+    def inside(value: Any) -> bool:
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return False
+        x = float(value)
+        return (low < x if low_open else low <= x) and (x < high if high_open else x <= high)
+
+    return inside, f"a number in {'(' if low_open else '['}{low}, {high}{')' if high_open else ']'}"
+
+
+def count(value: Any) -> bool:
+    """Say whether a value is an integer of at least 1."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+COUNT: Check = (count, "an integer of at least 1")
+FLAG: Check = (lambda value: isinstance(value, (bool, np.bool_)), "True or False")
+
+#: parameter -> what it may be; those of all networks of dense layers
+MLP: dict[str, Check] = {
+    "activation": one_of("identity", "logistic", "tanh", "relu"),
+    "solver": one_of("lbfgs", "sgd", "adam"),
+    "alpha": number(0, high_open=True),
+    "batch_size": (lambda value: _is_auto(value) or count(value), "'auto' or an integer of at least 1"),
+    "learning_rate": one_of("constant", "invscaling", "adaptive"),
+    "learning_rate_init": number(0, low_open=True, high_open=True),
+    "power_t": number(0, high_open=True),
+    "max_iter": COUNT,
+    "shuffle": FLAG,
+    "tol": number(0),
+    "verbose": (
+        lambda value: isinstance(value, (Integral, np.bool_)) and int(value) >= 0,
+        "True, False or an integer of at least 0",
+    ),
+    "warm_start": FLAG,
+    "momentum": number(0, 1),
+    "nesterovs_momentum": FLAG,
+    "early_stopping": FLAG,
+    "validation_fraction": number(0, 1, high_open=True),
+    "beta_1": number(0, 1, high_open=True),
+    "beta_2": number(0, 1, high_open=True),
+    "epsilon": number(0, low_open=True, high_open=True),
+    "n_iter_no_change": (lambda value: count(value) or value == np.inf, "an integer of at least 1, or infinity"),
+    "max_fun": COUNT,
+    "dropout": number(0, 1, high_open=True),
+    "dtype": (lambda value: value is None or _is_float(value), "None, 'float32' or 'float64'"),
+}
+
+
+def check(estimator: Any, checks: dict[str, Check]) -> None:
+    """Check an estimator's parameters.
+
+    Raises
+    ------
+    ValueError
+        If one is not what it may be.
+    """
+    for name, (fits, expected) in checks.items():
+        value = getattr(estimator, name)
+        if not fits(value):
+            raise ValueError(f"the parameter {name!r} of {type(estimator).__name__} must be {expected}; got {value!r}")
+
+
+def layer_sizes(value: Any) -> list[int]:
+    """Return `hidden_layer_sizes`, an integer or a sequence of them, as a list.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or one of them is not positive.
+    """
+    sizes = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be an integer or a sequence of integers; got {value!r}")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _is_float(value: Any) -> bool:
+    try:
+        return np.dtype(value) in (np.float32, np.float64)
+    except TypeError:
+        return False
