@@ -96,7 +96,7 @@ def graph(tape: GradientTape, target: Tensor, names: Mapping[str, Tensor] | None
                 node, output = made_by[id(tensor)]
                 expression, partials = _expression(node, name_of), _partials(node, output, tape, name_of)
             name = name_of[id(tensor)]
-            found[name] = GraphNode(name, expression, tensor.numpy(), None if gradient is None else gradient.numpy(), partials)
+            found[name] = GraphNode(name, expression, tensor.numpy(), _or_zeros(gradient, tensor), partials)
     return Graph(found, name_of[id(target)])
 
 
@@ -147,10 +147,15 @@ def _partials(node: Node, output: int, tape: GradientTape, name_of: dict[int, st
     if node.outputs[output].size == 1:
         directions = [Tensor(np.full(y.shape, i == output, y.dtype)) for i, y in enumerate(node.outputs)]
         for tensor, needed, slope in zip(node.inputs, needs, node.vjp(*directions, needs), strict=True):
-            if needed and slope is not None:
-                name = name_of[id(tensor)]
-                partials[name] = slope.numpy() if partials[name] is None else partials[name] + slope.numpy()
+            if needed and tensor is not None:
+                name, partial = name_of[id(tensor)], _or_zeros(slope, tensor)
+                partials[name] = partial if partials[name] is None else partials[name] + partial
     return partials
+
+
+def _or_zeros(slope: Tensor | None, tensor: Tensor) -> Any:
+    """Return a derivative by a tensor as an array or number; ops leave out what is zero everywhere."""
+    return (np.zeros_like(tensor.data) if slope is None else slope.data)[()]
 
 
 def _text(value: Any) -> str:

@@ -182,6 +182,18 @@ def test_the_graph_of_a_derivative():
     assert (found["slope"].value, found["x"].gradient) == (12, 12)  # 3 x^2 and 6 x
 
 
+def test_a_derivative_that_is_zero_everywhere():
+    x = Variable(2.0, name="x")
+    with GradientTape() as outer:
+        with GradientTape() as inner:
+            y = ops.relu(x)
+        slope = inner.gradient(y, x)
+        z = slope + 0 * x
+    found = graph(outer, z, {"y": y, "slope": slope, "z": z})
+    assert (found["slope"].value, found["slope"].partials, found["y"].gradient) == (1, {"y": 0}, 0)
+    assert "∂slope/∂y = 0" in str(found)
+
+
 def test_a_target_that_is_an_input():
     x = Variable(2.0, name="x")
     with GradientTape() as tape:
