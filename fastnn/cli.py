@@ -68,11 +68,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument("recipe", metavar="RECIPE", choices=RECIPES, help=f"one of {', '.join(RECIPES)}")
-    train.add_argument("--epochs", type=_positive_int, help="passes over the training images")
-    train.add_argument("--batch-size", type=_positive_int, help="images per step")
-    train.add_argument("--optimizer", choices=OPTIMIZERS, help="one of %(choices)s")
-    train.add_argument("--learning-rate", type=_positive_float, help="the highest rate; it rises to it, then falls to zero")
-    train.add_argument("--seed", type=_seed, default=0, help="of all random numbers (default: %(default)s)")
+    train.add_argument("--epochs", type=_positive_int, metavar="N", help="passes over the training images")
+    train.add_argument("--batch-size", type=_positive_int, metavar="N", help="images per step")
+    train.add_argument("--optimizer", choices=OPTIMIZERS, metavar="NAME", help="one of %(choices)s")
+    train.add_argument(
+        "--learning-rate", type=_positive_float, metavar="RATE", help="the highest; it rises to it, then falls to zero"
+    )
+    train.add_argument("--seed", type=_seed, default=0, metavar="N", help="of all random numbers (default: %(default)s)")
     train.add_argument(
         "--output", type=Path, metavar="FOLDER", help="a new or empty folder (default: fastnn-runs/RECIPE, or RECIPE-2, -3, ...)"
     )
@@ -96,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data", type=Path, metavar="FOLDER", help=data_help)
         command.add_argument("--data-name", metavar="NAME", help="the data set, where FOLDER holds several (emnist-letters, ...)")
     for command in (train, evaluate, predict, info):
-        command.add_argument("--threads", type=_threads, help="most threads to use")
-        command.add_argument("--backend", choices=BACKENDS, help="one of %(choices)s")
+        command.add_argument("--threads", type=_threads, metavar="N", help="most threads to use")
+        command.add_argument("--backend", choices=BACKENDS, metavar="NAME", help="one of %(choices)s")
     return parser
 
 
