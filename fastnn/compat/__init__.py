@@ -20,6 +20,19 @@ __all__ = ["COURSES", "install"]
 #: course -> name of a module as the course's code imports it -> the module here that takes its place. Modules that compute nothing
 #: themselves (cs231n.layer_utils, where students add layers of their own; the trainers of dlfs2) stay the course's.
 COURSES: dict[str, dict[str, str]] = {
+    "coursera": {
+        "dnn_app_utils": "fastnn.compat.coursera.dnn_app",
+        "dnn_app_utils_v2": "fastnn.compat.coursera.dnn_app",
+        "dnn_app_utils_v3": "fastnn.compat.coursera.dnn_app",
+        "dnn_utils": "fastnn.compat.coursera.dnn",
+        "dnn_utils_v2": "fastnn.compat.coursera.dnn",
+        "gc_utils": "fastnn.compat.coursera.gradient_checking",
+        "init_utils": "fastnn.compat.coursera.initialization",
+        "opt_utils": "fastnn.compat.coursera.optimization",
+        "opt_utils_v1a": "fastnn.compat.coursera.optimization_v1a",
+        "planar_utils": "fastnn.compat.coursera.planar",
+        "reg_utils": "fastnn.compat.coursera.regularization",
+    },
     "cs231n": {
         "cs231n.fast_layers": "fastnn.compat.cs231n.fast_layers",
         "cs231n.im2col": "fastnn.compat.cs231n.im2col",
