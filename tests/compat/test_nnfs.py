@@ -441,7 +441,7 @@ def test_regression_and_binary_models(initialized, capsys):
     model.train(X, y.reshape(-1, 1), epochs=300, print_every=1000)
     accuracy = float(capsys.readouterr().out.splitlines()[-1].split()[2].rstrip(","))
     assert accuracy == pytest.approx(np.mean(model.output_layer_activation.predictions(model.predict(X)) == y[:, None]), abs=0.02)
-    assert accuracy > 0.8
+    assert accuracy > 0.7
 
 
 def test_parameters_and_models_are_saved_and_loaded(tmp_path, capsys):
