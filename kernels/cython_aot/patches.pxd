@@ -9,6 +9,12 @@ from libc.string cimport memcpy, memset
 from call cimport real
 
 cdef enum:
+    # A block of patches is BLOCK_ROWS (a multiple of every TILE_ROWS) by at most BLOCK_COLUMNS_BYTES, with a cache line between rows: 56 KB
+    # fit the stack of any thread, and are read from the second-level cache while panels of B stream past.
+    BLOCK_ROWS = 36
+    BLOCK_COLUMNS_BYTES = 1536
+    BLOCK_BYTES = BLOCK_ROWS * (BLOCK_COLUMNS_BYTES + 64)
+    LINE_PIXELS = 6  # rows of output pixels from this length fill tiles
     PIECE = 16  # elements that are copied at once, and as many or few as that of a short run
     SHORT_PIECE = 4
 

@@ -1,0 +1,132 @@
+"""Products of matrices as they lie in memory: dense layers and 1x1 convolutions.
+
+A is read in place. B is packed panel by panel, a block of its rows at a time, on the stack of the task that needs it: from its rows, or
+transposed, from its columns. One to three rows of A do not repay that, see thin.h.
+"""
+
+from cython.parallel cimport prange
+from libc.string cimport memcpy, memset
+
+from activate cimport LINEAR, RELU, activate_inplace
+from call cimport real
+from gemm cimport (LINE_BYTES, PANEL_BYTES, PANEL_ROWS, PARALLEL_FLOPS, TILE_ACCUMULATE, TILE_RELU, TILE_ROWS, first_line,
+                   multiply_panel, multiply_segments, pack_columns, pack_rows, panel_width, tile_width)
+
+cdef extern from "thin.h" nogil:
+    void thin_product_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, float *c,
+                          Py_ssize_t ldc, Py_ssize_t n)
+    void thin_product_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
+                          Py_ssize_t ldc, Py_ssize_t n)
+    void thin_dots_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, float *c,
+                       Py_ssize_t ldc, Py_ssize_t n)
+    void thin_dots_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
+                       Py_ssize_t ldc, Py_ssize_t n)
+
+cdef enum:
+    CHUNK_ROWS = 144  # rows of A for which a task packs B: so many that packing is about a hundredth of the work
+    THIN_ROWS = 3
+    NEAR_BYTES = 1024  # rows of B no farther apart than this are read in place where there are few rows of A
+
+
+cdef struct Matrices:
+    Py_ssize_t rows, k, n
+    Py_ssize_t lda  # from one row of A to the next
+    Py_ssize_t ldb, b_size  # from one row of B to the next (of its transpose, if transposed); elements that may be read at b
+    bint transposed
+    Py_ssize_t ldc
+    Py_ssize_t activation
+    double alpha
+
+
+cdef inline void matrix_multiply(const real *a, const real *b, const real *bias, real *c, const Matrices *m,
+                                 int threads) noexcept nogil:
+    """C = activation(A B + bias), or A B^T."""
+    cdef Py_ssize_t panels = (m.n + panel_width(a) - 1) // panel_width(a)
+    cdef Py_ssize_t chunks = (m.rows + CHUNK_ROWS - 1) // CHUNK_ROWS, shares, task
+    if threads == 1 or 2 * m.rows * m.k * m.n < PARALLEL_FLOPS:
+        for task in range(chunks):
+            _multiply_task(a, b, bias, c, m, task * m.rows // chunks, (task + 1) * m.rows // chunks, 0, m.n)
+        return
+    # enough tasks for all threads; which rows and columns a task has does not change their sums
+    shares = min(panels, (2 * threads + chunks - 1) // chunks)
+    if chunks * shares < threads:
+        chunks = max(chunks, min(threads, m.rows // TILE_ROWS))
+    for task in prange(chunks * shares, num_threads=threads, schedule="static"):
+        _multiply_task(a, b, bias, c, m, task // shares * m.rows // chunks, (task // shares + 1) * m.rows // chunks,
+                       task % shares * panels // shares * panel_width(a),
+                       min((task % shares + 1) * panels // shares * panel_width(a), m.n))
+
+
+cdef inline void _multiply_task(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t first,
+                                Py_ssize_t last, Py_ssize_t left, Py_ssize_t right) noexcept nogil:
+    """Compute rows [first, last) and columns [left, right) of C."""
+    cdef bint thin = m.rows <= THIN_ROWS and (m.k if m.transposed else m.n) >= panel_width(a)
+    cdef int relu = TILE_RELU if m.activation == RELU else 0
+    cdef Py_ssize_t row
+    if thin and m.transposed:
+        thin_dots(last - first, m.k, a + first * m.lda, m.lda, b + left * m.ldb, m.ldb, c + first * m.ldc + left, m.ldc, right - left)
+    elif thin:
+        _multiply_thin(a + first * m.lda, b, bias, c + first * m.ldc, m, last - first, left, right)
+    else:
+        _multiply_panels(a + first * m.lda, b, bias, c + first * m.ldc, m, last - first, left, right, relu)
+    if m.activation > (LINEAR if thin else RELU):
+        for row in range(first, last):
+            activate_inplace(c + row * m.ldc + left, right - left, m.activation, <real>m.alpha)
+
+
+cdef inline void _multiply_panels(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t rows,
+                                  Py_ssize_t left, Py_ssize_t right, int relu) noexcept nogil:
+    cdef char memory[PANEL_ROWS * PANEL_BYTES + LINE_BYTES]
+    cdef real *packed = first_line(memory, a)
+    cdef bint in_place = not m.transposed and m.ldb * <Py_ssize_t>sizeof(real) <= NEAR_BYTES and rows < 4 * TILE_ROWS
+    cdef Py_ssize_t steps = max((m.k + PANEL_ROWS - 1) // PANEL_ROWS, 1), step, width = panel_width(a), panel, top, depth, at, n, start
+    cdef int flags
+    for step in range(steps):
+        top = step * m.k // steps
+        depth = (step + 1) * m.k // steps - top
+        flags = (TILE_ACCUMULATE if step else 0) | (relu if step == steps - 1 else 0)
+        for panel in range((right - left + width - 1) // width):
+            at = left + panel * width
+            n = min(width, right - at)
+            start = top * m.ldb + at
+            if in_place:
+                multiply_panel(a + top, m.lda, 1, b + start, m.ldb, m.b_size - start, c + at, m.ldc, rows, depth, n,
+                               bias + at if bias else NULL, flags)
+                continue
+            if m.transposed:
+                pack_columns(b + at * m.ldb + top, m.ldb, 0, depth, depth, n, packed)
+            else:
+                pack_rows(b + start, m.ldb, depth, n, packed)
+            multiply_segments(a + top, m.lda, 1, 0, packed, tile_width(n, sizeof(real)), c + at, m.ldc, rows, 1, depth, n,
+                              bias + at if bias else NULL, flags)
+
+
+cdef inline void _multiply_thin(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t rows,
+                                Py_ssize_t left, Py_ssize_t right) noexcept nogil:
+    cdef Py_ssize_t width = panel_width(a), whole = (right - left) // width * width, row
+    for row in range(rows):
+        if bias:
+            memcpy(c + row * m.ldc + left, bias + left, whole * sizeof(real))
+        else:
+            memset(c + row * m.ldc + left, 0, whole * sizeof(real))
+    thin_product(rows, m.k, a, m.lda, b + left, m.ldb, c + left, m.ldc, whole)
+    left += whole
+    if left < right:
+        multiply_panel(a, m.lda, 1, b + left, m.ldb, m.b_size - left, c + left, m.ldc, rows, m.k, right - left,
+                       bias + left if bias else NULL, 0)
+
+
+cdef inline void thin_product(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, real *c,
+                              Py_ssize_t ldc, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        thin_product_f32(rows, k, a, lda, b, ldb, c, ldc, n)
+    else:
+        thin_product_f64(rows, k, a, lda, b, ldb, c, ldc, n)
+
+
+cdef inline void thin_dots(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, real *c,
+                           Py_ssize_t ldc, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        thin_dots_f32(rows, k, a, lda, b, ldb, c, ldc, n)
+    else:
+        thin_dots_f64(rows, k, a, lda, b, ldb, c, ldc, n)

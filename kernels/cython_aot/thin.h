@@ -1,0 +1,23 @@
+/* Products of one to three rows with a matrix. The matrix is read once, in the order of memory, which is all that counts: there are
+ * not enough rows to use a value twice from a register, as the tile of tile.h does.
+ */
+#ifndef FASTNN_THIN_H
+#define FASTNN_THIN_H
+#include "tile.h"
+
+#define REAL float
+#define VECTOR vector_f32_wide
+#define NAMED(name) name##_f32
+#include "thin_real.h"
+#undef REAL
+#undef VECTOR
+#undef NAMED
+
+#define REAL double
+#define VECTOR vector_f64_wide
+#define NAMED(name) name##_f64
+#include "thin_real.h"
+#undef REAL
+#undef VECTOR
+#undef NAMED
+#endif
