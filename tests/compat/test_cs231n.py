@@ -94,6 +94,19 @@ def test_convolution(image, size, stride, pad):
         assert rel_error(naive, fast) == 0
 
 
+@pytest.mark.parametrize("channels", [1, 3, 6])  # few and many channels go different ways
+@pytest.mark.parametrize(("image", "size", "stride", "pad"), GEOMETRIES)
+def test_images_of_a_batch_have_gradients_of_their_own(image, size, stride, pad, channels):
+    rng = np.random.default_rng(20)
+    x, w, b = rng.normal(size=(9, channels, *image)), rng.normal(size=(4, channels, *size)), np.zeros(4)
+    out, cache = fast_layers.conv_forward_fast(x, w, b, {"stride": stride, "pad": pad})
+    dout = rng.normal(size=out.shape)
+    dx, _, _ = fast_layers.conv_backward_fast(dout, cache)
+    for i in range(9):
+        alone, _, _ = fast_layers.conv_backward_fast(dout[i : i + 1], (x[i : i + 1], *cache[1:]))
+        np.testing.assert_allclose(dx[i : i + 1], alone, rtol=1e-10, atol=1e-12)
+
+
 def test_convolution_has_the_notebooks_numbers():
     x = np.linspace(-0.1, 0.5, num=96).reshape(2, 3, 4, 4)
     w = np.linspace(-0.2, 0.3, num=144).reshape(3, 3, 4, 4)
