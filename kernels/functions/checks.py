@@ -162,7 +162,7 @@ def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return an array of numbers as `dtype`, C-contiguous and aligned; the same object if it is that already."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
         plain = np.require(array, dtype, ["C", "A"])
-    if plain is not array:
+    if plain is not array and not np.may_share_memory(plain, array):
         python_step(f"conversion of {array.dtype} to {dtype}")  # a replayed step would see the copy of the first time
     return plain
 
