@@ -158,6 +158,20 @@ def test_updates_leave_old_arrays_alone():
     net.update_mini_batch(samples(4), 1.0)
     assert net.weights[0] is not old
     np.testing.assert_array_equal(old, copy)
+    old, copy = net.weights[0], net.weights[0].copy()
+    net.SGD(samples(), 2, 5, 1.0)
+    assert np.abs(net.weights[0] - copy).max() > 1e-3
+    np.testing.assert_array_equal(old, copy)
+
+
+def test_an_interrupted_epoch_leaves_the_steps_that_were_taken(monkeypatch):
+    monkeypatch.setattr(random, "shuffle", lambda data: None)
+    net, data = network.Network([5, 4, 3]), samples(10)
+    expected = PerSample(net, quadratic)
+    with pytest.raises(ValueError, match="x must have shape"):
+        net.SGD([*data, (np.zeros(5), data[0][1])], 1, 5, 1.0)
+    expected.train(data, 1, 5, 1.0)
+    close(net, expected)
 
 
 @pytest.mark.parametrize("make, more", [(network.Network, ()), (network2.Network, (0.1, 30))])

@@ -103,6 +103,11 @@ class BatchedNetwork:
             raise column_error("y", y.shape, size)
         return y
 
+    def _has_own(self, *methods: str) -> bool:
+        """Return whether one of these methods is not that of the book, but of a subclass or of this object."""
+        book = next(cls for cls in type(self).__mro__ if cls.__module__.startswith(__package__))
+        return any(name in vars(self) or getattr(type(self), name) is not getattr(book, name) for name in methods)
+
     def _answers(self, data: Sequence[tuple[Any, Any]]) -> Iterator[int]:
         """Yield for each pair (x, y) which output is the largest."""
         for start in range(0, len(data), CHUNK):
@@ -112,10 +117,16 @@ class BatchedNetwork:
 def side_by_side(name: str, columns: Iterable[Any], size: int) -> np.ndarray:
     """Return columns (size, 1) as a matrix (size, m), in Fortran order; numbers count as columns of size 1."""
     arrays = [np.asarray(column) for column in columns]
-    for array in arrays:
-        if array.shape != (size, 1) and not (size == 1 and array.size == 1):
-            raise column_error(name, array.shape, size)
+    check_columns(name, arrays, size)
     return np.concatenate(arrays, axis=None).reshape(len(arrays), size).T
+
+
+def check_columns(name: str, columns: Iterable[Any], size: int) -> None:
+    """Raise ValueError unless all are columns (size, 1), or for size 1 numbers."""
+    for column in columns:
+        shape = np.shape(column)
+        if shape != (size, 1) and not (size == 1 and np.size(column) == 1):
+            raise column_error(name, shape, size)
 
 
 def column_error(name: str, shape: tuple[int, ...], size: int) -> ValueError:

@@ -6,7 +6,9 @@ import random
 
 import numpy as np
 
+from ... import kernels
 from .batched import BatchedNetwork, mini_batches, sigmoid, sigmoid_prime, stepped
+from .replayed import ReplayedSteps
 
 __all__ = ["Network", "sigmoid", "sigmoid_prime"]
 
@@ -34,10 +36,17 @@ class Network(BatchedNetwork):
         """
         training_data = list(training_data)
         test_data = list(test_data) if test_data else None
+        replayed = None
+        if not self._has_own("update_mini_batch", "backprop", "cost_derivative"):
+            replayed = ReplayedSteps(self, kernels.sigmoid_backward, eta)
         for epoch in range(epochs):
             random.shuffle(training_data)
-            for mini_batch in mini_batches(training_data, mini_batch_size):
-                self.update_mini_batch(mini_batch, eta)
+            batches = mini_batches(training_data, mini_batch_size)
+            if replayed:
+                replayed.run(batches)
+            else:
+                for mini_batch in batches:
+                    self.update_mini_batch(mini_batch, eta)
             if test_data:
                 print(f"Epoch {epoch} : {self.evaluate(test_data)} / {len(test_data)}")
             else:

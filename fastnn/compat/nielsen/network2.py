@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import numpy as np
 
 from ... import kernels
 from ..given import as_float
 from .batched import CHUNK, BatchedNetwork, mini_batches, sigmoid, sigmoid_prime, stepped
+from .replayed import Error, ReplayedSteps
 
 __all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "load", "sigmoid", "sigmoid_prime", "vectorized_result"]
 
@@ -47,6 +49,10 @@ class CrossEntropyCost:
     def delta(z, a, y):
         """Return the error of the output layer, ``a - y``."""
         return as_float("a", a) - as_float("y", y)
+
+
+#: cost -> the error of the last layer from a - y and a, by kernels
+ERRORS: dict[Any, Error] = {QuadraticCost: kernels.sigmoid_backward, CrossEntropyCost: lambda difference, a: difference}
 
 
 class Network(BatchedNetwork):
@@ -116,10 +122,17 @@ class Network(BatchedNetwork):
             raise ValueError("early_stopping_n needs monitor_evaluation_accuracy=True or monitor_training_accuracy=True")
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy = [], [], [], []
         best_accuracy, epochs_without_gain = 0, 0
+        replayed = None
+        if self.cost in ERRORS and not self._has_own("update_mini_batch", "backprop"):
+            replayed = ReplayedSteps(self, ERRORS[self.cost], eta, decay=lmbda / max(len(training_data), 1))
         for epoch in range(epochs):
             random.shuffle(training_data)
-            for mini_batch in mini_batches(training_data, mini_batch_size):
-                self.update_mini_batch(mini_batch, eta, lmbda, len(training_data))
+            batches = mini_batches(training_data, mini_batch_size)
+            if replayed:
+                replayed.run(batches)
+            else:
+                for mini_batch in batches:
+                    self.update_mini_batch(mini_batch, eta, lmbda, len(training_data))
             print(f"Epoch {epoch} training complete")
             if monitor_training_cost:
                 training_cost.append(self.total_cost(training_data, lmbda))
@@ -198,14 +211,14 @@ class Network(BatchedNetwork):
             json.dump(data, file)
 
     def _cost_takes_samples_side_by_side(self):
-        return self.cost in (QuadraticCost, CrossEntropyCost)
+        return self.cost in ERRORS
 
 
 def load(filename):
     """Return the network from a file of `Network.save`."""
     with open(filename) as file:
         data = json.load(file)
-    costs = {cost.__name__: cost for cost in (QuadraticCost, CrossEntropyCost)}
+    costs = {cost.__name__: cost for cost in ERRORS}
     if data["cost"] not in costs:
         raise ValueError(f"the cost of the network in {filename} must be one of {', '.join(costs)}; got {data['cost']!r}")
     network = Network(data["sizes"], cost=costs[data["cost"]])
