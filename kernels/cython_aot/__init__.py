@@ -9,7 +9,24 @@ import pathlib
 from importlib.machinery import EXTENSION_SUFFIXES
 
 from .. import spec, threads
-from . import call
+
+#: how often a thread of GNU's OpenMP looks for the end of a wait before it sleeps: some 15 us instead of a millisecond or more. On a
+#: machine that is busy with other programs, threads that spin keep the ones they wait for from running.
+SPIN_COUNT = "1000"
+
+
+def _load_call():
+    """Import the first extension, with which OpenMP's library is loaded and reads its settings; the user's own ones come first."""
+    if os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
+        return importlib.import_module(".call", __name__)
+    os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+    try:
+        return importlib.import_module(".call", __name__)
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
+call = _load_call()
 
 #: instruction levels, best first: each is a folder of this package
 LEVELS = ("x86_64_v4", "x86_64_v3", "x86_64_v2", "baseline")
