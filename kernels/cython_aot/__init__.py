@@ -10,8 +10,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 from .. import spec, threads
 
-#: how often a thread of GNU's OpenMP looks for the end of a wait before it sleeps: some 15 us instead of a millisecond or more. On a
-#: machine that is busy with other programs, threads that spin keep the ones they wait for from running.
+#: how often a thread of GNU's OpenMP looks for the end of a wait before it sleeps: some 15 us instead of a millisecond or more. On
+#: a machine that is busy with other programs, threads that spin keep the ones they wait for from running.
 SPIN_COUNT = "1000"
 
 
