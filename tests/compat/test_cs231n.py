@@ -94,7 +94,7 @@ def test_convolution(image, size, stride, pad):
         assert rel_error(naive, fast) == 0
 
 
-@pytest.mark.parametrize("channels", [1, 3, 6])  # few and many channels go different ways
+@pytest.mark.parametrize("channels", [1, 3, 6])
 @pytest.mark.parametrize(("image", "size", "stride", "pad"), GEOMETRIES)
 def test_images_of_a_batch_have_gradients_of_their_own(image, size, stride, pad, channels):
     rng = np.random.default_rng(20)

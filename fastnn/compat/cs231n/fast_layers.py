@@ -6,9 +6,9 @@ Other than the course's they are right for Fortran-ordered images, windows that 
 import numpy as np
 
 from ... import kernels as _kernels
-from .. import patches as _patches
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
+from . import patches as _patches
 from . import windows as _windows
 from .im2col import *  # noqa: F403 (the course's module passes these on)
 from .im2col_cython import col2im_6d_cython, col2im_cython, im2col_cython  # noqa: F401

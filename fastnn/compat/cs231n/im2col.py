@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import patches as _patches
+from . import patches as _patches
 
 
 def get_im2col_indices(x_shape, field_height, field_width, padding=1, stride=1):

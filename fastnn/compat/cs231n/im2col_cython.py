@@ -1,9 +1,9 @@
 """CS231n's ``cs231n.im2col_cython``, which then need not be built. Windows need not be square here."""
 
 from ... import kernels as _kernels
-from .. import patches as _patches
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
+from . import patches as _patches
 
 
 def im2col_cython(x, field_height, field_width, padding, stride):

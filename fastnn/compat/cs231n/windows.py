@@ -4,7 +4,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from ..as_numpy import as_array, bias, promoted, require
-from ..patches import input_gradient, output_size
+from .patches import output_size
 
 CONVOLUTION = (
     "a convolution takes x (N, C, H, W), w (F, C, HH, WW) and b (F,), and gives "
@@ -27,7 +27,7 @@ def conv_backward(dout, x, w, b, conv_param):
     (dout, x, w), _ = promoted(dout=dout, x=x, w=w)
     shape = conv_shape(x, w, conv_param)
     require(dout.shape == shape, f"dout must have the shape of the output, {shape}: {CONVOLUTION}", dout=dout.shape)
-    dx = input_gradient(dout, w, x.shape, conv_param["stride"], conv_param["pad"])
+    dx = _kernels.conv2d_backward_input(dout, w, x.shape, **_amounts(conv_param))
     dw, db = _kernels.conv2d_backward_weight(x, dout, w.shape[2:], **_amounts(conv_param))
     of_dout, of_x, of_w = dtypes
     return (

@@ -10,7 +10,6 @@ from ..as_numpy import as_array as _as_array
 from ..as_numpy import bias as _bias
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
-from ..patches import input_gradient as _input_gradient
 from .functions import *  # noqa: F403 (the book's module passes these on)
 from .functions import _labels, cross_entropy_error, relu, sigmoid, softmax
 from .util import _output_size, col2im, im2col  # noqa: F401
@@ -334,7 +333,7 @@ class Convolution:
         shape = self._shape(x, W)
         _require(dout.shape == shape, f"dout must have the shape of the output, {shape}: {_CONVOLUTION}", dout=dout.shape)
         self.dW, self.db = _kernels.conv2d_backward_weight(x, dout, W.shape[2:], **self._amounts())
-        return _input_gradient(dout, W, x.shape, self.stride, self.pad)
+        return _kernels.conv2d_backward_input(dout, W, x.shape, **self._amounts())
 
     def _shape(self, x, W):
         _require(x.ndim == 4 and W.ndim == 4 and x.shape[1] == W.shape[1], _CONVOLUTION, x=x.shape, W=W.shape)

@@ -1,17 +1,13 @@
-"""Patches of images (N, C, H, W) as the columns of a matrix, back, and the gradient of a convolution by way of them.
+"""The columns of im2col in the two orders in which CS231n has them, and back.
 
-Rows of the matrix are the elements of the window, (channel, row, column). Columns are its places, (row, column, image): the batch
-is innermost, as CS231n has it.
+Rows are the elements of the window, (channel, row, column). Columns are its places, (row, column, image) with the batch innermost.
 """
 
 import numpy as np
 
-from .. import kernels
-from ..kernels.functions.checks import integer
-from .as_numpy import promoted, require
-
-#: up to so many channels `input_gradient` goes by way of columns
-FEW_CHANNELS = 4
+from ... import kernels as _kernels
+from ...kernels.functions.checks import integer
+from ..as_numpy import promoted, require
 
 
 def output_size(size: int, field: int, padding: int, stride: int, exact: bool = False) -> int:
@@ -41,8 +37,8 @@ def columns(x, height, width, padding, stride, exact=False):
     if grid.outside:
         return np.zeros(shape, dtype=dtype)
     pixels = x if grid.whole else x[:, :, : grid.height, : grid.width]
-    pixels = kernels.transpose(pixels.reshape(n, c * grid.height * grid.width)).reshape(c, grid.height, grid.width, n)
-    return kernels.im2col(pixels, **grid.exchanged).reshape(shape).astype(dtype, copy=False)
+    pixels = _kernels.transpose(pixels.reshape(n, c * grid.height * grid.width)).reshape(c, grid.height, grid.width, n)
+    return _kernels.im2col(pixels, **grid.exchanged).reshape(shape).astype(dtype, copy=False)
 
 
 def from_columns(cols, n, c, h, w, height, width, padding, stride, exact=False):
@@ -53,27 +49,13 @@ def from_columns(cols, n, c, h, w, height, width, padding, stride, exact=False):
     require(cols.shape == shape, f"cols must have shape (C * field_height * field_width, OH * OW * N) = {shape}", cols=cols.shape)
     if grid.outside:
         return np.zeros((n, c, h, w), dtype=dtype)
-    pixels = kernels.col2im(cols, (c, grid.height, grid.width, n), **grid.exchanged)
-    summed = kernels.transpose(pixels.reshape(-1, n)).reshape(n, c, grid.height, grid.width).astype(dtype, copy=False)
+    pixels = _kernels.col2im(cols, (c, grid.height, grid.width, n), **grid.exchanged)
+    summed = _kernels.transpose(pixels.reshape(-1, n)).reshape(n, c, grid.height, grid.width).astype(dtype, copy=False)
     if grid.whole:
         return summed
     x = np.zeros((n, c, h, w), dtype=dtype)
     x[:, :, : grid.height, : grid.width] = summed
     return x
-
-
-def input_gradient(dout, w, shape, stride, padding):
-    """Return the gradient by x, of `shape` (N, C, H, W), of ``sum(dout * conv(x, w))``, for arrays of one float type.
-
-    The kernel's vectors run along the channels of x, which few channels do not fill. Those of the columns run along the batch.
-    """
-    n, c, h, w_ = shape
-    filters, _, height, width = w.shape
-    if c > FEW_CHANNELS or n < 8:
-        return kernels.conv2d_backward_input(dout, w, shape, stride, padding, data_format="channels_first")
-    batch_last = kernels.transpose(dout.reshape(n, -1)).reshape(filters, -1)
-    cols = kernels.matmul(w.reshape(filters, -1).T, batch_last)
-    return from_columns(cols, n, c, h, w_, height, width, padding, stride)
 
 
 class _Grid:
