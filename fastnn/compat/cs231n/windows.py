@@ -4,6 +4,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from ..as_numpy import as_array, bias, promoted, require
+from ..channels_first import conv2d_gradients
 from .patches import output_size
 
 CONVOLUTION = (
@@ -27,8 +28,7 @@ def conv_backward(dout, x, w, b, conv_param):
     (dout, x, w), _ = promoted(dout=dout, x=x, w=w)
     shape = conv_shape(x, w, conv_param)
     require(dout.shape == shape, f"dout must have the shape of the output, {shape}: {CONVOLUTION}", dout=dout.shape)
-    dx = _kernels.conv2d_backward_input(dout, w, x.shape, **_amounts(conv_param))
-    dw, db = _kernels.conv2d_backward_weight(x, dout, w.shape[2:], **_amounts(conv_param))
+    dx, dw, db = conv2d_gradients(dout, x, w, conv_param["stride"], conv_param["pad"])
     of_dout, of_x, of_w = dtypes
     return (
         dx.astype(np.result_type(of_dout, of_w), copy=False),

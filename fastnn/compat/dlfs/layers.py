@@ -10,6 +10,7 @@ from ..as_numpy import as_array as _as_array
 from ..as_numpy import bias as _bias
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
+from ..channels_first import conv2d_gradients as _conv2d_gradients
 from .functions import *  # noqa: F403 (the book's module passes these on)
 from .functions import _labels, cross_entropy_error, relu, sigmoid, softmax
 from .util import _output_size, col2im, im2col  # noqa: F401
@@ -332,8 +333,8 @@ class Convolution:
         dout, x, W = (a.astype(np.float64, copy=False) for a in arrays)
         shape = self._shape(x, W)
         _require(dout.shape == shape, f"dout must have the shape of the output, {shape}: {_CONVOLUTION}", dout=dout.shape)
-        self.dW, self.db = _kernels.conv2d_backward_weight(x, dout, W.shape[2:], **self._amounts())
-        return _kernels.conv2d_backward_input(dout, W, x.shape, **self._amounts())
+        dx, self.dW, self.db = _conv2d_gradients(dout, x, W, self.stride, self.pad)
+        return dx
 
     def _shape(self, x, W):
         _require(x.ndim == 4 and W.ndim == 4 and x.shape[1] == W.shape[1], _CONVOLUTION, x=x.shape, W=W.shape)
