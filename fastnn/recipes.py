@@ -122,7 +122,7 @@ def _mnist_cnn() -> list[Any]:
         layers.Dropout(0.25),
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
-        layers.Dropout(0.5),
+        layers.Dropout(0.25),
     ]
 
 
