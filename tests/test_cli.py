@@ -352,7 +352,7 @@ def digits_images():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(("recipe", "least"), [("mnist-cnn", 99.0), ("mnist-mlp", 97.8), ("lenet", 98.7), ("digits-cnn", 97.0)])
+@pytest.mark.parametrize(("recipe", "least"), [("mnist-cnn", 99.0), ("mnist-mlp", 97.8)])
 def test_accuracy_on_the_test_images(recipe, least, seed, capsys):
     assert main(["train", recipe, "--seed", str(seed), "--no-plot"]) == 0
     assert float(re.search(r"test accuracy ([\d.]+)%", capsys.readouterr().out)[1]) >= least
