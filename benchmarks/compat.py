@@ -23,6 +23,7 @@ import fastnn
 from fastnn.compat.cs231n import fast_layers, im2col_cython
 from fastnn.compat.dlfs import layers, util
 
+CALLS = 4
 #: name, images (N, C, H, W), filters, filter size, stride, padding
 CS231N = [
     ("cs231n ConvolutionalNetworks notebook", (100, 3, 31, 31), 25, 3, 2, 1),
@@ -238,20 +239,21 @@ def check(versions: dict[str, Callable]) -> None:
 
 
 def best_times(versions: dict[str, Callable], rounds: int) -> dict[str, float]:
-    """Return the least milliseconds of each version; they take turns."""
+    """Return the least milliseconds of each version; they take turns of a few calls, as in a training, and find their memory."""
     best = dict.fromkeys(versions, float("inf"))
     for _ in range(rounds):
         for name, call in versions.items():
-            start = time.process_time()
-            call()
-            best[name] = min(best[name], 1e3 * (time.process_time() - start))
+            for _ in range(CALLS):
+                start = time.process_time()
+                call()
+                best[name] = min(best[name], 1e3 * (time.process_time() - start))
     return best
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compat", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--cases", nargs="*", default=[""], metavar="WORD", help="only lines with one of these words in them")
     options = parser.parse_args()
     fastnn.set_num_threads(1)
