@@ -131,13 +131,21 @@ class TestTrain:
     @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
     def test_ctrl_c_saves_the_model_so_far(self, data, tmp_path):
         argv = [sys.executable, "-m", "fastnn", "train", "mnist-cnn", "--epochs", "1000", "--data", str(data), "--output", "run"]
-        training = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "run" / "history.csv").exists() or not (tmp_path / "run" / "history.csv").stat().st_size:
-            assert training.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        training.send_signal(signal.SIGINT)
-        _, err = training.communicate(timeout=60)
+        # a shell makes its background jobs ignore Ctrl-C, and what they start inherits that; so would the training
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            training = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        try:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "run" / "history.csv").exists() or not (tmp_path / "run" / "history.csv").stat().st_size:
+                assert training.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            training.send_signal(signal.SIGINT)
+            _, err = training.communicate(timeout=60)
+        finally:
+            training.kill()
         assert training.returncode == 130
         assert "fastnn: interrupted; the model so far is in" in err
         assert "Traceback" not in err
