@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
         metrics,
         ops,
         optimizers,
+        plotting,
         regularizers,
         testing,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "metrics",
     "ops",
     "optimizers",
+    "plotting",
     "regularizers",
     "set_num_threads",
     "set_seed",

@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -626,6 +627,71 @@ class TerminateOnNaN(Callback):
         if loss is not None and not np.isfinite(loss) and not self.model.stop_training:
             _say(f"Batch {batch + 1}: the loss is {loss}, training stops")
             self.model.stop_training = True
+
+
+class LivePlot(Callback):
+    """Draws the learning curves while training goes on: one figure, drawn anew after each epoch. Needs matplotlib.
+
+    In a notebook the figure stands under the cell. Elsewhere it is a window, if matplotlib's backend has windows, as "QtAgg" has;
+    else a warning says that nothing is drawn. Short epochs are not all drawn: drawing takes a fifth of the time at most. The last
+    one always is.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        What to draw, such as ``["loss"]``, each with its validation; all that is in the logs by default.
+
+    Attributes
+    ----------
+    display_ : fastnn.plotting.HistoryDisplay
+        What was drawn last.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> history = model.fit(x, y, epochs=20, callbacks=[fastnn.callbacks.LivePlot()])  # doctest: +SKIP
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names = names
+        self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._live: Any = None
+        self._due = 0.0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        from .plotting import live_figure
+
+        self._curves, self._due, self._live = {}, 0.0, live_figure()
+        if self._live is None:
+            warnings.warn(
+                "LivePlot draws nothing: this is no notebook, and matplotlib's backend has no windows. Choose one that has, "
+                "for example with matplotlib.use('QtAgg'), or draw fastnn.plotting.HistoryDisplay.from_history when fit is done",
+                stacklevel=2,
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        for name, value in (logs or {}).items():
+            epochs, values = self._curves.setdefault(name, ([], []))
+            epochs.append(epoch + 1)
+            values.append(value)
+        if time.perf_counter() >= self._due:
+            self._draw()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._curves:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        from .plotting import HistoryDisplay
+
+        started = time.perf_counter()
+        figure, show = self._live
+        figure.clear()
+        self.display_ = HistoryDisplay(curves=self._curves).plot(figure, names=self.names)
+        show()
+        self._due = time.perf_counter() + 4 * (time.perf_counter() - started)
 
 
 class ProgressBar(Callback):

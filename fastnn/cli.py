@@ -204,19 +204,14 @@ def _plot(history: dict[str, list[float]], title: str, path: Path) -> None:
     """Draw loss and accuracy by epoch, where matplotlib is installed."""
     try:
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
+
+        from .plotting.history import HistoryDisplay
     except ModuleNotFoundError:
         print("no learning curves: matplotlib is not installed (pip install 'fastnn-kernels[plot]')")
         return
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure = Figure(layout="constrained")
     figure.suptitle(title)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "test")):
-            axes.plot(range(1, len(history[key]) + 1), history[key], marker="o", label=label)
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
+    HistoryDisplay.from_history(history, names=["loss", "accuracy"], ax=figure)
     figure.savefig(path, dpi=120)
     print(f"learning curves in {path}")
 

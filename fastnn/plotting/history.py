@@ -1,0 +1,169 @@
+"""Learning curves: the loss and the metrics by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import FigureBase
+from matplotlib.ticker import MaxNLocator
+
+from ..callbacks import History
+from .canvas import new_figure
+
+#: panels in a row, and inches of each
+MAX_COLUMNS = 3
+PANEL = (4.2, 3.3)
+#: curves of more epochs have no marker at each of them
+MAX_MARKERS = 40
+#: characters of a name that fit a panel
+MAX_NAME = 36
+
+Curve = tuple[Sequence[int], Sequence[float]]
+
+
+class HistoryDisplay:
+    """Learning curves: a panel for the loss and for each metric, with training and validation in it.
+
+    Parameters
+    ----------
+    curves : dict of str to (epochs, values)
+        Epochs, counted from 1, and values by name. ``"val_loss"`` is drawn into the panel of ``"loss"``.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of matplotlib.axes.Axes, one for each panel
+    lines_ : dict of str to matplotlib.lines.Line2D, by the names of the curves
+
+    Notes
+    -----
+    scikit-learn's `LearningCurveDisplay` is something else: scores by the number of training samples.
+
+    Examples
+    --------
+    >>> from fastnn.plotting import HistoryDisplay
+    >>> display = HistoryDisplay.from_history({"loss": [0.9, 0.4, 0.3], "val_loss": [0.8, 0.5, 0.6]})
+    >>> display.axes_[0].get_ylabel()
+    'loss'
+    """
+
+    def __init__(self, *, curves: Mapping[str, Curve]) -> None:
+        self.curves = dict(curves)
+
+    @classmethod
+    def from_history(cls, history: Any, *, names: Sequence[str] | None = None, ax: Any = None) -> HistoryDisplay:
+        """Draw what a training left.
+
+        Parameters
+        ----------
+        history : History or dict of str to list of float
+            What `fit` returned, or its ``history``.
+        names : sequence of str, optional
+            What to draw, such as ``["loss"]``, each with its validation; everything by default.
+        ax : matplotlib Axes, array of Axes, or Figure, optional
+            Where to draw: as many axes as there are panels, or an empty figure, which takes the size that they need.
+
+        Returns
+        -------
+        HistoryDisplay
+
+        Raises
+        ------
+        TypeError
+            If it is no history.
+        ValueError
+            If the history is empty, a name is not in it, or a curve does not have a value for each epoch.
+        """
+        values = history.history if isinstance(history, History) else history
+        if not isinstance(values, Mapping):
+            raise TypeError(f"history must be what fit returned, or a dict of lists; got {type(history).__name__}")
+        if not values:
+            raise ValueError("history is empty: train for at least one epoch first")
+        epochs = [epoch + 1 for epoch in history.epoch] if isinstance(history, History) else None
+        for name, column in values.items():
+            epochs = list(range(1, len(column) + 1)) if epochs is None else epochs
+            if len(column) != len(epochs):
+                raise ValueError(f"history must have a value for each of its {len(epochs)} epochs; {name!r} has {len(column)}")
+        return cls(curves={name: (epochs or [], column) for name, column in values.items()}).plot(ax, names=names)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> HistoryDisplay:
+        """Draw the learning curves that a fitted estimator keeps, fastnn's or scikit-learn's.
+
+        Parameters
+        ----------
+        estimator : estimator
+            With a ``loss_curve_`` and, where it trained with ``early_stopping``, ``validation_scores_``.
+        ax : matplotlib Axes, array of Axes, or Figure, optional
+            Where to draw: as many axes as there are panels, or an empty figure, which takes the size that they need.
+
+        Returns
+        -------
+        HistoryDisplay
+
+        Raises
+        ------
+        ValueError
+            If it has no loss curve: not fitted, or by the solver "lbfgs", which keeps none.
+        """
+        kept = {"loss": "loss_curve_", "val_loss": "validation_loss_curve_", "val_score": "validation_scores_"}
+        found = {name: getattr(estimator, attribute, None) for name, attribute in kept.items()}
+        if not found["loss"]:
+            raise ValueError(f"estimator must be fitted and have a loss_curve_ (solver='lbfgs' keeps none); got {estimator!r}")
+        curves = {name: (range(1, len(values) + 1), values) for name, values in found.items() if values}
+        return cls(curves=curves).plot(ax)
+
+    def plot(self, ax: Any = None, *, names: Sequence[str] | None = None) -> HistoryDisplay:
+        """Draw the curves; for the arguments see `from_history`."""
+        panels = self._panels(names)
+        if ax is None:
+            ax = new_figure()
+        self.axes_ = _panel_axes(ax, len(panels)) if isinstance(ax, FigureBase) else np.atleast_1d(ax).ravel()
+        if len(self.axes_) != len(panels):
+            raise ValueError(
+                f"ax must be {len(panels)} axes, one for each of {', '.join(panels)}; got {len(self.axes_)}. names= chooses"
+            )
+        self.figure_ = self.axes_[0].figure
+        self.lines_: dict[str, Any] = {}
+        for axes, (title, curves) in zip(self.axes_, panels.items(), strict=True):
+            for name in curves:
+                epochs, values = self.curves[name]
+                validation = name.startswith("val_")
+                (self.lines_[name],) = axes.plot(
+                    epochs,
+                    values,
+                    color="C1" if validation else "C0",
+                    label="validation" if validation else "training",
+                    marker="o" if len(epochs) <= MAX_MARKERS else None,
+                    markersize=4,
+                )
+            axes.set(xlabel="epoch", ylabel=title if len(title) <= MAX_NAME else title[: MAX_NAME - 1] + "…")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3)
+            if f"val_{title}" in curves:
+                axes.legend()
+        return self
+
+    def _panels(self, names: Sequence[str] | None) -> dict[str, list[str]]:
+        """Return the names of the curves in each panel."""
+        panels: dict[str, list[str]] = {}
+        for name in self.curves:
+            panels.setdefault(name.removeprefix("val_"), []).append(name)
+        if names is None:
+            return panels
+        unknown = [name for name in names if name not in panels]
+        if unknown or isinstance(names, str) or not names:
+            raise ValueError(f"names must be a list of some of {', '.join(map(repr, panels))}; got {names!r}")
+        return {name: panels[name] for name in names}
+
+
+def _panel_axes(figure: Any, panels: int) -> np.ndarray:
+    columns = min(panels, MAX_COLUMNS)
+    rows = -(-panels // columns)
+    figure.set_size_inches(PANEL[0] * columns, PANEL[1] * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[panels:]:
+        unused.remove()
+    return axes[:panels]
