@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from . import random, saving
+
 Logs = dict[str, float]
 
 #: parts of names of which more is better; of the others less is
@@ -34,10 +36,14 @@ class Callback:
         The model in training.
     params : dict
         What the training is: "epochs", "steps" (batches per epoch), "samples" (None where not known) and "verbose".
+    saved_attributes : tuple of str
+        Names of the attributes that training changes, for `BackupAndRestore` to keep; their values are numbers, strings, None and
+        arrays, or lists and dicts of these.
     """
 
     model: Any = None
     params: Mapping[str, Any] = {}
+    saved_attributes: tuple[str, ...] = ()
 
     @property
     def every_batch(self) -> bool:
@@ -92,7 +98,7 @@ class Callback:
 
 
 class CallbackList:
-    """Callbacks as one, called in order; the history last, so that it keeps what the others put into the logs.
+    """Callbacks as one, called in order; then the history, so that it keeps what the others put into the logs, then the backup.
 
     Parameters
     ----------
@@ -119,10 +125,12 @@ class CallbackList:
                 raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {callback!r}")
         if verbose:
             self.callbacks.append(ProgressBar(verbose))
-        self.callbacks.sort(key=lambda callback: isinstance(callback, History))
+        self.callbacks.sort(key=lambda callback: (isinstance(callback, BackupAndRestore), isinstance(callback, History)))
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params or {})
+            if isinstance(callback, BackupAndRestore):
+                callback.callbacks = self.callbacks
 
     @property
     def every_batch(self) -> bool:
@@ -180,6 +188,8 @@ class History(Callback):
     history : dict of str to list of float
         One value for each epoch by name.
     """
+
+    saved_attributes = ("epoch", "history")
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
@@ -260,6 +270,8 @@ class EarlyStopping(Monitor):
     start_from_epoch : int
         How many epochs pass before the first is looked at.
     """
+
+    saved_attributes = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
 
     def __init__(
         self,
@@ -346,6 +358,8 @@ class ModelCheckpoint(Monitor):
         A value that the first model saved must beat.
     """
 
+    saved_attributes = ("best", "batches")
+
     def __init__(
         self,
         filepath: Any,
@@ -367,7 +381,7 @@ class ModelCheckpoint(Monitor):
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
         self.best = initial_value_threshold
-        self._batches = 0
+        self.batches = 0
         self._epoch = 0
 
     @property
@@ -379,8 +393,8 @@ class ModelCheckpoint(Monitor):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self.save_freq != "epoch":
-            self._batches += 1
-            if self._batches % int(self.save_freq) == 0:
+            self.batches += 1
+            if self.batches % int(self.save_freq) == 0:
                 self._save(logs or {}, batch=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -409,6 +423,103 @@ class ModelCheckpoint(Monitor):
             raise ValueError(f"filepath {self.filepath!r} cannot be filled in ({error}); there is {', '.join(names)}") from None
 
 
+class BackupAndRestore(Callback):
+    """Keeps a checkpoint of the training, with which `fit` goes on after an interruption, exactly as if there had been none.
+
+    After each epoch, when all other callbacks have seen it, the checkpoint in the folder is replaced. A `fit` that finds one there
+    begins behind its last epoch with what it holds: the weights, the state of the optimizer with its place in the learning-rate
+    schedule, the random numbers of the process and of the layers (order of the samples, dropout), the state of the other
+    callbacks, and the history. So two epochs and two after the interruption give the weights of four.
+
+    Parameters
+    ----------
+    backup_dir : str or path
+        The folder, of this training alone; it is made. Its only file, ``latest.safetensors``, is of the format of `fastnn.saving`
+        and replaced as a whole: a process killed at any moment leaves the checkpoint of before or the one of after.
+    delete_checkpoint : bool
+        Whether the checkpoint is removed when training has come to its end.
+
+    Raises
+    ------
+    ValueError
+        By `fit`, if the checkpoint is damaged or of another training: of a model with other weights, another optimizer, other
+        callbacks that keep a state, another number of samples or of batches per epoch.
+
+    Notes
+    -----
+    What another number of epochs changes is up to the learning-rate schedule; without one a finished training, its checkpoint kept,
+    goes on with a larger ``epochs``. A learning rate that is a number is restored. A callback of your own names what it keeps in
+    `saved_attributes`. An iterable of batches begins anew; the order that it draws from random numbers of its own is its own matter.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> backup = fastnn.callbacks.BackupAndRestore("backup")  # model.fit(x, y, epochs=100, callbacks=[backup])
+    """
+
+    def __init__(self, backup_dir: Any, delete_checkpoint: bool = True) -> None:
+        self.backup_dir = os.fspath(backup_dir)
+        self.delete_checkpoint = delete_checkpoint
+        self.callbacks: Sequence[Callback] = ()
+
+    @property
+    def path(self) -> str:
+        """The checkpoint's file."""
+        return os.path.join(self.backup_dir, "latest.safetensors")
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        os.makedirs(self.backup_dir, exist_ok=True)
+        saving.remove_unfinished(self.backup_dir)
+        if os.path.exists(self.path):
+            self._restore()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        progress = {
+            "next_epoch": epoch + 1,
+            "stop_training": self.model.stop_training,
+            "fit": self._fit(),
+            "random": random.generator().bit_generator.state,
+            "callbacks": [
+                {"name": type(callback).__name__, "state": {name: getattr(callback, name) for name in callback.saved_attributes}}
+                for callback in self._with_state()
+            ],
+        }
+        saving.save_checkpoint(self.model, self.path, progress)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.delete_checkpoint:
+            self.delete()
+
+    def delete(self) -> None:
+        """Remove the checkpoint, and the folder if nothing else is in it."""
+        if os.path.exists(self.path):
+            os.remove(self.path)
+        if os.path.isdir(self.backup_dir) and not os.listdir(self.backup_dir):
+            os.rmdir(self.backup_dir)
+
+    def _fit(self) -> dict[str, Any]:
+        return {name: self.params.get(name) for name in ("samples", "steps")}
+
+    def _with_state(self) -> list[Callback]:
+        return [callback for callback in self.callbacks if callback.saved_attributes]
+
+    def _restore(self) -> None:
+        progress = saving.load_checkpoint(self.model, self.path)
+        try:
+            theirs = {"fit": progress["fit"], "callbacks": [kept["name"] for kept in progress["callbacks"]]}
+            mine = {"fit": self._fit(), "callbacks": [type(callback).__name__ for callback in self._with_state()]}
+            for what, value in mine.items():
+                if theirs[what] != value:
+                    raise ValueError(f"its {what} had {theirs[what]}, not {value}")
+            random.generator().bit_generator.state = progress["random"]
+            for callback, kept in zip(self._with_state(), progress["callbacks"], strict=True):
+                for name in callback.saved_attributes:
+                    setattr(callback, name, kept["state"][name])
+            self.model.initial_epoch, self.model.stop_training = int(progress["next_epoch"]), bool(progress["stop_training"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"the checkpoint {self.path!r} is not of this training: {saving.reason(error)}") from error
+
+
 class ReduceLROnPlateau(Monitor):
     """Lowers the learning rate when a value in the logs no longer gets better.
 
@@ -431,6 +542,8 @@ class ReduceLROnPlateau(Monitor):
     min_lr : float
         What the learning rate does not go below.
     """
+
+    saved_attributes = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
@@ -537,11 +650,25 @@ class CSVLogger(Callback):
     Values that an epoch does not have are NA. When a name comes up for the first time, the file is written anew with its column.
     """
 
+    saved_attributes = ("text",)
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         self.filename = os.fspath(filename)
         self.separator = separator
         self.append = append
         self._names: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """What is in the file; a training that goes on from a backup has the rows of that moment in it again, and no others."""
+        with open(self.filename, newline="") as file:
+            return file.read()
+
+    @text.setter
+    def text(self, text: str) -> None:
+        with open(self.filename, "w", newline="") as file:
+            file.write(text)
+        self._names = self._read()[0]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._names = []

@@ -10,7 +10,7 @@ import argparse
 import itertools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from .recipes import DATA_SETS, RECIPES, compile_for
 from .saving import load_model
 
 MODEL_FILE = "model.safetensors"
+CHECKPOINT = "checkpoint"
+RUNS = Path("fastnn-runs")
 INTERRUPTED = 130
 
 
@@ -64,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "train",
         help="train a network and save it",
         description="Train a network, show its progress, and save the model, its history and its learning curves.\n"
-        "Ctrl-C stops the training and saves the model so far.\n\nrecipes:\n" + recipes,
+        "Ctrl-C stops the training and saves the model so far; the same command with --resume goes on with it.\n\n"
+        "recipes:\n" + recipes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument("recipe", metavar="RECIPE", choices=RECIPES, help=f"one of {', '.join(RECIPES)}")
@@ -77,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=_seed, default=0, metavar="N", help="of all random numbers (default: %(default)s)")
     train.add_argument(
         "--output", type=Path, metavar="FOLDER", help="a new or empty folder (default: fastnn-runs/RECIPE, or RECIPE-2, -3, ...)"
+    )
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the interrupted training in FOLDER (default: the newest of fastnn-runs/RECIPE, RECIPE-2, ...), as if it "
+        "had not been interrupted; --seed has no effect then",
     )
     train.add_argument("--no-plot", action="store_true", help="draw no learning curves")
     train.set_defaults(run=_train)
@@ -142,20 +151,26 @@ def _train(args: argparse.Namespace) -> int:
     model = recipe.build(x.shape[1:], int(max(y.max(), test[1].max())) + 1)
     learning_rate = args.learning_rate or (recipe.learning_rate if args.optimizer in (None, recipe.optimizer) else None)
     compile_for(model, len(x), epochs, batch_size, args.optimizer or recipe.optimizer, learning_rate)
-    folder = _output_folder(args.output, recipe.name)
+    folder = (_interrupted_folder if args.resume else _output_folder)(args.output, recipe.name)
     print(
         f"{recipe.name}: {model.count_params():,} parameters, {len(x):,} images to learn from, {len(test[0]):,} to test; "
-        f"{active_backend()} backend, {get_num_threads()} threads, seed {args.seed}"
+        f"{active_backend()} backend, {get_num_threads()} threads, {'resumed' if args.resume else f'seed {args.seed}'}"
     )
     bar, logger = callbacks.ProgressBar("auto"), callbacks.CSVLogger(folder / "history.csv")
+    backup = callbacks.BackupAndRestore(folder / CHECKPOINT, delete_checkpoint=False)
     try:
-        history = model.fit(x, y, batch_size, epochs, verbose=0, callbacks=[bar, logger], validation_data=test).history
+        history = model.fit(x, y, batch_size, epochs, verbose=0, callbacks=[bar, logger, backup], validation_data=test).history
     except KeyboardInterrupt:
         bar.on_train_end()
         model.save(folder / MODEL_FILE)
-        print(f"fastnn: interrupted; the model so far is in {folder / MODEL_FILE}", file=sys.stderr)
+        print(
+            f"fastnn: interrupted; the model so far is in {folder / MODEL_FILE}; the same command with --resume goes on from the "
+            "last whole epoch",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     model.save(folder / MODEL_FILE)
+    backup.delete()
     if not math.isfinite(history["loss"][-1]):
         raise Failure("the loss is no longer finite; try a smaller --learning-rate")
     print(f"test accuracy {history['val_accuracy'][-1]:.2%}, test loss {history['val_loss'][-1]:.4f}")
@@ -188,16 +203,26 @@ def _output_folder(chosen: Path | None, name: str) -> Path:
         if any(chosen.iterdir()):
             raise Failure(f"--output: {chosen} is not empty; nothing is overwritten, name another folder or empty it")
         return chosen
-    runs = Path("fastnn-runs")
-    runs.mkdir(exist_ok=True)
-    for number in itertools.count(1):
-        folder = runs / (name if number == 1 else f"{name}-{number}")
+    RUNS.mkdir(exist_ok=True)
+    for folder in _default_folders(name):
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         return folder
     raise AssertionError("unreachable")
+
+
+def _default_folders(name: str) -> Iterator[Path]:
+    return (RUNS / (name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+
+
+def _interrupted_folder(chosen: Path | None, name: str) -> Path:
+    """Return the folder of an interrupted training: the chosen one, or the newest default one."""
+    folder = chosen or [RUNS / name, *itertools.takewhile(Path.exists, _default_folders(name))][-1]
+    if not (folder / CHECKPOINT).is_dir():
+        raise Failure(f"--resume: {folder} holds no interrupted training; name another folder with --output, or leave --resume out")
+    return folder
 
 
 def _plot(history: dict[str, list[float]], title: str, path: Path) -> None:

@@ -53,6 +53,7 @@ class Sequential:
         self.layers: list[Layer] = []
         self.built = False
         self.stop_training = False
+        self.initial_epoch = 0
         self.history: callbacks_module.History | None = None
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses_module.Loss | None = None
@@ -351,7 +352,9 @@ class Sequential:
         )
         self.history = history
         self.stop_training = False
+        self.initial_epoch = epoch
         calls.on_train_begin()
+        epoch = self.initial_epoch  # a callback that goes on with an earlier training sets it
         while epoch < epochs and not self.stop_training:
             if validation_data is None and calls.only_history and source.one_step:
                 epoch += source.run_ahead(history, epoch, epochs - epoch)

@@ -9,12 +9,16 @@ The file is of the safetensors format, so any reader of that finds the arrays, u
     optimizer/<layer>/<weight>/<slot>     what the optimizer keeps for a weight
 
 The entry "fastnn" of the file's metadata is JSON: ``version`` of this layout; ``weights``, the names of the weights in the model's
-order; and in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
-`Sequential.compile` with, or null).
+order; in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
+`Sequential.compile` with, or null); in checkpoints ``optimizer``, its configuration, and ``progress``, how far the training is.
 
 Training that goes on with a loaded model goes on exactly, if it is given the samples in the same order. That order, where `fit`
 shuffles, is drawn from the process's random numbers (`fastnn.set_seed`). They belong to the process, not to one of its models:
-files do not hold them, and saving and loading leave them as they are.
+files of models do not hold them, and saving and loading leave them as they are.
+
+Checkpoints, which `fastnn.callbacks.BackupAndRestore` writes, do hold them. They are files without an architecture, read into a
+model that is there: so they have the layers' numbers in the place of their names, which differ where a notebook's cell is run
+again, and work for layers that no file can describe. Arrays in the progress have the names ``progress/...``.
 
 A file is replaced as a whole or not at all. Reading trusts nothing in it: no code is run that it names, except the constructors of
 layers that are registered (`fastnn.layers.register_layer`), losses, metrics and optimizers; and it takes memory in proportion to
@@ -31,7 +35,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
@@ -40,7 +44,9 @@ from . import losses, metrics, optimizers, random
 from .autodiff import Variable
 from .layers import Layer
 from .layers.base import blank_weights, snake_case
-from .model import Sequential
+
+if TYPE_CHECKING:
+    from .model import Sequential
 
 #: version of the layout that is written, and the only one that is read
 VERSION = 1
@@ -86,7 +92,7 @@ def save_model(model: Sequential, path: PathLike) -> None:
     try:
         _model_from(json.loads(json.dumps(header)), tensors)
     except Exception as error:
-        raise ValueError(f"model {model.name!r} cannot be saved, since it could not be loaded again: {_reason(error)}") from error
+        raise ValueError(f"model {model.name!r} cannot be saved, since it could not be loaded again: {reason(error)}") from error
     if left_out:
         warnings.warn(
             f"{' and '.join(left_out)} of model {model.name!r} cannot be written to a file; before the loaded model is trained, "
@@ -122,7 +128,7 @@ def load_model(path: PathLike) -> Sequential:
     try:
         return _model_from(header, tensors)
     except Exception as error:  # the constructors were called with whatever the file says
-        raise ModelFileError(f"{os.fspath(path)!r} holds no model that can be made: {_reason(error)}") from error
+        raise ModelFileError(f"{os.fspath(path)!r} holds no model that can be made: {reason(error)}") from error
 
 
 def save_weights(model: Sequential, path: PathLike) -> None:
@@ -163,11 +169,83 @@ def load_weights(model: Sequential, path: PathLike) -> None:
         variable.assign(tensors[theirs])
 
 
+def save_checkpoint(model: Sequential, path: PathLike, progress: Mapping[str, Any]) -> None:
+    """Write all that training changes to one file: weights, optimizer state, the layers' random numbers, and its progress.
+
+    Parameters
+    ----------
+    model : Sequential
+        A model that is built and compiled.
+    path : path_like
+        The file; one that is there is replaced when the new one is complete.
+    progress : dict
+        What else `load_checkpoint` shall return: arrays and values of JSON, in dicts and lists of any depth.
+
+    Raises
+    ------
+    TypeError
+        If something in `progress` is of another kind.
+    OSError
+        If the file cannot be written.
+    """
+    optimizer, _ = model.compiled_with()
+    weights, states = _weights_and_states(model, numbered=True)
+    state = optimizer.get_state()
+    tensors = {name: variable.data for name, variable in weights.items()} | states
+    tensors |= {name: state[key] for name, key in _optimizer_names(optimizer, weights).items()}
+    header = {
+        "version": VERSION,
+        "weights": list(weights),
+        "optimizer": _optimizer_identity(optimizer),
+        "progress": _with_arrays_named(progress, "progress", tensors),
+    }
+    _write(path, tensors, header)
+
+
+def load_checkpoint(model: Sequential, path: PathLike) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote into a model of the same layers that is compiled in the same way.
+
+    The optimizer's learning rate, where it is no schedule, is the one of the file.
+
+    Returns
+    -------
+    dict
+        The progress.
+
+    Raises
+    ------
+    ModelFileError
+        A ValueError: if the file is damaged, is no checkpoint, or is one of another model or optimizer. The model then stays as it
+        is.
+    OSError
+        If the file cannot be read.
+    """
+    optimizer, _ = model.compiled_with()
+    weights, states = _weights_and_states(model, numbered=True)
+    header, tensors = _read(path)
+    if "progress" not in header:
+        raise ModelFileError(f"{os.fspath(path)!r} is no checkpoint: it does not hold how far a training is")
+    try:
+        theirs, mine = header["optimizer"], _optimizer_identity(optimizer)
+        differing = [key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key)]
+        if differing:
+            changes = "; ".join(f"{key} {theirs.get(key)}, not {mine.get(key)}" for key in differing)
+            raise ValueError(f"its training had another optimizer: {changes}")
+        progress = _with_arrays_put_back(header["progress"], tensors)
+        _assign(optimizer, weights, states, {name: a for name, a in tensors.items() if not name.startswith("progress/")})
+    except Exception as error:
+        raise ModelFileError(f"the checkpoint {os.fspath(path)!r} is not of this training: {reason(error)}") from error
+    return progress
+
+
 # ---------------------------------------------------------------------- arrays and their names
 
 
-def _weights_and_states(model: Sequential) -> tuple[dict[str, Variable], dict[str, np.ndarray]]:
-    """Return a built model's weights, in order, and the other arrays that training changes, by their names in files."""
+def _weights_and_states(model: Sequential, numbered: bool = False) -> tuple[dict[str, Variable], dict[str, np.ndarray]]:
+    """Return a built model's weights, in order, and the other arrays that training changes, by their names in files.
+
+    The names have the layers' names, or their numbers.
+    """
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built yet, so it has no weights: call build() or fit() first")
     weights: dict[str, Variable] = {}
@@ -194,8 +272,8 @@ def _weights_and_states(model: Sequential) -> tuple[dict[str, Variable], dict[st
             # automatic names count over the whole process: they would differ in the one that loads
             collect(inner, unique(f"{path}/{snake_case(type(inner).__name__)}"))
 
-    for layer in model.layers:
-        collect(layer, unique(f"layers/{layer.name}"))
+    for number, layer in enumerate(model.layers):
+        collect(layer, unique(f"layers/{number if numbered else layer.name}"))
     return weights, states
 
 
@@ -265,16 +343,31 @@ def _portable(part: Any, module: Any) -> Any:
 
 def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Sequential:
     """Return the model that a header describes, with the values of the tensors."""
+    from .model import Sequential  # which needs the callbacks, which need this module
+
     with _random_numbers_kept(), blank_weights(sum(array.nbytes for array in tensors.values())):
         model = Sequential.from_config(header["model"])
     weights, states = _weights_and_states(model)
-    own = {name: variable.data for name, variable in weights.items()} | states
-    names: dict[str, str] = {}
+    optimizer = None
     if (compiled := header["compile"]) is not None:
         optimizer = optimizers.get(compiled["optimizer"])
         model.compile(optimizer, compiled["loss"], compiled["metrics"])
         for metric in compiled["metrics"]:
             metrics.get(metric)
+    _assign(optimizer, weights, states, tensors)
+    return model
+
+
+def _assign(
+    optimizer: optimizers.Optimizer | None,
+    weights: dict[str, Variable],
+    states: dict[str, np.ndarray],
+    tensors: Mapping[str, np.ndarray],
+) -> None:
+    """Write a file's arrays into weights, states and optimizer: all of them, or none if they are not those of the model."""
+    own = {name: variable.data for name, variable in weights.items()} | states
+    names: dict[str, str] = {}
+    if optimizer is not None:
         stateful = {name.rpartition("/")[0] for name in tensors}
         optimizer.build(v for name, v in weights.items() if "optimizer" + name.removeprefix("layers") in stateful)
         names = _optimizer_names(optimizer, weights)
@@ -283,13 +376,43 @@ def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) ->
     for name, array in own.items():
         if tensors[name].shape != array.shape or tensors[name].dtype != array.dtype:
             raise ValueError(f"{name!r} must be {_described(array)}, as the model has it; got {_described(tensors[name])}")
+    if optimizer is not None:
+        optimizer.set_state({key: tensors[name] for name, key in names.items()})
     for name, variable in weights.items():
         variable.assign(tensors[name])
     for name, state in states.items():
         state[...] = tensors[name]
-    if names:
-        optimizer.set_state({key: tensors[name] for name, key in names.items()})
-    return model
+
+
+def _optimizer_identity(optimizer: optimizers.Optimizer) -> dict[str, Any]:
+    """Return what stays the same in a training, as far as a file can hold it: a learning rate that is a number may change."""
+    portable = _portable(optimizer, optimizers)
+    identity = {"class_name": type(optimizer).__name__, **(portable["config"] if portable else {})}
+    if optimizer.schedule is None:
+        identity.pop("learning_rate", None)
+    return identity
+
+
+def _with_arrays_named(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
+    """Return a value for JSON, with names in the place of its arrays, which are put among the tensors."""
+    if isinstance(value, np.ndarray):
+        tensors[name] = value
+        return {"array": name}
+    if isinstance(value, Mapping):
+        return {key: _with_arrays_named(item, f"{name}/{key}", tensors) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_arrays_named(item, f"{name}/{number}", tensors) for number, item in enumerate(value)]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _with_arrays_put_back(value: Any, tensors: Mapping[str, np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"array"} and value["array"] in tensors:
+            return tensors[value["array"]].copy()  # the file's memory cannot be written to
+        return {key: _with_arrays_put_back(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays_put_back(item, tensors) for item in value]
+    return value
 
 
 @contextmanager
@@ -307,11 +430,22 @@ def _described(array: np.ndarray) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what is wrong, in words: the type too where the message alone says nothing."""
     return str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
 
 
 # --------------------------------------------------------------------- files
+
+#: what the names of files that are being written begin and end with
+UNFINISHED = (".fastnn-", ".tmp")
+
+
+def remove_unfinished(folder: PathLike) -> None:
+    """Remove what processes that were killed while they wrote left in a folder that nobody else writes to now."""
+    for name in os.listdir(folder):
+        if name.startswith(UNFINISHED[0]) and name.endswith(UNFINISHED[1]):
+            os.remove(os.path.join(folder, name))
 
 
 def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -322,7 +456,7 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         tensors = safetensors.numpy.load(data)
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
     except Exception as error:
-        raise ModelFileError(f"{os.fspath(path)!r} is damaged or not a safetensors file: {_reason(error)}") from error
+        raise ModelFileError(f"{os.fspath(path)!r} is damaged or not a safetensors file: {reason(error)}") from error
     if ENTRY not in metadata:
         raise ModelFileError(f"{os.fspath(path)!r} is a safetensors file, but none that fastnn wrote")
     try:
@@ -331,7 +465,7 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if version == VERSION and not (isinstance(weights, list) and all(name in tensors for name in weights)):
             raise ValueError("it lists weights that it does not hold")
     except Exception as error:
-        raise ModelFileError(f"the description of the model in {os.fspath(path)!r} is damaged: {_reason(error)}") from error
+        raise ModelFileError(f"the description of the model in {os.fspath(path)!r} is damaged: {reason(error)}") from error
     if version != VERSION:
         raise ModelFileError(f"{os.fspath(path)!r} has version {version!r} of the layout; this fastnn reads version {VERSION}")
     return header, tensors
@@ -343,7 +477,7 @@ def _write(path: PathLike, tensors: Mapping[str, np.ndarray], header: Mapping[st
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = safetensors.numpy.save(arrays, {ENTRY: json.dumps(header)})
     target = Path(os.path.realpath(path))  # a link stays one
-    temporary = target.with_name(f".fastnn-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(secrets.token_hex(8).join(UNFINISHED))
     try:
         with open(temporary, "xb") as file:
             file.write(data)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import callbacks
 from fastnn.cli import main
 from fastnn.datasets import load_mnist
 from fastnn.recipes import RECIPES, load_digits_split
@@ -151,6 +152,41 @@ class TestTrain:
         assert "Traceback" not in err
         model = fastnn.load_model(tmp_path / "run" / "model.safetensors")
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+    def test_a_resumed_training_ends_as_if_it_had_not_been_interrupted(self, tmp_path, monkeypatch, capsys):
+        x, y = load_mnist()[0]
+        data = write_data_set(tmp_path / "tiny", (x[:320], y[:320]), (x[320:350], y[320:350]))
+        argv = ["train", "mnist-mlp", "--epochs", "4", "--batch-size", "100", "--data", str(data), "--no-plot"]
+        fastnn.layers.clear_session()
+        assert main([*argv, "--output", "whole"]) == 0
+
+        class Interrupt(callbacks.CSVLogger):
+            def on_epoch_end(self, epoch, logs=None):
+                super().on_epoch_end(epoch, logs)  # a row that the checkpoint does not know of
+                if epoch == 2:
+                    raise KeyboardInterrupt
+
+        Interrupt.__name__ = "CSVLogger"
+        assert main([*argv, "--resume"]) == 1
+        assert "mnist-mlp holds no interrupted training" in error_line(capsys)
+        for folder in ("mnist-mlp", "mnist-mlp-2"):
+            with monkeypatch.context() as patch:
+                patch.setattr(callbacks, "CSVLogger", Interrupt)
+                assert main(argv) == 130
+            assert "the same command with --resume goes on" in error_line_after_output(capsys)
+            assert (tmp_path / "fastnn-runs" / folder / "checkpoint").is_dir()
+        assert main([*argv, "--resume", "--epochs", "5"]) == 1
+        assert "its training had another optimizer: learning_rate" in error_line(capsys)
+        fastnn.layers.clear_session()  # automatic names as in another process
+        assert main([*argv, "--resume"]) == 0
+        printed = capsys.readouterr().out
+        assert "resumed" in printed and "Epoch 3/4" in printed and "Epoch 2/4" not in printed
+        runs = tmp_path / "fastnn-runs"
+        assert sorted(path.name for path in (runs / "mnist-mlp-2").iterdir()) == ["history.csv", "model.safetensors"]
+        for name in ("history.csv", "model.safetensors"):
+            assert (runs / "mnist-mlp-2" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert main([*argv, "--resume", "--output", str(runs / "mnist-mlp-2")]) == 1
+        assert "mnist-mlp-2 holds no interrupted training" in error_line(capsys)
 
     @pytest.mark.parametrize(
         ("argv", "expected"),
