@@ -449,7 +449,7 @@ class BackupAndRestore(Callback):
     -----
     What another number of epochs changes is up to the learning-rate schedule; without one a finished training, its checkpoint kept,
     goes on with a larger ``epochs``. A learning rate that is a number is restored. A callback of your own names what it keeps in
-    `saved_attributes`. An iterable of batches begins anew; the order that it draws from random numbers of its own is its own matter.
+    `saved_attributes`. An iterable of batches begins anew; random numbers of its own are its own matter.
 
     Examples
     --------
