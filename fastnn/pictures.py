@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .datasets.decode import decode, on_white, open_picture
 from .recipes import DATA_SETS
 
 #: grey levels between background and ink below which a picture counts as blank
@@ -28,7 +29,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
     -------
     image : numpy.ndarray, uint8, of `shape`
     steps : list of str
-        What was done to the picture; nothing, if it had the right size and colours.
+        What was done to a picture for a model of grey ones; nothing, if it had the right size and colours.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
     -----
     Grey pictures on a light background are inverted, since the images of MNIST are light on dark. A grey picture of another size is
     brought to the form of the data set whose images have the model's size: for MNIST, the ink is cut out, scaled to fit 20 x 20
-    and placed with its centre of mass in the middle of 28 x 28. For other models the whole picture is scaled.
+    and placed with its centre of mass in the middle of 28 x 28. For other models the whole picture is scaled, colour
+    pictures as `image_folder` does.
     """
     if len(shape) == 2:
         image, steps = read_picture(path, (*shape, 1))
@@ -51,11 +53,12 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
     if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
         raise ValueError(f"the model takes inputs of shape {shape}, not images (height, width, 1 or 3)")
     height, width, channels = (int(extent or 0) for extent in shape)
-    picture, steps = _open(path)
     if channels == 3:
-        if picture.size != (width, height):
-            steps.append(f"scaled from {_size(picture)}")
-        return np.asarray(picture.convert("RGB").resize((width, height))), steps
+        return decode(path, (height, width)), []
+    picture, steps = open_picture(path), []
+    if picture.mode == "RGBA":
+        picture = on_white(picture)
+        steps.append("put on white, it was transparent")
     grey = np.asarray(picture.convert("L"))
     if picture.mode not in ("1", "L"):
         steps.append("made grey")
@@ -72,32 +75,6 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
         else:
             grey = _resize(grey, height, width)
     return grey[..., np.newaxis], steps
-
-
-def _open(path: str | os.PathLike[str]) -> tuple[Any, list[str]]:
-    """Return a picture of mode 1, L or RGB, upright, and what was done to make it so."""
-    try:
-        from PIL import Image, ImageOps
-    except ModuleNotFoundError as error:
-        raise ImportError("reading pictures needs Pillow: pip install 'fastnn-kernels[image]'") from error
-    steps = []
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            picture.load()
-    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # the file cannot be opened, and the message names it
-        raise ValueError(f"{os.fspath(path)} is not a picture that Pillow can read: {error}") from error
-    if picture.mode.startswith("I"):  # 16 bits; converting would cut off instead of scaling
-        deep = np.asarray(picture).astype(np.int64)
-        picture = Image.fromarray((deep // 256 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8))
-    elif picture.has_transparency_data:
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
-        steps.append("put on white, it was transparent")
-    elif picture.mode not in ("1", "L"):
-        picture = picture.convert("RGB")
-    return picture, steps
 
 
 def _size(picture: Any) -> str:
