@@ -221,6 +221,12 @@ class Variable(Tensor):
         self.name = name or "variable"
         self.version = 0
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Take over the attributes of a deep copy or a pickle; its array may lie in a file that other processes read as well."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.data = np.array(self.data, self.data.dtype.type)
+
     @property
     def value(self) -> Tensor:
         """The present values as a tensor, which later assignments do not change."""

@@ -68,7 +68,7 @@ class ArrayEpochs:
         self._generator = random.generator() if shuffle and self.steps > 1 else None
         self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
         self._parts = [
-            (count, TrainStep(model, self._batch(size), self.meters, self._source), Pace())
+            (count, self._new_step(size), Pace())
             for count, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
             if count and size
         ]
@@ -78,6 +78,16 @@ class ArrayEpochs:
         source = self._source
         return Batch(size, source.x, self.model.dtype, source.y, source.weight is not None)
 
+    def _new_step(self, size: int) -> TrainStep:
+        return TrainStep(self.model, self._batch(size), self.meters, self._source)
+
+    def _start_epoch(self) -> None:
+        self._source.start_epoch(self._generator)
+
+    def _limit(self, step: TrainStep, left: int, calls: CallbackList) -> int:
+        """Return how many of the steps that are left may run before Python has something to do."""
+        return 1 if calls.every_batch else left
+
     @property
     def one_step(self) -> bool:
         """Whether an epoch is one step, all of it native: then many epochs can be run ahead."""
@@ -86,12 +96,12 @@ class ArrayEpochs:
     def run(self, calls: CallbackList) -> dict[str, float]:
         """Train for one epoch; return its logs."""
         self.meters.reset()
-        self._source.start_epoch(self._generator)
+        self._start_epoch()
         done = 0
         for count, step, pace in self._parts:
             left = count
             while left and not self.model.stop_training:
-                limit = 1 if calls.every_batch else left
+                limit = self._limit(step, left, calls)
                 calls.on_train_batch_begin(done)
                 self._source.set_rates(self.optimizer.next_learning_rates(min(limit, pace.steps)))
                 ran = pace.run(step, limit)

@@ -65,6 +65,10 @@ class Sequential:
         for layer in layers or ():
             self.add(layer)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles hold: all but the recorded steps, which are made again."""
+        return {**self.__dict__, "_steps": {}, "_predict_step": None}
+
     # ---------------------------------------------------------------- layers
 
     def add(self, layer: Layer) -> None:

@@ -80,7 +80,10 @@ class Optimizer:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         """Take over attributes, of a deep copy or from a pickle, whose variables have ids of their own."""
         self.__dict__.update(attributes)
-        self._state = {id(variable): (variable, slots) for variable, slots in self._state.values()}
+        self.step, self.lr = _own(self.step), _own(self.lr)
+        self._state = {
+            id(variable): (variable, {name: _own(slot) for name, slot in slots.items()}) for variable, slots in self._state.values()
+        }
 
     @property
     def learning_rate(self) -> float:
@@ -487,3 +490,8 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except TypeError:
         raise TypeError(f"{name} must be a number or a LearningRateSchedule; got {value!r}") from None
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return a copy of an array from a pickle, which may lie in a file that other processes read as well."""
+    return np.array(array, array.dtype.type)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
 _generator = np.random.Generator(np.random.PCG64())
+#: what a `drawing_from` block draws from in place of the process's generator
+_override: ContextVar[np.random.Generator | None] = ContextVar("override", default=None)
 
 
 def set_seed(seed: int) -> None:
@@ -24,19 +30,29 @@ def set_seed(seed: int) -> None:
     _generator = _new_generator(seed)
 
 
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Draw from a generator with a seed inside the block, in this thread; the process's generator stays as it is."""
+    token = _override.set(_new_generator(seed))
+    try:
+        yield
+    finally:
+        _override.reset(token)
+
+
 def generator() -> np.random.Generator:
-    """Return the process's generator."""
-    return _generator
+    """Return the process's generator, or inside a `drawing_from` block that one's."""
+    return _override.get() or _generator
 
 
 def new_seed() -> int:
     """Draw a seed for something with random numbers of its own, below 2**63."""
-    return int(_generator.integers(2**63))
+    return int(generator().integers(2**63))
 
 
 def resolve(seed: int | None) -> np.random.Generator:
-    """Return a fresh generator with a seed, or the process's generator for None."""
-    return _generator if seed is None else _new_generator(seed)
+    """Return a fresh generator with a seed, or for None what `generator` returns."""
+    return generator() if seed is None else _new_generator(seed)
 
 
 def _new_generator(seed: int) -> np.random.Generator:

@@ -1,11 +1,13 @@
 """The scikit-learn estimators: scikit-learn's own checks, and its MLP as the reference, weight by weight."""
 
+import copy
 import inspect
 import pickle
 import subprocess
 import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -13,12 +15,13 @@ from sklearn import neural_network as reference
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastnn import estimators
+from fastnn import callbacks, estimators, layers, ops
 from fastnn.estimators import MLPClassifier, MLPRegressor
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -223,6 +226,149 @@ def test_dropout_is_for_training_alone_and_seeded():
     assert first.loss_ > MLPClassifier(random_state=0, max_iter=10).fit(X, y).loss_
 
 
+def test_each_hidden_layer_has_its_activation():
+    X, y = IRIS
+    with pytest.warns(ConvergenceWarning):
+        estimator = MLPClassifier((7, 5, 4), ("tanh", "logistic", "elu"), max_iter=5, random_state=0).fit(X, y)
+    x = X
+    functions = (np.tanh, lambda z: 1 / (1 + np.exp(-z)), lambda z: np.where(z > 0, z, np.expm1(z)), lambda z: z)
+    for w, b, function in zip(estimator.coefs_, estimator.intercepts_, functions, strict=True):
+        x = function(x @ w + b)
+    expected = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(estimator.predict_proba(X), expected, rtol=1e-9)
+    with pytest.raises(ValueError, match="3 hidden layers"):
+        MLPClassifier((7, 5, 4), ["tanh"]).fit(X, y)
+
+
+def rectified(x):
+    return ops.relu(x)
+
+
+@unconverged
+@pytest.mark.parametrize(
+    "own", [rectified, layers.ReLU(), [layers.Activation("relu"), rectified]], ids=["function", "layer", "each"]
+)
+def test_own_activations_train_like_those_with_a_name(own):
+    X, y = IRIS
+    arguments = {"hidden_layer_sizes": (9, 6), "max_iter": 8, "random_state": 0}
+    named = MLPRegressor(**arguments).fit(X, y)
+    fitted = clone(MLPRegressor(activation=own, **arguments)).fit(X, y)
+    for estimator in (fitted, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        np.testing.assert_allclose(estimator.predict(X), named.predict(X), rtol=1e-9)
+
+
+@unconverged
+@pytest.mark.filterwarnings("ignore:.*step by step in Python")
+def test_activations_may_have_weights_of_their_own():
+    X, y = IRIS
+    estimator = MLPClassifier((9, 6), layers.PReLU("ones"), max_iter=8, random_state=0).fit(X, y)
+    slopes = [layer.alpha.data for layer in estimator.model_.layers if isinstance(layer, layers.PReLU)]
+    assert [slope.shape for slope in slopes] == [(9,), (6,)]
+    assert all((slope != 1).any() for slope in slopes)
+
+
+@unconverged
+def test_batch_norm_normalizes_what_goes_into_the_activation():
+    X, y = IRIS[0] + 10, IRIS[1]
+    arguments = {"activation": "tanh", "learning_rate_init": 0.01, "max_iter": 80, "random_state": 0}
+    estimator = MLPClassifier(8, batch_norm=True, **arguments).fit(X, y)
+    dense, norm = estimator.model_.layers[:2]
+    z = X @ dense.kernel.data + dense.bias.data
+    z = (z - norm.moving_mean.data) / np.sqrt(norm.moving_variance.data + 1e-3) * norm.gamma.data + norm.beta.data
+    logits = np.tanh(z) @ estimator.coefs_[1] + estimator.intercepts_[1]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(estimator.predict_proba(X), expected, rtol=1e-9)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).predict_proba(X), estimator.predict_proba(X))
+    # inputs so far from 0 saturate a network that does not normalize them
+    assert estimator.score(X, y) > 0.7
+    assert MLPClassifier(8, **arguments).fit(X, y).score(X, y) < 0.4
+
+
+@unconverged
+def test_validation_samples_are_evaluated_after_each_epoch():
+    X, y = IRIS
+    part, rest = slice(None, None, 2), slice(1, None, 2)
+    estimator = MLPClassifier(max_iter=6, random_state=0, alpha=0.5).fit(X[part], y[part], X_val=X[rest], y_val=y[rest])
+    assert len(estimator.validation_loss_curve_) == len(estimator.validation_scores_) == 6
+    assert estimator.validation_loss_curve_[-1] == pytest.approx(log_loss(y[rest], estimator.predict_proba(X[rest])))
+    assert estimator.validation_scores_[-1] == estimator.score(X[rest], y[rest])
+    without = MLPClassifier(max_iter=6, random_state=0, alpha=0.5).fit(X[part], y[part])
+    np.testing.assert_array_equal(estimator.coefs_[0], without.coefs_[0])
+    assert without.validation_loss_curve_ is None
+
+
+@unconverged
+@pytest.mark.parametrize(
+    ("loss", "metric"), [("squared_error", mean_squared_error), ("poisson", mean_poisson_deviance)], ids=["squares", "poisson"]
+)
+def test_validation_loss_of_numbers(loss, metric):
+    X, y = IRIS[0][:, :3], IRIS[0][:, 3]
+    estimator = MLPRegressor(loss, max_iter=3, random_state=0).fit(X, y, X_val=X[:40], y_val=y[:40])
+    assert 2 * estimator.validation_loss_curve_[-1] == pytest.approx(metric(y[:40], estimator.predict(X[:40])))
+
+
+def test_early_stopping_by_given_samples_sets_nothing_aside():
+    X, y = IRIS
+    estimator = MLPClassifier(early_stopping=True, random_state=0, n_iter_no_change=3, learning_rate_init=0.01)
+    estimator.fit(X, y, X_val=X[::3], y_val=y[::3])
+    assert estimator.t_ == estimator.n_iter_ * len(X)
+    assert estimator.best_validation_score_ == max(estimator.validation_scores_) == estimator.score(X[::3], y[::3])
+
+
+class Watcher(callbacks.Callback):
+    def __init__(self):
+        self.batches, self.logs = 0, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+
+
+@unconverged
+def test_callbacks_see_epochs_and_batches_and_can_stop():
+    X, y = IRIS
+    watcher = Watcher()
+    stopper = callbacks.EarlyStopping("val_accuracy", patience=2, min_delta=1.0, restore_best_weights=True)
+    estimator = MLPClassifier(batch_size=60, random_state=0, callbacks=[watcher, stopper]).fit(X, y, X_val=X, y_val=y)
+    assert estimator.n_iter_ == 3  # no accuracy is better than the first one by 1
+    assert watcher.batches == 3 * 3
+    assert [logs["loss"] for logs in watcher.logs] == estimator.loss_curve_
+    assert [logs["val_loss"] for logs in watcher.logs] == estimator.validation_loss_curve_
+    assert estimator.score(X, y) == estimator.validation_scores_[0]
+    without = MLPClassifier(batch_size=60, random_state=0, max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(estimator.coefs_[0], without.coefs_[0])
+    rates = callbacks.LearningRateScheduler(lambda epoch, rate: 0.0)
+    frozen = MLPClassifier(batch_size=60, random_state=0, max_iter=2, callbacks=[rates]).fit(X, y)
+    assert frozen.loss_curve_[1] == pytest.approx(frozen.loss_curve_[0])
+
+
+@unconverged
+def test_training_goes_on_from_a_file_that_is_only_mapped(tmp_path):
+    X, y = IRIS
+    estimator = MLPClassifier(random_state=0, max_iter=2, dropout=0.1, batch_norm=True).fit(X, y)
+    joblib.dump(estimator, tmp_path / "estimator")
+    mapped = joblib.load(tmp_path / "estimator", mmap_mode="r")
+    for each in (estimator, mapped):
+        each.partial_fit(X, y)
+    np.testing.assert_array_equal(mapped.coefs_[0], estimator.coefs_[0])
+    assert (mapped.coefs_[0] == mapped.model_.layers[0].kernel.data).all()
+
+
+@unconverged
+def test_partial_fit_goes_on_from_weights_put_in_place_by_hand():
+    """As in scikit-learn's own test of a step worked by hand."""
+    estimator = MLPClassifier(2, "logistic", solver="sgd", learning_rate_init=0.1, alpha=0.1, random_state=1, momentum=0)
+    estimator.coefs_ = [np.array([[0.1, 0.2], [0.3, 0.1], [0.5, 0]]), np.array([[0.1], [0.2]])]
+    estimator.intercepts_ = [np.array([0.1, 0.1]), np.array([1.0])]
+    estimator.n_features_in_, estimator.out_activation_ = 3, "logistic"
+    estimator.t_, estimator.loss_curve_, estimator.best_loss_, estimator._no_improvement_count = 0, [], np.inf, 0
+    estimator.partial_fit([[0.6, 0.8, 0.7]], [0], classes=[0, 1])
+    np.testing.assert_allclose(estimator.coefs_[0], [[0.098, 0.195756], [0.2956664, 0.096008], [0.4939998, -0.002244]], atol=5e-4)
+    np.testing.assert_allclose(estimator.intercepts_[1], [0.9235], atol=5e-4)
+
+
 @unconverged
 def test_class_weight_is_sample_weight():
     X, y = IRIS[0][40:], IRIS[1][40:]
@@ -320,7 +466,10 @@ def test_verbose_prints_what_scikit_learn_prints(capsys):
     [
         ("hidden_layer_sizes", (3, 0)),
         ("hidden_layer_sizes", "10"),
-        ("activation", "softmax"),
+        ("activation", "step"),
+        ("activation", ["relu", 3]),
+        ("callbacks", "early"),
+        ("batch_norm", 2),
         ("solver", "newton"),
         ("alpha", -1),
         ("alpha", float("nan")),
@@ -360,6 +509,17 @@ def test_bad_data_is_told():
         MLPClassifier(solver="lbfgs").partial_fit  # noqa: B018
     with pytest.raises(ValueError, match="validation set is too small"):
         MLPRegressor(early_stopping=True, validation_fraction=0.1).fit(X[:5], X[:5, 0])
+    with pytest.raises(ValueError, match="at least 2 classes.*got one class"):
+        MLPClassifier().fit(X[:50], y[:50])
+    with pytest.raises(ValueError, match="X_val and y_val do not fit.*classes not in"):
+        MLPClassifier().fit(X[:100], y[:100], X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="y_val is missing"):
+        MLPClassifier().fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="y must have 1 targets"):
+        MLPRegressor(max_iter=1).partial_fit(X, X[:, 0]).partial_fit(X, X[:, :2])
+    for name, value in {"dropout": 0.1, "batch_norm": True, "callbacks": [Watcher()]}.items():
+        with pytest.raises(ValueError, match=f"{name} needs epochs of batches"):
+            MLPClassifier(solver="lbfgs", **{name: value}).fit(X, y)
     with pytest.raises(ValueError, match="loss='poisson' needs targets of at least 0"):
         MLPRegressor("poisson").fit(X, -X[:, 0])
     with pytest.raises(ValueError, match="positive sum"):

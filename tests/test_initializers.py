@@ -179,3 +179,15 @@ def test_set_seed():
         fastnn.set_seed("a")
     with pytest.raises(ValueError, match="must not be negative; got -1"):
         fastnn.set_seed(-1)
+
+
+def test_drawing_from_a_seed_of_a_block_leaves_the_process_alone():
+    fastnn.set_seed(1)
+    expected = random.generator().random(3)
+    fastnn.set_seed(1)
+    with random.drawing_from(5):
+        drawn, seed = initializers.GlorotUniform()(SHAPE), random.new_seed()
+    np.testing.assert_array_equal(random.generator().random(3), expected)
+    with random.drawing_from(5):
+        np.testing.assert_array_equal(initializers.GlorotUniform()(SHAPE), drawn)
+        assert random.new_seed() == seed

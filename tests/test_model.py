@@ -1,5 +1,7 @@
 """Sequential: what it learns, says and refuses; recorded steps against the same steps one by one."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -423,3 +425,16 @@ def test_epochs_of_one_step_run_ahead_like_one_by_one(backend):
     assert one.epoch == list(range(300)) == other.epoch
     assert_same_weights(ahead, stepwise, 0)
     assert history_of([], epochs=7, initial_epoch=5)[1].epoch == [5, 6]
+
+
+def test_copies_and_pickles_train_on_alike():
+    model = cnn()
+    model.fit(IMAGES, LABELS, batch_size=25, verbose=0, shuffle=False)
+    model.predict(IMAGES)
+    others = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for each in (model, *others):
+        each.fit(IMAGES, LABELS, batch_size=25, verbose=0, shuffle=False)
+    for other in others:
+        assert all(a is not b for a, b in zip(other.weights, model.weights, strict=True))
+        for a, b in zip(other.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)

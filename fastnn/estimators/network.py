@@ -1,4 +1,4 @@
-"""What the estimators train: a network of dense layers, scikit-learn's objective, and epochs over shuffled batches."""
+"""What the estimators train: networks of layers, scikit-learn's objective, epochs over shuffled batches, and their validation."""
 
 from __future__ import annotations
 
@@ -7,63 +7,69 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, ops
+from .. import activations, ops
 from ..autodiff import GradientTape, Tensor, Variable, record
+from ..callbacks import CallbackList
 from ..data import batch_count
-from ..epochs import MAX_CHUNK, Pace
+from ..epochs import ArrayEpochs
 from ..kernels.table import python_step
-from ..layers import Dense, Dropout
+from ..layers import Activation, BatchNormalization, Dropout, Layer
 from ..losses import Loss
-from ..model import Sequential
-from ..optimizers import Optimizer
+from ..model import INFERENCE_BATCH, Sequential
 from ..program import Replay
-from ..training import ArraySource, Batch, Meters, TrainStep
+from ..training import TrainStep
 
-#: scikit-learn's name of an activation -> fastnn's
-ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
-
-#: what turns the last layer's sums into predictions, by scikit-learn's name
-LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "identity": lambda z: z,
-    "exp": np.exp,
-    "logistic": lambda z: ops.sigmoid(z).data,
-    "softmax": lambda z: ops.softmax(z).data,
-}
+#: scikit-learn's name of an activation -> fastnn's, where they differ
+ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 
 
-def forward(x: np.ndarray, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray], activation: str, link: str) -> np.ndarray:
-    """Return the outputs of a network for inputs of shape (n, features)."""
-    for w, b in zip(coefs[:-1], intercepts[:-1], strict=True):
-        x = kernels.dense_forward(x, w, b, ACTIVATIONS[activation])
-    return LINKS[link](kernels.dense_forward(x, coefs[-1], intercepts[-1]))
+#: of batch normalization's moving averages: epochs of one or two steps are common here, which Keras's 0.99 would hardly follow
+MOMENTUM = 0.9
+#: scikit-learn's name of an activation of the outputs -> the last layer's; exponentials are taken of what the network puts out
+LINKS = {"identity": None, "exp": None, "logistic": "sigmoid", "softmax": "softmax"}
 
 
-def build(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray], activation: str, dropout: float, seeds: Any) -> Sequential:
-    """Return a network with these weights, whose last layer is linear: the losses are functions of its sums.
+def activation(name: Any) -> Any:
+    """Return what fastnn's layers take for an activation of the estimators."""
+    return ACTIVATIONS.get(name, name) if isinstance(name, str) else name
+
+
+def hidden_layers(layer: Layer, function: Any, batch_norm: bool) -> list[Layer]:
+    """Return a layer with weights, made without activation, and what follows it: batch normalization and activation.
 
     Parameters
     ----------
-    coefs, intercepts : sequence of ndarray
-        The weights, layer by layer.
-    activation : str
-        Of the hidden layers, by scikit-learn's name.
-    dropout : float
-        Share of each hidden layer's outputs that training drops.
-    seeds : numpy.random.RandomState
-        What the seeds of dropout are drawn from.
+    layer : Layer
+        A dense or convolutional layer.
+    function : str, callable or Layer
+        The activation; of a layer, another one of the same configuration is made.
+    batch_norm : bool
+        Whether the activation's inputs are normalized.
     """
-    dtype = np.dtype(coefs[0].dtype.type)
-    last = len(coefs) - 1
-    layers: list[Any] = []
-    for i, w in enumerate(coefs):
-        act = None if i == last else ACTIVATIONS[activation]
-        layers.append(Dense(w.shape[1], act, kernel_initializer="zeros", name=f"dense_{i}", dtype=dtype))
-        if dropout and i < last:
-            layers.append(Dropout(dropout, seed=int(seeds.randint(2**31)), name=f"dropout_{i}", dtype=dtype))
-    model = Sequential(layers, name="mlp")
-    model.build((None, coefs[0].shape[0]))
-    model.set_weights([array for pair in zip(coefs, intercepts, strict=True) for array in pair])
-    return model
+    dtype = layer.dtype
+    norm = BatchNormalization(momentum=MOMENTUM, name=f"batch_norm_{layer.name}", dtype=dtype)
+    following: list[Layer] = [norm] if batch_norm else []
+    if isinstance(function, Layer):
+        config = {**function.get_config(), "name": f"activation_{layer.name}", "dtype": dtype.name}
+        return [layer, *following, type(function).from_config(config)]
+    if not batch_norm:
+        layer.activation = activations.get(activation(function))  # type: ignore[attr-defined]
+        return [layer]
+    return [layer, *following, Activation(activation(function), name=f"activation_{layer.name}", dtype=dtype)]
+
+
+def dropout_layers(rate: float, name: str, dtype: Any, random_state: Any) -> list[Layer]:
+    """Return a layer of dropout, seeded by scikit-learn's random numbers, or none where the rate is 0."""
+    return [Dropout(rate, seed=int(random_state.randint(2**31)), name=f"dropout_{name}", dtype=dtype)] if rate else []
+
+
+def copy(model: Sequential) -> Sequential:
+    """Return a model of the same architecture with new weights."""
+    config = model.get_config()
+    made = Sequential([type(layer).from_config(layer.get_config()) for layer in model.layers], name=model.name)
+    if config["input_shape"] is not None and not made.built:
+        made.build(config["input_shape"])
+    return made
 
 
 def _softmax_loss(z: Tensor, y: Tensor) -> Tensor:
@@ -84,6 +90,10 @@ def _absolute_loss(z: Tensor, y: Tensor) -> Tensor:
 
 def _huber_loss(z: Tensor, y: Tensor) -> Tensor:
     return _gradient_of_sum(ops.huber(z, y, 1.0), z.shape[1])
+
+
+def _perceptron_loss(z: Tensor, y: Tensor) -> Tensor:
+    return ops.rescale(ops.perceptron(z, y), z.shape[1])
 
 
 def _poisson_loss(z: Tensor, y: Tensor) -> Tensor:
@@ -111,29 +121,32 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "absolute_error": _absolute_loss,
     "huber": _huber_loss,
     "poisson": _poisson_loss,
+    "perceptron": _perceptron_loss,
 }
 #: losses whose steps cannot be replayed natively
 IN_PYTHON = ("poisson",)
 
 
 class Objective(Loss):
-    """``sum(weight * loss) / sum(weight) + alpha / 2 * sum(w**2) / sum(weight)`` over a batch, w the kernels, weights 1 by default.
+    """``sum(weight * loss) / sum(weight) + (l1 * sum(|w|) + l2 * sum(w**2)) / sum(weight)``, w the kernels, weights 1 by default.
 
     Parameters
     ----------
-    name : str
-        One of `LOSSES`.
-    alpha : float
-        Strength of the penalty.
+    loss : str or Loss
+        One of `LOSSES`, of the sums before the last activation, or a loss of the outputs.
+    l1, l2 : float
+        Strength of the penalties.
     kernels : sequence of Variable
-        What the penalty is on.
+        What the penalties are on.
+    dtype : dtype
+        The float type of the losses.
     """
 
-    def __init__(self, name: str, alpha: float, kernels: Sequence[Variable]) -> None:
-        super().__init__(name)
-        self.alpha, self.kernels = float(alpha), kernels
+    def __init__(self, loss: str | Loss, l1: float, l2: float, kernels: Sequence[Variable], dtype: Any) -> None:
+        super().__init__(loss if isinstance(loss, str) else loss.name)
+        self.loss, self.l1, self.l2, self.kernels = loss, float(l1), float(l2), list(kernels) if l1 or l2 else []
         #: size / sum(weight) and 1 / sum(weight) of the weighted batch at hand, where the kernels read them
-        self.factors = np.ones((2, 1), kernels[0].dtype)
+        self.factors = np.ones((2, 1), dtype)
 
     def set_weight_sum(self, size: int, weight_sum: float) -> None:
         """Say what the weights of the next batch add up to.
@@ -147,16 +160,21 @@ class Objective(Loss):
             raise ValueError(f"the weights of each batch must have a positive sum; got {weight_sum} for a batch of {size} samples")
         self.factors[:, 0] = size / weight_sum, 1 / weight_sum
 
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if isinstance(self.loss, str):
+            return LOSSES[self.loss](y_pred if y_pred.logits is None else y_pred.logits, y_true)
+        return self.loss.call(y_true, y_pred)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        loss = LOSSES[self.name](y_pred, Tensor(y_true))
+        loss = self.call(Tensor(y_true), y_pred)
         weighted = sample_weight is not None
         total = ops.weighted_mean(loss, Tensor(sample_weight) if weighted else None)
         if weighted:
             total = _scaled(total, self.factors[0])
-        if self.alpha:
-            for kernel in self.kernels:
-                penalty = ops.penalty(kernel, 0.0, self.alpha / 2 if weighted else self.alpha / 2 / len(y_pred))
-                total = ops.add(total, _scaled(penalty, self.factors[1]) if weighted else penalty)
+        divisor = 1 if weighted else len(y_pred)
+        for kernel in self.kernels:
+            penalty = ops.penalty(kernel, self.l1 / divisor, self.l2 / divisor)
+            total = ops.add(total, _scaled(penalty, self.factors[1]) if weighted else penalty)
         return total
 
 
@@ -164,76 +182,66 @@ def _scaled(scalar: Tensor, factor: np.ndarray) -> Tensor:
     return ops.weighted_mean(ops.reshape(scalar, (1,)), Tensor(factor))
 
 
-class Epochs:
+class _EagerStep(TrainStep):
+    """A step that is run as it is written, without a word about it."""
+
+    def run(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._step()
+
+
+class Epochs(ArrayEpochs):
     """Epochs over arrays, in scikit-learn's order of samples.
 
     Parameters
     ----------
     model : Sequential
-        The network.
-    objective : Objective
-        What is minimized.
-    optimizer : Optimizer
-        What minimizes it.
+        The network, compiled with an `Objective`.
     x, y, weight : ndarray
         Inputs, targets and weights (or None) as the kernels take them.
     batch_size : int
         Samples per step.
+    random_state : numpy.random.RandomState or None
+        What shuffles the samples, from the order of the last epoch; None leaves them as they are.
     """
 
     def __init__(
-        self,
-        model: Sequential,
-        objective: Objective,
-        optimizer: Optimizer,
-        x: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        batch_size: int,
+        self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, random_state: Any
     ) -> None:
-        model.compile(optimizer, objective)
-        self._objective, self._optimizer, self._batch_size = objective, optimizer, batch_size
-        self._meters = Meters([])
-        self._source = ArraySource(x, y, weight, optimizer.lr, MAX_CHUNK)
-        self._parts = [
-            (steps, TrainStep(model, Batch(size, x, model.dtype, y, weight is not None), self._meters, self._source), Pace())
-            for steps, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
-            if steps and size
-        ]
+        super().__init__(model, x, y, weight, batch_size, shuffle=False)
+        self._random_state, self._batch_size = random_state, batch_size
 
-    def run(self, random_state: Any = None) -> float:
-        """Train for one epoch; return its mean loss.
+    def _new_step(self, size: int) -> TrainStep:
+        kind = _EagerStep if self.model.compiled_with()[1].name in IN_PYTHON else TrainStep
+        return kind(self.model, self._batch(size), self.meters, self._source)
 
-        Parameters
-        ----------
-        random_state : numpy.random.RandomState, optional
-            What shuffles the samples, from the order of the last epoch.
-        """
+    def _start_epoch(self) -> None:
         source = self._source
-        if random_state is not None:
-            source.order[:] = source.order[random_state.permutation(len(source.order))]
+        if self._random_state is not None:
+            source.order[:] = source.order[self._random_state.permutation(len(source.order))]
         source.start_epoch(None)
-        source.set_rates(self._optimizer.next_learning_rates(1))
-        self._meters.reset()
-        sums = self._weight_sums()
-        for steps, step, pace in self._parts:
-            left = steps
-            while left:
-                if sums is not None:
-                    self._objective.set_weight_sum(step.batch.size, next(sums))
-                if self._objective.name in IN_PYTHON:
-                    step._step()
-                    left -= 1
-                else:
-                    left -= pace.run(step, left if sums is None else 1)
-        return self._meters.logs()["loss"]
+        if source.weight is not None:
+            starts = np.arange(batch_count(len(source.order), self._batch_size)) * self._batch_size
+            self._weight_sums = iter(np.add.reduceat(source.weight[source.order], starts, dtype=np.float64))
 
-    def _weight_sums(self) -> Any:
-        source = self._source
-        if source.weight is None:
-            return None
-        starts = np.arange(batch_count(len(source.order), self._batch_size)) * self._batch_size
-        return iter(np.add.reduceat(source.weight[source.order], starts, dtype=np.float64))
+    def _limit(self, step: TrainStep, left: int, calls: CallbackList) -> int:
+        if self._source.weight is None:
+            return super()._limit(step, left, calls)
+        self.model.loss.set_weight_sum(step.batch.size, next(self._weight_sums))  # type: ignore[union-attr]
+        return 1
+
+
+def validate(
+    model: Sequential, objective: Objective, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None
+) -> tuple[float, np.ndarray]:
+    """Return the mean loss of samples, without penalties, and the network's outputs for them."""
+    losses, outputs = [], []
+    for start in range(0, len(x), INFERENCE_BATCH):
+        part = slice(start, start + INFERENCE_BATCH)
+        pred = model(Tensor(x[part].astype(model.dtype, copy=False)))
+        losses.append(objective.call(Tensor(y[part]), pred).data)
+        outputs.append(pred.data)
+    return float(np.average(np.concatenate(losses), weights=weight)), np.concatenate(outputs)
 
 
 def value_and_gradient(
@@ -253,7 +261,7 @@ def value_and_gradient(
         results[:] = [array.data for array in (loss, *tape.gradient(loss, variables))]
         return results
 
-    run = step if objective.name in IN_PYTHON else Replay(step, "lbfgs").run
+    run = step if objective.name in IN_PYTHON else Replay(step, f"training of {model.name!r}").run
 
     def function(packed: np.ndarray) -> tuple[float, np.ndarray]:
         for variable, values in zip(variables, np.split(packed, splits), strict=True):

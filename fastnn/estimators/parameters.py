@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..activations import FUNCTIONS
+from ..callbacks import Callback
+from .network import ACTIVATIONS
+
 Check = tuple[Callable[[Any], bool], str]
 
 
@@ -36,15 +40,32 @@ def count(value: Any) -> bool:
 COUNT: Check = (count, "an integer of at least 1")
 FLAG: Check = (lambda value: isinstance(value, (bool, np.bool_)), "True or False")
 
-#: parameter -> what it may be; those of all networks of dense layers
-MLP: dict[str, Check] = {
-    "activation": one_of("identity", "logistic", "tanh", "relu"),
-    "solver": one_of("lbfgs", "sgd", "adam"),
-    "alpha": number(0, high_open=True),
+
+def is_activation(value: Any) -> bool:
+    """Say whether a value is an activation: a name of scikit-learn's or fastnn's, a function, or a layer."""
+    if isinstance(value, str):
+        return value in ACTIVATIONS or value in FUNCTIONS
+    return callable(value) and not isinstance(value, type)
+
+
+def _are_activations(value: Any) -> bool:
+    return is_activation(value) or (isinstance(value, (list, tuple)) and all(map(is_activation, value)))
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _is_float(value: Any) -> bool:
+    try:
+        return np.dtype(value) in (np.float32, np.float64)
+    except TypeError:
+        return False
+
+
+#: parameter -> what it may be; those of all estimators
+TRAINING: dict[str, Check] = {
     "batch_size": (lambda value: _is_auto(value) or count(value), "'auto' or an integer of at least 1"),
-    "learning_rate": one_of("constant", "invscaling", "adaptive"),
-    "learning_rate_init": number(0, low_open=True, high_open=True),
-    "power_t": number(0, high_open=True),
     "max_iter": COUNT,
     "shuffle": FLAG,
     "tol": number(0),
@@ -53,18 +74,42 @@ MLP: dict[str, Check] = {
         "True, False or an integer of at least 0",
     ),
     "warm_start": FLAG,
-    "momentum": number(0, 1),
-    "nesterovs_momentum": FLAG,
     "early_stopping": FLAG,
     "validation_fraction": number(0, 1, high_open=True),
+    "n_iter_no_change": (lambda value: count(value) or value == np.inf, "an integer of at least 1, or infinity"),
+    "callbacks": (
+        lambda value: value is None or (isinstance(value, (list, tuple)) and all(isinstance(c, Callback) for c in value)),
+        "None or a list of fastnn.callbacks.Callback",
+    ),
+}
+#: of estimators that are trained by scikit-learn's solvers
+SOLVER: dict[str, Check] = {
+    "solver": one_of("sgd", "adam"),
+    "alpha": number(0, high_open=True),
+    "learning_rate": one_of("constant", "invscaling", "adaptive"),
+    "learning_rate_init": number(0, low_open=True, high_open=True),
+    "power_t": number(0, high_open=True),
+    "momentum": number(0, 1),
+    "nesterovs_momentum": FLAG,
     "beta_1": number(0, 1, high_open=True),
     "beta_2": number(0, 1, high_open=True),
     "epsilon": number(0, low_open=True, high_open=True),
-    "n_iter_no_change": (lambda value: count(value) or value == np.inf, "an integer of at least 1, or infinity"),
-    "max_fun": COUNT,
+    "activation": (
+        _are_activations,
+        "an activation or a sequence of them: 'identity', 'logistic', one of "
+        f"{', '.join(map(repr, FUNCTIONS))}, a function made of fastnn.ops or a layer",
+    ),
+    "batch_norm": FLAG,
     "dropout": number(0, 1, high_open=True),
     "dtype": (lambda value: value is None or _is_float(value), "None, 'float32' or 'float64'"),
 }
+CLASS_WEIGHT: dict[str, Check] = {
+    "class_weight": (
+        lambda value: value is None or isinstance(value, (dict, list)) or (isinstance(value, str) and value == "balanced"),
+        "None, 'balanced' or a dict",
+    )
+}
+LOSS: dict[str, Check] = {"loss": one_of("squared_error", "poisson", "absolute_error", "huber")}
 
 
 def check(estimator: Any, checks: dict[str, Check]) -> None:
@@ -81,8 +126,8 @@ def check(estimator: Any, checks: dict[str, Check]) -> None:
             raise ValueError(f"the parameter {name!r} of {type(estimator).__name__} must be {expected}; got {value!r}")
 
 
-def layer_sizes(value: Any) -> list[int]:
-    """Return `hidden_layer_sizes`, an integer or a sequence of them, as a list.
+def layer_sizes(name: str, value: Any) -> list[int]:
+    """Return a parameter that is an integer or a sequence of them, such as `hidden_layer_sizes`, as a list.
 
     Raises
     ------
@@ -91,18 +136,22 @@ def layer_sizes(value: Any) -> list[int]:
     """
     sizes = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
     if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be an integer or a sequence of integers; got {value!r}")
+        raise ValueError(f"{name} must be an integer or a sequence of integers; got {value!r}")
     if any(size <= 0 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        raise ValueError(f"{name} must be > 0, got {sizes}.")
     return [int(size) for size in sizes]
 
 
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
+def activations(value: Any, layers: int) -> list[Any]:
+    """Return `activation`, one for all hidden layers or a sequence of one for each, as a list.
 
-
-def _is_float(value: Any) -> bool:
-    try:
-        return np.dtype(value) in (np.float32, np.float64)
-    except TypeError:
-        return False
+    Raises
+    ------
+    ValueError
+        If the sequence is not as long as there are hidden layers.
+    """
+    if not isinstance(value, (list, tuple)):
+        return [value] * layers
+    if len(value) != layers:
+        raise ValueError(f"activation must be one, or a sequence of one for each of the {layers} hidden layers; got {len(value)}")
+    return list(value)

@@ -45,6 +45,11 @@ class Dropout(Layer):
         self.seed = seed
         self.state = np.array([random.new_seed() if seed is None else seed, 0], np.uint64)
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        """Take over the attributes of a deep copy or a pickle; its array may lie in a file that other processes read as well."""
+        self.__dict__.update(attributes)
+        self.state = np.array(self.state, np.uint64)
+
     def state_arrays(self) -> dict[str, np.ndarray]:
         return {"state": self.state}
 

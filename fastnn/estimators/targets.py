@@ -1,0 +1,171 @@
+"""Classes and numbers as targets: how they are told to a network, and predictions made of what it puts out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from .base import NetworkEstimator
+
+
+class Classifier(ClassifierMixin, NetworkEstimator):
+    """What all classifiers share; the network has one output for two classes, else one for each class or label."""
+
+    score_name = "accuracy"
+    class_weight: Any
+    classes_: np.ndarray
+    #: outputs above this say yes
+    _threshold = 0.5
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @property
+    def _multilabel(self) -> bool:
+        return self._label_binarizer.y_type_.startswith("multilabel")
+
+    def _checked(self, X: Any, *y: Any, reset: bool) -> Any:
+        checked = super()._checked(X, *y, reset=reset)
+        if y and checked[1].ndim == 2 and checked[1].shape[1] == 1:
+            return checked[0], column_or_1d(checked[1], warn=True)
+        return checked
+
+    def _learn_outputs(self, y: np.ndarray, again: bool, incremental: bool) -> None:
+        if not hasattr(self, "classes_") or not (again or incremental):
+            self._learn_classes(y)
+            return
+        labels = unique_labels(y)
+        if again and not incremental:
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes_}, `y` has {labels}"
+                )
+        elif len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
+            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}.")
+
+    def _learn_classes(self, labels: Any) -> None:
+        binarizer = LabelBinarizer().fit(labels)
+        if len(binarizer.classes_) < 2:
+            raise ValueError(f"y must have at least 2 classes to tell apart; got one class: {binarizer.classes_[0]!r}")
+        self._label_binarizer = binarizer
+        self.classes_ = binarizer.classes_
+        self.n_outputs_ = 1 if binarizer.y_type_ == "binary" else len(binarizer.classes_)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        if self.n_outputs_ > 1 and not self._multilabel:
+            return np.searchsorted(self.classes_, y)
+        indicators = self._label_binarizer.transform(y)
+        return np.asarray(indicators, np.float64)
+
+    def _weight(self, sample_weight: Any, y: np.ndarray, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs all samples at once, which partial_fit does not have; give the weights as a dict"
+            )
+        factors = compute_sample_weight(self.class_weight, y)
+        return factors if sample_weight is None else factors * np.asarray(sample_weight)
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        if self._multilabel:
+            return self._label_binarizer.inverse_transform(outputs, self._threshold)
+        if self.n_outputs_ == 1:
+            return self.classes_[(outputs[:, 0] > self._threshold).astype(np.intp)]
+        return self.classes_[np.argmax(outputs, axis=1)]
+
+    @staticmethod
+    def _score(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        return accuracy_score(y, predicted, sample_weight=weight)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> Any:
+        known = getattr(self, "classes_", None)
+        if known is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self._learn_classes(y if type_of_target(y).startswith("multilabel") else unique_labels(classes))
+        elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
+        return self._fit(X, y, sample_weight, None, None, incremental=True)
+
+
+class ProbabilityClassifier(Classifier):
+    """A classifier whose outputs are probabilities."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n_samples, n_features)
+            Inputs, as for `fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+        """
+        outputs = self._outputs(X)
+        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of what `predict_proba` returns.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n_samples, n_features)
+            Inputs, as for `fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+        """
+        return np.log(self.predict_proba(X))
+
+
+class Regressor(RegressorMixin, NetworkEstimator):
+    """What all regressors share; the network has one output for each target."""
+
+    score_name = "r2"
+    loss: Any
+    out_activation_ = "identity"
+
+    def _checked(self, X: Any, *y: Any, reset: bool) -> Any:
+        checked = super()._checked(X, *y, reset=reset)
+        if not y:
+            return checked
+        X, target = checked
+        if target.ndim == 2 and target.shape[1] == 1:
+            target = column_or_1d(target, warn=True)
+        if self.loss == "poisson" and (target < 0).any():
+            raise ValueError(f"loss='poisson' needs targets of at least 0; y has {target.min()}")
+        return X, target
+
+    def _learn_outputs(self, y: np.ndarray, again: bool, incremental: bool) -> None:
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        if again and outputs != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} targets for each sample, as in the first call; got {outputs}")
+        self.n_outputs_ = outputs
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        return y.reshape(len(y), -1).astype(np.float64, copy=False)
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        outputs = np.exp(outputs) if self.out_activation_ == "exp" else outputs
+        return outputs.ravel() if self.n_outputs_ == 1 else outputs
+
+    @staticmethod
+    def _score(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        return r2_score(y, predicted, sample_weight=weight)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        return self._fit(X, y, sample_weight, None, None, incremental=True)
