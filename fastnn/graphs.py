@@ -283,13 +283,13 @@ class Graph:
         ValueError
             If there is no such kind of file.
         """
-        from .graph_drawing import draw
+        from .plotting import draw_graph
 
-        draw(self).savefig(path, dpi=150)
+        draw_graph(self).savefig(path, dpi=150)
 
     def _repr_svg_(self) -> str:
-        from .graph_drawing import draw
+        from .plotting import draw_graph
 
         file = io.StringIO()
-        draw(self).savefig(file, format="svg")
+        draw_graph(self).savefig(file, format="svg")
         return file.getvalue()

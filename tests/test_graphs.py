@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 import fastnn
-from fastnn import GradientTape, Variable, constant, graphs, ops
+from fastnn import GradientTape, Variable, constant, graphs, ops, plotting
 from fastnn.autodiff import record
-from fastnn.graph_drawing import draw
 from fastnn.graphs import graph
+from fastnn.plotting import draw_graph
 
 
 def random_graph(seed, steps=12):
@@ -200,7 +200,7 @@ def test_a_target_that_is_an_input():
         tape.watch(x)
     found = graph(tape, x)
     assert str(found) == "x = 2    ∂x/∂x = 1"
-    assert len(draw(found).axes[0].texts) == 3
+    assert len(draw_graph(found).axes[0].texts) == 3
 
 
 def test_errors_that_teach():
@@ -255,7 +255,7 @@ def overlap(a, b):
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_overlaps_in_a_drawing(seed, steps):
     found = random_graph(seed, steps)
-    drawing = draw(found)
+    drawing = draw_graph(found)
     nodes, in_nodes, on_edges, arrows = extents(drawing)
     assert len(nodes) == len(found) and len(in_nodes) == 3 * len(found)
     assert len(on_edges) == len(arrows) == len(list(found.edges()))
@@ -283,17 +283,19 @@ def test_files_and_notebooks(tmp_path):
 
 
 def test_a_drawing_is_the_same_each_time():
-    places = [[text.get_position() for text in draw(random_graph(7)).axes[0].texts] for _ in range(2)]
+    places = [[text.get_position() for text in draw_graph(random_graph(7)).axes[0].texts] for _ in range(2)]
     assert places[0] == places[1]
 
 
 @pytest.mark.parametrize("missing", ["grandalf", "matplotlib"])
 def test_without_the_drawing_libraries_the_error_names_the_extra(missing, monkeypatch, tmp_path):
     found = random_graph(0)
-    monkeypatch.delitem(sys.modules, "fastnn.graph_drawing")
+    monkeypatch.delitem(vars(plotting), "draw_graph", raising=False)
+    for name in ("graph", "boxes"):
+        monkeypatch.delitem(sys.modules, f"fastnn.plotting.{name}", raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == missing]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=rf"drawing graphs needs {missing}: pip install 'fastnn-kernels\[plot\]'"):
+    with pytest.raises(ImportError, match=rf"draw_graph needs {missing}: pip install 'fastnn-kernels\[plot\]'"):
         found.save(tmp_path / "graph.png")
     assert "digraph" in found.to_dot()
 

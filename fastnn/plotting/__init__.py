@@ -10,19 +10,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported at its first use
+    from .activation import ActivationDisplay
+    from .confusion_matrix import ConfusionMatrixDisplay
+    from .decision_boundary import DecisionBoundaryDisplay
+    from .feature_maps import FeatureMapsDisplay
+    from .filters import FiltersDisplay
     from .history import HistoryDisplay
-    from .live import live_figure
+    from .misclassified import MisclassifiedDisplay
+    from .network import NetworkDisplay
 
-__all__ = ["HistoryDisplay", "live_figure"]
-
-#: public name -> the module that defines it
-_HOMES = {"HistoryDisplay": "history", "live_figure": "live"}
+#: name -> the module that defines it; the last two are for the package itself
+_HOMES = {
+    "ActivationDisplay": "activation",
+    "ConfusionMatrixDisplay": "confusion_matrix",
+    "DecisionBoundaryDisplay": "decision_boundary",
+    "FeatureMapsDisplay": "feature_maps",
+    "FiltersDisplay": "filters",
+    "HistoryDisplay": "history",
+    "MisclassifiedDisplay": "misclassified",
+    "NetworkDisplay": "network",
+    "draw_graph": "graph",
+    "live_figure": "live",
+}
+__all__ = [
+    "ActivationDisplay",
+    "ConfusionMatrixDisplay",
+    "DecisionBoundaryDisplay",
+    "FeatureMapsDisplay",
+    "FiltersDisplay",
+    "HistoryDisplay",
+    "MisclassifiedDisplay",
+    "NetworkDisplay",
+]
 #: library -> the extra that installs it
 _EXTRAS = {"matplotlib": "plot", "grandalf": "plot", "sklearn": "sklearn"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -10,7 +10,7 @@ from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from ..callbacks import History
-from .canvas import new_figure
+from .canvas import new_figure, shortened
 
 #: panels in a row, and inches of each
 MAX_COLUMNS = 3
@@ -139,7 +139,7 @@ class HistoryDisplay:
                     marker="o" if len(epochs) <= MAX_MARKERS else None,
                     markersize=4,
                 )
-            axes.set(xlabel="epoch", ylabel=title if len(title) <= MAX_NAME else title[: MAX_NAME - 1] + "…")
+            axes.set(xlabel="epoch", ylabel=shortened(title, MAX_NAME))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             if f"val_{title}" in curves:
