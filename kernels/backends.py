@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,14 @@ class _CallByCall:
                 kernel(*args)
 
 
-def _native_program() -> Any:
+def _cython_program() -> Any:
     from .cython_aot import call
+
+    return call.Program()
+
+
+def _numba_program() -> Any:
+    from .numba_jit import call
 
     return call.Program()
 
@@ -85,11 +92,16 @@ def _extensions_built() -> bool:
     return any((folder / f"call{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
 
 
+def _numba_installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
 #: backend name -> backend, the preferred one for a CPU first
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _native_program, _extensions_built),
+        Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _cython_program, _extensions_built),
+        Backend("numba", "numba_jit", "compiled when first used, parallel", _compiled_kernels, _numba_program, _numba_installed),
         Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, _CallByCall, lambda: True),
     )
 }
@@ -127,7 +139,7 @@ class use_backend:
 
     Parameters
     ----------
-    name : {"cython", "numpy"}
+    name : {"cython", "numba", "numpy"}
         The backend.
 
     Raises

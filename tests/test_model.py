@@ -99,8 +99,10 @@ def test_backends_agree_after_training():
         assert_same_weights(models[0], model, 1e-3)
 
 
-@pytest.mark.skipif("cython" not in INSTALLED, reason="threads are the compiled backend's")
-def test_one_and_two_threads_give_the_same_bits():
+@pytest.mark.parametrize("compiled", ["cython", "numba"])
+def test_one_and_two_threads_give_the_same_bits(compiled):
+    if compiled not in INSTALLED:
+        pytest.skip(f"the backend {compiled} is not installed")
     weights = []
     before = fastnn.get_num_threads()
     try:
@@ -122,7 +124,8 @@ def test_one_and_two_threads_give_the_same_bits():
             )
             model.compile("adam", "sparse_categorical_crossentropy")
             x = np.random.default_rng(0).random((96, 28, 28, 1)).astype(np.float32)
-            model.fit(x, np.arange(96) % 10, batch_size=32, epochs=2, verbose=0)
+            with fastnn.use_backend(compiled):
+                model.fit(x, np.arange(96) % 10, batch_size=32, epochs=2, verbose=0)
             weights.append(model.get_weights())
     finally:
         fastnn.set_num_threads(before)

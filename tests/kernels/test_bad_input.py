@@ -256,10 +256,11 @@ def changes(op_name):
 
 
 @pytest.mark.parametrize("op_name", OPS)
-def test_bare_kernel(op_name):
-    if not BACKENDS["cython"].installed():
-        pytest.skip("the backend cython is not installed")
-    kernel = kernels_of("cython")[op_name]
+@pytest.mark.parametrize("compiled", ["cython", "numba"])
+def test_bare_kernel(compiled, op_name):
+    if not BACKENDS[compiled].installed():
+        pytest.skip(f"the backend {compiled} is not installed")
+    kernel = kernels_of(compiled)[op_name]
     kernel(*legal_arguments(op_name).values())
     for what, arguments, text in changes(op_name):
         with pytest.raises((TypeError, ValueError)) as error:

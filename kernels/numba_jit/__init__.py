@@ -1,0 +1,17 @@
+"""Kernels that Numba compiles when they are first used: for machines without a compiler.
+
+Every family of the spec is a file; the arithmetic is that of `cython_aot`, in smaller pieces. `call` leads from Python arguments to
+compiled code, `team` runs it on several threads, `cache` keeps it.
+"""
+
+import importlib
+
+from .. import spec
+from .call import Kernel
+
+#: op name -> kernel; nothing is compiled yet
+KERNELS = {
+    op.name: Kernel(op, getattr(importlib.import_module(f".{family}", __name__), op.name))
+    for family, ops in spec.FAMILIES.items()
+    for op in ops
+}

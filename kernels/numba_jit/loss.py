@@ -1,0 +1,255 @@
+"""Losses of each sample and their gradients: formulas of one output with loops around them, and cross-entropies over classes."""
+
+import numpy as np
+
+from .activate import relu, sigmoid, softplus
+from .call import step
+from .pointers import inline, is_null, reordered
+from .softmax import divide_by_sums, exponentials, subtract_max
+from .sums import row_dot, row_sum
+from .vmath import log
+
+#: probabilities are kept this far from 0 and 1 before their logarithm is taken
+EPSILON = 1e-7
+
+
+def _forward(element):
+    """Return the step of a loss that is the mean of `element(prediction, target)` over a sample's outputs."""
+
+    @reordered
+    def row_mean(pred, target, start, n):
+        total = 0.0
+        for i in range(start, start + n):
+            total += element(np.float64(pred[i]), np.float64(target[i]))
+        return total / n
+
+    @step("m", "c")
+    def forward(call, first, last):
+        pred, target, loss, c = call.pred, call.target, call.loss, call.c
+        for i in range(first, last):
+            loss[i] = row_mean(pred, target, i * c, c)
+
+    return forward
+
+
+def _backward(derivative):
+    @step("m", "c")
+    def backward(call, first, last):
+        dloss, pred, target, dpred, c = call.dloss, call.pred, call.target, call.dpred, call.c
+        for i in range(first, last):
+            factor = np.float64(dloss[i]) / c
+            for j in range(i * c, (i + 1) * c):
+                dpred[j] = factor * derivative(np.float64(pred[j]), np.float64(target[j]))
+
+    return backward
+
+
+# Comparisons are written so that NaN takes the branch that keeps it.
+
+
+@inline
+def _mse(p, t):
+    return (p - t) * (p - t)
+
+
+@inline
+def _mse_derivative(p, t):
+    return 2.0 * (p - t)
+
+
+@inline
+def _mae(p, t):
+    return abs(p - t)
+
+
+@inline
+def _sign(d):
+    return 1.0 if d > 0 else (-1.0 if d < 0 else d)
+
+
+@inline
+def _mae_derivative(p, t):
+    return _sign(p - t)
+
+
+@inline
+def _hinge(p, t):
+    return relu(1.0 - t * p)
+
+
+@inline
+def _hinge_derivative(p, t):
+    return -t if t * p < 1 else 0.0
+
+
+@inline
+def _perceptron(p, t):
+    return relu(-t * p)
+
+
+@inline
+def _perceptron_derivative(p, t):
+    return -t if t * p <= 0 else 0.0
+
+
+@inline
+def _sigmoid_xent(p, t):
+    return softplus(p) - p * t
+
+
+@inline
+def _sigmoid_xent_derivative(p, t):
+    return sigmoid(p) - t
+
+
+@inline
+def _clip(q):
+    q = EPSILON if q < EPSILON else q
+    return 1.0 - EPSILON if q > 1.0 - EPSILON else q
+
+
+@inline
+def _unless_clipped(derivative, q):
+    derivative = 0.0 if q < EPSILON else derivative
+    return 0.0 if q > 1.0 - EPSILON else derivative
+
+
+@inline
+def _binary_xent(p, t):
+    q = _clip(p)
+    return -t * log(q) - (1.0 - t) * log(1.0 - q)
+
+
+@inline
+def _binary_xent_derivative(p, t):
+    return _unless_clipped((p - t) / (p * (1.0 - p)), p)
+
+
+mse_forward, mse_backward = _forward(_mse), _backward(_mse_derivative)
+mae_forward, mae_backward = _forward(_mae), _backward(_mae_derivative)
+hinge_forward, hinge_backward = _forward(_hinge), _backward(_hinge_derivative)
+perceptron_forward, perceptron_backward = _forward(_perceptron), _backward(_perceptron_derivative)
+sigmoid_xent_forward, sigmoid_xent_backward = _forward(_sigmoid_xent), _backward(_sigmoid_xent_derivative)
+binary_xent_forward, binary_xent_backward = _forward(_binary_xent), _backward(_binary_xent_derivative)
+
+
+@step("m", "c")
+def huber_forward(call, first, last):
+    pred, target, delta, loss, c = call.pred, call.target, call.delta, call.loss, call.c
+    for i in range(first, last):
+        total = 0.0
+        for j in range(i * c, (i + 1) * c):
+            d = abs(np.float64(pred[j]) - target[j])
+            q = delta if d > delta else d
+            total += q * (d - 0.5 * q)  # both branches of the definition in one
+        loss[i] = total / c
+
+
+@step("m", "c")
+def huber_backward(call, first, last):
+    dloss, pred, target, delta, dpred, c = call.dloss, call.pred, call.target, call.delta, call.dpred, call.c
+    for i in range(first, last):
+        factor = np.float64(dloss[i]) / c
+        for j in range(i * c, (i + 1) * c):
+            d = np.float64(pred[j]) - target[j]
+            d = delta if d > delta else d
+            dpred[j] = factor * (-delta if d < -delta else d)
+
+
+@step("m", "c")
+def softmax_xent_forward(call, first, last):
+    logits, label, loss, probs, c = call.logits, call.label, call.loss, call.probs, call.c
+    subtract_max(logits, probs, first, last, c)
+    for i in range(first, last):
+        loss[i] = probs[i * c + label[i]]
+    exponentials(probs, first * c, last * c)
+    for i in range(first, last):
+        loss[i] = log(row_sum(probs, i * c, c)) - loss[i]
+    divide_by_sums(probs, first, last, c)
+
+
+@step("m", "c")
+def softmax_xent_backward(call, first, last):
+    dloss, probs, label, dlogits, c = call.dloss, call.probs, call.label, call.dlogits, call.c
+    for i in range(first, last):
+        for j in range(i * c, (i + 1) * c):
+            dlogits[j] = dloss[i] * probs[j]
+        at = i * c + label[i]
+        dlogits[at] = dloss[i] * (probs[at] - 1.0)
+
+
+@step("m", "c")
+def softmax_xent_onehot_forward(call, first, last):
+    logits, target, loss, probs, c = call.logits, call.target, call.loss, call.probs, call.c
+    subtract_max(logits, probs, first, last, c)
+    for i in range(first, last):
+        loss[i] = row_dot(target, probs, i * c, c)
+    exponentials(probs, first * c, last * c)
+    for i in range(first, last):
+        loss[i] = log(row_sum(probs, i * c, c)) * row_sum(target, i * c, c) - loss[i]
+    divide_by_sums(probs, first, last, c)
+
+
+@step("m", "c")
+def softmax_xent_onehot_backward(call, first, last):
+    dloss, probs, target, dlogits, c = call.dloss, call.probs, call.target, call.dlogits, call.c
+    for i in range(first, last):
+        total = row_sum(target, i * c, c)
+        for j in range(i * c, (i + 1) * c):
+            dlogits[j] = dloss[i] * (probs[j] * total - target[j])
+
+
+@step("m", "c")
+def xent_forward(call, first, last):
+    probs, target, loss, c = call.probs, call.target, call.loss, call.c
+    for i in range(first, last):
+        total = 0.0
+        for j in range(i * c, (i + 1) * c):
+            total -= target[j] * log(_clip(np.float64(probs[j])))
+        loss[i] = total
+
+
+@step("m", "c")
+def xent_backward(call, first, last):
+    dloss, probs, target, dprobs, c = call.dloss, call.probs, call.target, call.dprobs, call.c
+    for i in range(first, last):
+        for j in range(i * c, (i + 1) * c):
+            q = np.float64(probs[j])
+            dprobs[j] = dloss[i] * _unless_clipped(-target[j] / q, q)
+
+
+@step("")
+def weighted_mean_forward(call, first, last):
+    loss, weight, mean, m = call.loss, call.weight, call.mean, call.m
+    total = row_sum(loss, 0, m) if is_null(weight) else row_dot(loss, weight, 0, m)
+    mean[0] = total / m
+
+
+@step("m")
+def weighted_mean_backward(call, first, last):
+    weight, dloss = call.weight, call.dloss
+    share = np.float64(call.dmean[0]) / call.m
+    for i in range(first, last):
+        dloss[i] = share if is_null(weight) else share * weight[i]
+
+
+@reordered
+def _penalty(w, l1, l2, n):
+    total = 0.0
+    for i in range(n):
+        size = abs(np.float64(w[i]))
+        total += (l1 + l2 * size) * size
+    return total
+
+
+@step("")
+def penalty_forward(call, first, last):
+    call.penalty[0] = _penalty(call.w, call.l1, call.l2, call.size)
+
+
+@step("size")
+def penalty_backward(call, first, last):
+    w, dw = call.w, call.dw
+    one, two = call.dpenalty[0] * call.l1, call.dpenalty[0] * 2.0 * call.l2
+    for i in range(first, last):
+        dw[i] = two * w[i] + one * _sign(np.float64(w[i]))

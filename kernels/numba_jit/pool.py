@@ -1,0 +1,125 @@
+"""Pooling over windows of an image. The innermost loop runs over channels, which are contiguous."""
+
+import numpy as np
+
+from .call import step
+from .pointers import fill, inline, offset
+
+# The part of a window along one axis that lies inside the image: from `first_inside` to before `last_inside`.
+
+
+@inline
+def first_inside(o, stride, pad):
+    return max(0, o * stride - pad)
+
+
+@inline
+def last_inside(o, stride, pad, window, extent):
+    return min(extent, o * stride - pad + window)
+
+
+@step("n oh", "ow c pool_h pool_w")
+def maxpool2d_forward(call, first, last):
+    c, ih, iw, oh, ow = call.c, call.ih, call.iw, call.oh, call.ow
+    for line in range(first, last):
+        x = offset(call.x, line // oh * ih * iw * c)
+        top = first_inside(line % oh, call.stride_h, call.pad_top)
+        bottom = last_inside(line % oh, call.stride_h, call.pad_top, call.pool_h, ih)
+        for ox in range(ow):
+            y, argmax = offset(call.y, (line * ow + ox) * c), offset(call.argmax, (line * ow + ox) * c)
+            left = first_inside(ox, call.stride_w, call.pad_left)
+            right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+            pixel = offset(x, (top * iw + left) * c)
+            for k in range(c):
+                y[k] = pixel[k]
+                argmax[k] = top * iw + left
+            for iy in range(top, bottom):
+                for ix in range(left, right):
+                    take_larger(offset(x, (iy * iw + ix) * c), np.int32(iy * iw + ix), y, argmax, c)
+
+
+@inline
+def take_larger(pixel, place, y, argmax, c):
+    """Let larger elements, or the first NaN, take the place of those in y; an equal one does not, so the first maximum stays."""
+    for k in range(c):
+        candidate, best = pixel[k], y[k]
+        better = (candidate > best) | ((candidate != candidate) & (best == best))
+        y[k] = candidate if better else best
+        argmax[k] = place if better else argmax[k]
+
+
+@step("n", "ih iw c")
+def maxpool2d_backward(call, first, last):
+    c, image, output = call.c, call.ih * call.iw * call.c, call.oh * call.ow * call.c
+    for i in range(first, last):
+        dy, argmax, dx = offset(call.dy, i * output), offset(call.argmax, i * output), offset(call.dx, i * image)
+        fill(dx, image, 0.0)
+        for o in range(0, output, c):
+            for k in range(c):
+                dx[argmax[o + k] * c + k] += dy[o + k]
+
+
+@step("n oh", "ow c pool_h pool_w")
+def avgpool2d_forward(call, first, last):
+    c, ih, iw, oh, ow = call.c, call.ih, call.iw, call.oh, call.ow
+    for line in range(first, last):
+        x = offset(call.x, line // oh * ih * iw * c)
+        top = first_inside(line % oh, call.stride_h, call.pad_top)
+        bottom = last_inside(line % oh, call.stride_h, call.pad_top, call.pool_h, ih)
+        for ox in range(ow):
+            y = offset(call.y, (line * ow + ox) * c)
+            left = first_inside(ox, call.stride_w, call.pad_left)
+            right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+            fill(y, c, 0.0)
+            for iy in range(top, bottom):
+                for ix in range(left, right):
+                    add_scaled(1.0, offset(x, (iy * iw + ix) * c), y, c)
+            share = 1.0 / ((bottom - top) * (right - left))
+            for k in range(c):
+                y[k] *= share
+
+
+@inline
+def add_scaled(factor, x, y, n):
+    """y += factor * x"""
+    for k in range(n):
+        y[k] += factor * x[k]
+
+
+@step("n", "ih iw c")
+def avgpool2d_backward(call, first, last):
+    c, ih, iw, oh, ow = call.c, call.ih, call.iw, call.oh, call.ow
+    for i in range(first, last):
+        dx = offset(call.dx, i * ih * iw * c)
+        fill(dx, ih * iw * c, 0.0)
+        for oy in range(oh):
+            top = first_inside(oy, call.stride_h, call.pad_top)
+            bottom = last_inside(oy, call.stride_h, call.pad_top, call.pool_h, ih)
+            for ox in range(ow):
+                left = first_inside(ox, call.stride_w, call.pad_left)
+                right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+                share = 1.0 / ((bottom - top) * (right - left))
+                for iy in range(top, bottom):
+                    for ix in range(left, right):
+                        add_scaled(share, offset(call.dy, ((i * oh + oy) * ow + ox) * c), offset(dx, (iy * iw + ix) * c), c)
+
+
+@step("n c", "ih iw")
+def global_avgpool2d_forward(call, first, last):
+    # an item is one channel of one image
+    x, y, c, pixels = call.x, call.y, call.c, call.ih * call.iw
+    for i in range(first, last):
+        total = 0.0
+        for at in range(i // c * pixels * c + i % c, (i // c + 1) * pixels * c, c):
+            total += x[at]
+        y[i] = total / pixels
+
+
+@step("n", "ih iw c")
+def global_avgpool2d_backward(call, first, last):
+    dy, c, pixels = call.dy, call.c, call.ih * call.iw
+    for i in range(first, last):
+        for pixel in range(i * pixels, (i + 1) * pixels):
+            dx = offset(call.dx, pixel * c)
+            for k in range(c):
+                dx[k] = dy[i * c + k] / pixels
