@@ -35,7 +35,8 @@ class Callback:
     model : Sequential
         The model in training.
     params : dict
-        What the training is: "epochs", "steps" (batches per epoch), "samples" (None where not known) and "verbose".
+        What the training is: "epochs", "steps" (batches per epoch), "samples" (None where not known), "verbose", and "waiting" (a
+        function that returns the share of an epoch's time that was spent waiting for batches; None where they are arrays).
     saved_attributes : tuple of str
         Names of the attributes that training changes, for `BackupAndRestore` to keep; their values are numbers, strings, None and
         arrays, or lists and dicts of these.
@@ -827,7 +828,8 @@ class ProgressBar(Callback):
     Parameters
     ----------
     verbose : {1, 2, "auto"}
-        1: a bar for each epoch on stderr, with the loss, the metrics, images (or samples) per second and the time left.
+        1: a bar for each epoch on stderr, with the loss, the metrics, images (or samples) per second and the time left, and, where
+        an iterable gives the batches, the share of the time that was spent waiting for them.
         2: a line for each epoch on stdout. "auto": a bar where stderr is a terminal or a notebook, else lines.
     """
 
@@ -840,10 +842,12 @@ class ProgressBar(Callback):
         self._bar: Any = None
         self._done = 0
         self._started = self._batch_ended = self._test_started = 0.0
+        self._waiting: list[str] = []
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._started = self._batch_ended = time.perf_counter()
         self._done = 0
+        self._waiting = []
         if self.verbose == 1:
             total = self.params.get("samples") or self.params.get("steps")
             self._bar = _new_bar(self._title(epoch), total, self._unit())
@@ -852,8 +856,10 @@ class ProgressBar(Callback):
         self._batch_ended = time.perf_counter()
         samples, steps = self.params.get("samples"), self.params.get("steps")
         self._done = round(samples * (batch + 1) / steps) if samples and steps else batch + 1
+        share = self.params.get("waiting")
+        self._waiting = [f"waiting for data: {share():.0%}"] if share else []
         if self._bar is not None:
-            self._bar.set_postfix_str(", ".join(_texts(logs)), refresh=False)
+            self._bar.set_postfix_str(", ".join([*_texts(logs), *self._waiting]), refresh=False)
             self._bar.update(self._done - self._bar.n)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
@@ -868,11 +874,11 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(", ".join(_texts(logs)), refresh=False)
+            self._bar.set_postfix_str(", ".join([*_texts(logs), *self._waiting]), refresh=False)
         elif self.verbose == 2:
             seconds = time.perf_counter() - self._started
             speed = self._done / max(self._batch_ended - self._started, 1e-9)
-            parts = [self._title(epoch), f"{seconds:.1f} s", f"{speed:,.0f} {self._unit()}/s", *_texts(logs)]
+            parts = [self._title(epoch), f"{seconds:.1f} s", f"{speed:,.0f} {self._unit()}/s", *_texts(logs), *self._waiting]
             print(" - ".join(parts), flush=True)
         self._close()
 

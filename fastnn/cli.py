@@ -7,32 +7,40 @@ command line, 130 for Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
 import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import __version__, callbacks, set_seed
 from .config import show_config
-from .datasets import load_mnist
+from .datasets import ImageFolder, image_folder, load_mnist
+from .datasets.ahead import map_ahead
 from .datasets.mnist import Split
 from .kernels import active_backend, use_backend
 from .kernels.backends import BACKENDS
 from .kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
+from .losses import BinaryCrossentropy
 from .model import Sequential
 from .optimizers import OPTIMIZERS
-from .pictures import read_picture
-from .recipes import DATA_SETS, RECIPES, compile_for
+from .pictures import image_shape, load_pictures, read_picture
+from .recipes import DATA_SETS, RECIPES, Images, Recipe, compile_for
 from .saving import load_model
 
 MODEL_FILE = "model.safetensors"
 CHECKPOINT = "checkpoint"
 RUNS = Path("fastnn-runs")
 INTERRUPTED = 130
+#: pictures that `predict` reads and answers at a time
+PREDICT_BATCH = 32
+#: bad files that are named one by one
+MOST_REASONS = 20
 
 
 class Failure(Exception):
@@ -87,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the interrupted training in FOLDER (default: the newest of fastnn-runs/RECIPE, RECIPE-2, ...), as if it "
         "had not been interrupted; --seed has no effect then",
     )
+    train.add_argument("--image-size", type=_positive_int, metavar="N", help="height and width that pictures are brought to")
     train.add_argument("--no-plot", action="store_true", help="draw no learning curves")
     train.set_defaults(run=_train)
 
@@ -94,15 +103,26 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
-    predict = commands.add_parser("predict", help="say what is on pictures", description="Say which class each picture belongs to.")
+    predict = commands.add_parser(
+        "predict",
+        help="say what is on pictures",
+        description="Say which class each picture belongs to. Of folders, and with --output, a table is made (CSV): path, label, "
+        "and the probability of each class.",
+    )
     _add_model(predict)
-    predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a picture of any size, PNG or JPEG for instance")
+    predict.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="a picture of any size, PNG or JPEG for instance, or a folder of them"
+    )
+    predict.add_argument("--output", type=Path, metavar="FILE", help="a new file for the table (default: it is printed)")
     predict.set_defaults(run=_predict)
 
     info = commands.add_parser("info", help="show version, backends, processor level and threads")
     info.set_defaults(run=_info)
 
-    data_help = "IDX files of other images, like Fashion-MNIST's or EMNIST's (default: the data set that comes with the package)"
+    data_help = (
+        "IDX files of other images, like Fashion-MNIST's or EMNIST's (default: the data set that comes with the package); for "
+        "pictures, a folder with a folder for each class, or with folders train and test that have them"
+    )
     for command in (train, evaluate):
         command.add_argument("--data", type=Path, metavar="FOLDER", help=data_help)
         command.add_argument("--data-name", metavar="NAME", help="the data set, where FOLDER holds several (emnist-letters, ...)")
@@ -145,21 +165,23 @@ def _apply_settings(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace) -> int:
     _apply_settings(args)
     recipe = RECIPES[args.recipe]
-    (x, y), test = _load_images(args) or recipe.images.load()
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
+    data = _training_data(args, recipe, batch_size)
     set_seed(args.seed)
-    model = recipe.build(x.shape[1:], int(max(y.max(), test[1].max())) + 1)
+    model = recipe.build(data.size, data.classes)
+    model.class_names = data.class_names
     learning_rate = args.learning_rate or (recipe.learning_rate if args.optimizer in (None, recipe.optimizer) else None)
-    compile_for(model, len(x), epochs, batch_size, args.optimizer or recipe.optimizer, learning_rate)
+    compile_for(model, data.samples, epochs, batch_size, args.optimizer or recipe.optimizer, learning_rate)
     folder = (_interrupted_folder if args.resume else _output_folder)(args.output, recipe.name)
     print(
-        f"{recipe.name}: {model.count_params():,} parameters, {len(x):,} images to learn from, {len(test[0]):,} to test; "
-        f"{active_backend()} backend, {get_num_threads()} threads, {'resumed' if args.resume else f'seed {args.seed}'}"
+        f"{recipe.name}: {model.count_params():,} parameters, {data.samples:,} images to learn from, {data.test_samples:,} to "
+        f"test; {active_backend()} backend, {get_num_threads()} threads, {'resumed' if args.resume else f'seed {args.seed}'}"
     )
     bar, logger = callbacks.ProgressBar("auto"), callbacks.CSVLogger(folder / "history.csv")
     backup = callbacks.BackupAndRestore(folder / CHECKPOINT, delete_checkpoint=False)
+    fit = {"verbose": 0, "callbacks": [bar, logger, backup], "validation_data": data.test}
     try:
-        history = model.fit(x, y, batch_size, epochs, verbose=0, callbacks=[bar, logger, backup], validation_data=test).history
+        history = model.fit(data.x, data.y, batch_size, epochs, **fit).history
     except KeyboardInterrupt:
         bar.on_train_end()
         model.save(folder / MODEL_FILE)
@@ -171,6 +193,7 @@ def _train(args: argparse.Namespace) -> int:
         return INTERRUPTED
     model.save(folder / MODEL_FILE)
     backup.delete()
+    _report_bad_files(data.x, data.test)
     if not math.isfinite(history["loss"][-1]):
         raise Failure("the loss is no longer finite; try a smaller --learning-rate")
     print(f"test accuracy {history['val_accuracy'][-1]:.2%}, test loss {history['val_loss'][-1]:.4f}")
@@ -178,6 +201,46 @@ def _train(args: argparse.Namespace) -> int:
     if not args.no_plot:
         _plot(history, recipe.name, folder / "learning-curves.png")
     return 0
+
+
+class TrainingData(NamedTuple):
+    """What a training learns from (`x` and `y` as for `fit`) and is tested on."""
+
+    x: Any
+    y: Any
+    samples: int
+    test: Any
+    test_samples: int
+    size: tuple[int, int]
+    classes: int
+    class_names: list[str] | None
+
+
+def _training_data(args: argparse.Namespace, recipe: Recipe, batch_size: int) -> TrainingData:
+    if isinstance(recipe.images, Images):
+        if args.image_size is not None:
+            raise Failure(f"--image-size is for pictures in folders; {recipe.name} learns images of one size")
+        (x, y), test = _load_images(args) or recipe.images.load()
+        return TrainingData(x, y, len(x), test, len(test[0]), x.shape[1:], int(max(y.max(), test[1].max())) + 1, None)
+    if args.data is None or args.data_name is not None:
+        raise Failure(f"{recipe.name} takes its pictures from --data FOLDER, with a folder for each class, and no --data-name")
+    size = (args.image_size or recipe.images.size,) * 2
+    pictures, held_out = load_pictures(args.data, size, batch_size)
+    names = pictures.class_names or []
+    if len(names) < 2:
+        raise Failure(f"--data: {args.data} has one folder of pictures, {names[0]}; a folder for each class is needed")
+    return TrainingData(pictures, None, pictures.samples, held_out, held_out.samples, size, len(names), names)
+
+
+def _report_bad_files(*data: Any) -> None:
+    """Say on stderr which files of pictures were left out."""
+    bad = [reason for part in data if isinstance(part, ImageFolder) for reason in part.bad_files.values()]
+    if bad:
+        print(f"fastnn: {len(bad)} files were left out:", file=sys.stderr)
+        for reason in bad[:MOST_REASONS]:
+            print(f"  {reason}", file=sys.stderr)
+        if len(bad) > MOST_REASONS:
+            print(f"  ... and {len(bad) - MOST_REASONS} more", file=sys.stderr)
 
 
 def _load_images(args: argparse.Namespace) -> tuple[Split, Split] | None:
@@ -247,39 +310,88 @@ def _load_model(path: Path) -> Sequential:
 
 def _evaluate(args: argparse.Namespace) -> int:
     _apply_settings(args)
-    images = _load_images(args)
     model = _load_model(args.model)
     name = str(args.data)
+    shape = model.input_shape[1:]
+    if args.data is not None and len(shape) == 3 and shape[2] == 3:
+        pictures = load_pictures(args.data, image_shape(shape)[:2], PREDICT_BATCH, model.class_names)[1]
+        results = model.evaluate(pictures, return_dict=True)
+        _report_bad_files(pictures)
+        return _print_results(pictures.samples, name, results)
+    images = _load_images(args)
     if images is None:
-        known = [known for known in DATA_SETS if known.size == model.input_shape[1:3]]
+        known = [known for known in DATA_SETS if known.size == shape[:2]]
         if not known:
-            raise Failure(f"no data set in the package has inputs of shape {model.input_shape[1:]}; name one with --data")
+            raise Failure(f"no data set in the package has inputs of shape {shape}; name one with --data")
         images, name = known[0].load(), known[0].name
     x, y = images[1]
-    results = model.evaluate(x, y, return_dict=True)
-    print(f"{len(x):,} test images of {name}: " + ", ".join(f"{key} {value:.4f}" for key, value in results.items()))
+    return _print_results(len(x), name, model.evaluate(x, y, return_dict=True))
+
+
+def _print_results(samples: int, name: str, results: dict[str, float]) -> int:
+    print(f"{samples:,} test images of {name}: " + ", ".join(f"{key} {value:.4f}" for key, value in results.items()))
     return 0
 
 
 def _predict(args: argparse.Namespace) -> int:
     _apply_settings(args)
     model = _load_model(args.model)
-    if len(model.output_shape) != 2 or model.output_shape[1] < 2:
-        raise Failure(f"{args.model} does not tell classes apart: its output has shape {model.output_shape}")
+    names = _class_names(model, args.model)
+    image_shape(model.input_shape[1:])
+    paths: list[str] = []
+    for given in args.images:
+        paths += image_folder(given, labels=None, shuffle=False, verbose=False).file_paths if given.is_dir() else [str(given)]
     failed = False
-    for path in args.images:
-        try:
-            image, steps = read_picture(path, model.input_shape[1:])
-        except (OSError, ValueError) as error:
-            print(f"fastnn: error: {error}", file=sys.stderr)
-            failed = True
-            continue
-        for step in steps:
-            print(f"{path}: {step}", file=sys.stderr)
-        scores = model.predict(image[np.newaxis])[0]
-        label = int(scores.argmax())
-        print(f"{path}: {label} ({scores[label]:.1%})")
+    with contextlib.ExitStack() as stack:
+        writer = None
+        if args.output is not None or any(given.is_dir() for given in args.images):
+            file = sys.stdout if args.output is None else stack.enter_context(open(args.output, "x", newline="", encoding="utf-8"))
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "label", *names])
+        for path, notes, scores in _answers(model, paths):
+            for note in notes:
+                print(note, file=sys.stderr)
+            if scores is None:
+                failed = True
+            elif writer is None:
+                print(f"{path}: {names[scores.argmax()]} ({scores.max():.1%})")
+            else:
+                writer.writerow([path, names[scores.argmax()], *(f"{score:.6g}" for score in scores)])
     return int(failed)
+
+
+def _class_names(model: Sequential, path: Path) -> list[str]:
+    """Return the names of the classes that a model's outputs stand for: 0, 1, ... if it knows none."""
+    outputs = model.output_shape[1] if len(model.output_shape) == 2 else None
+    if outputs == 1 and isinstance(model.loss, BinaryCrossentropy) and not model.loss.from_logits:
+        outputs = 2
+    if outputs is None or outputs < 2:
+        raise Failure(f"{path} does not tell classes apart: its output has shape {model.output_shape}")
+    names = model.class_names or [str(label) for label in range(outputs)]
+    if len(names) != outputs:
+        raise Failure(f"{path} has names of {len(names)} classes, and outputs for {outputs}")
+    return names
+
+
+def _answers(model: Sequential, paths: Sequence[str]) -> Iterator[tuple[str, list[str], Any]]:
+    """Yield each picture's path, what is to be said about it, and its probabilities, or None if it cannot be read."""
+
+    def read(path: str) -> Any:
+        try:
+            return read_picture(path, model.input_shape[1:])
+        except (OSError, ValueError) as error:
+            return error
+
+    pictures = zip(paths, map_ahead(read, paths, 2 * PREDICT_BATCH), strict=True)
+    while chunk := list(itertools.islice(pictures, PREDICT_BATCH)):
+        images = [picture[0] for _, picture in chunk if not isinstance(picture, Exception)]
+        scores = model.predict(np.stack(images)) if images else np.empty(0)
+        rows = iter(np.hstack([1 - scores, scores]) if scores.shape[1:] == (1,) else scores)
+        for path, picture in chunk:
+            if isinstance(picture, Exception):
+                yield path, [f"fastnn: error: {picture}"], None
+            else:
+                yield path, [f"{path}: {step}" for step in picture[1]], next(rows)
 
 
 def _info(args: argparse.Namespace) -> int:

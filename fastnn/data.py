@@ -12,6 +12,20 @@ def has_batches(x: Any, y: Any) -> bool:
     return y is None and not hasattr(x, "__array__") and not isinstance(x, (list, tuple)) and hasattr(x, "__iter__")
 
 
+def batch_parts(batch: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and sample weights, or None, of a batch that an iterable gave.
+
+    Raises
+    ------
+    ValueError
+        If it is not ``(x, y)`` or ``(x, y, sample_weight)``.
+    """
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else f"{type(batch).__name__}, without targets"
+        raise ValueError(f"batches must be (x, y) or (x, y, sample_weight); got {got}")
+    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
+
+
 def batch_count(samples: int, batch_size: int) -> int:
     """Return the number of batches, the last one possibly smaller."""
     return -(-samples // batch_size)

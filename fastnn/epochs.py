@@ -10,7 +10,7 @@ import numpy as np
 
 from . import random
 from .callbacks import CallbackList, History
-from .data import batch_count
+from .data import batch_count, batch_parts
 from .training import ArraySource, Batch, EpochLog, Meters, TrainStep
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class ArrayEpochs:
             if count and size
         ]
         self._ahead: tuple[TrainStep, EpochLog, Pace] | None = None
+
+    #: arrays are there: nobody waits for batches of them
+    waiting = None
 
     def _batch(self, size: int) -> Batch:
         source = self._source
@@ -139,16 +142,29 @@ class BatchEpochs:
         Batches per epoch; the next epoch goes on behind them. By default an epoch is all batches.
     """
 
-    samples = None
     one_step = False
 
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
         self.model, self._batches, self._class_weight, self._limit = model, batches, class_weight, steps
         self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
+        self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
+        self._started = self._waited = 0.0
+
+    def waiting(self) -> float:
+        """Return the share of the epoch's time so far that was spent waiting for batches."""
+        return self._waited / max(time.perf_counter() - self._started, 1e-9)
 
     def run(self, calls: CallbackList) -> dict[str, float]:
         """Train for one epoch; return its logs."""
+        try:
+            return self._run(calls)
+        except BaseException:
+            self._iterator = iter(())  # a generator that is let go ends its threads; a traceback would keep it
+            raise
+
+    def _run(self, calls: CallbackList) -> dict[str, float]:
+        self._started, self._waited = time.perf_counter(), 0.0
         if self._limit is None:
             self._iterator = iter(self._batches)
         totals = Meters(self.model.resolved_metrics()) if self.model.built else None
@@ -160,7 +176,7 @@ class BatchEpochs:
             if batch is None:
                 break
             calls.on_train_batch_begin(number)
-            x, y, weight = self.model.prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, self._class_weight)
+            x, y, weight = self.model.prepare(*batch_parts(batch), self._class_weight)
             step = self.model.cached_step("train", x, y, weight)
             if totals is None:
                 totals = Meters(self.model.resolved_metrics())
@@ -174,10 +190,12 @@ class BatchEpochs:
         return totals.logs()
 
     def _next_batch(self) -> Any:
+        asked = time.perf_counter()
         batch = next(self._iterator, None)
         if batch is None and self._limit is not None:  # an epoch of so many steps goes round the end
             self._iterator = iter(self._batches)
             batch = next(self._iterator, None)
+        self._waited += time.perf_counter() - asked
         return batch
 
     def run_ahead(self, history: History, epoch: int, limit: int) -> int:

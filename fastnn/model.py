@@ -12,13 +12,13 @@ from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
 from .autodiff import Tensor, Variable
-from .data import as_inputs, as_sample_weight, has_batches, split_validation
+from .data import as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
 from .kernels import active_backend
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
 from .summary import summary_text
-from .training import Batch, Meters, PredictStep, TestStep, TrainStep
+from .training import CopiedBatch, Meters, PredictStep, TestStep, TrainStep
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -39,6 +39,11 @@ class Sequential:
     name : str, optional
         The model's name; "sequential", "sequential_1", ... by default.
 
+    Attributes
+    ----------
+    class_names : list of str, optional
+        What the outputs of a classifier stand for, in their order: files keep it, and ``fastnn predict`` writes it.
+
     Examples
     --------
     >>> import fastnn
@@ -51,6 +56,7 @@ class Sequential:
     def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
         self.name = name if name is not None else unique_name("sequential")
         self.layers: list[Layer] = []
+        self.class_names: list[str] | None = None
         self.built = False
         self.stop_training = False
         self.initial_epoch = 0
@@ -351,7 +357,13 @@ class Sequential:
         calls = callbacks_module.CallbackList(
             [history, *(callbacks or ())],
             model=self,
-            params={"epochs": epochs, "steps": source.steps, "verbose": verbose, "samples": source.samples},
+            params={
+                "epochs": epochs,
+                "steps": source.steps,
+                "verbose": verbose,
+                "samples": source.samples,
+                "waiting": source.waiting,
+            },
             verbose=verbose,
         )
         self.history = history
@@ -404,7 +416,7 @@ class Sequential:
         """Return the outputs for one batch."""
         return self.predict(x, batch_size=max(len(x), 1))
 
-    def train_batch(self, step: TrainStep, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+    def train_batch(self, step: Any, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
         """Run a step on one batch that `prepare` returned."""
         self.compiled_with()[0].update_learning_rate()
         step.batch.copy_from(x, y, weight)
@@ -425,10 +437,10 @@ class Sequential:
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
-        key = (kind, len(x), x.shape[1:], target, weight is not None, active_backend())
+        key = (kind, len(x), x.dtype, x.shape[1:], target, weight is not None, active_backend())
         step = self._steps.pop(key, None)
         if step is None:
-            batch = Batch(len(x), x, self.dtype, y, weight is not None)
+            batch = CopiedBatch(len(x), x, self.dtype, y, weight is not None)
             if kind == "predict":
                 step = PredictStep(self, batch)
             else:
@@ -519,7 +531,7 @@ class Sequential:
     def _batches(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Iterator[tuple]:
         if has_batches(x, y):
             for batch in x:
-                yield self.prepare(batch[0], batch[1], batch[2] if len(batch) > 2 else None, None)
+                yield self.prepare(*batch_parts(batch), None)
             return
         x, y, weight = self.prepare(x, y, sample_weight, None)
         for start in range(0, len(x), batch_size):
@@ -578,11 +590,12 @@ class Sequential:
 
     def get_config(self) -> dict[str, Any]:
         """Return the architecture as JSON-able values."""
-        return {
+        config = {
             "name": self.name,
             "input_shape": None if self._input_shape is None else list(self._input_shape),
             "layers": [serialize(layer) for layer in self.layers],
         }
+        return config if self.class_names is None else {**config, "class_names": list(self.class_names)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
@@ -592,4 +605,8 @@ class Sequential:
             model.add(deserialize(layer))
         if config["input_shape"] is not None and not model.built:
             model.build(config["input_shape"])
+        names = config.get("class_names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"class_names must be a list of strings; got {names!r:.80}")
+        model.class_names = names
         return model

@@ -1,18 +1,77 @@
-"""From a picture file to what a model takes, prepared as the images were that it learned from. Needs Pillow."""
+"""From picture files to what a model takes, prepared as the images were that it learned from. Needs Pillow."""
 
 from __future__ import annotations
 
+import functools
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .datasets import ImageFolder, image_folder
 from .datasets.decode import decode, on_white, open_picture
 from .recipes import DATA_SETS
 
 #: grey levels between background and ink below which a picture counts as blank
 LEAST_CONTRAST = 32
+#: what folders for training and for testing are called, where a data set has them
+TRAINING, TESTING = ("train", "training"), ("test", "validation", "val", "valid")
+#: share of the pictures that is held out for testing where it has no folder for them, and the seed that chooses them
+HELD_OUT, SPLIT_SEED = 0.2, 0
+
+
+def load_pictures(
+    directory: str | os.PathLike[str], size: tuple[int, int], batch_size: int, class_names: list[str] | None = None
+) -> tuple[ImageFolder, ImageFolder]:
+    """Return the pictures to learn from, and those to test.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        A folder with folders "train" and "test" (or "validation"), with a folder for each class in both. Where there is none for
+        the test, a fifth of the pictures is, drawn at random but always the same. `directory` itself may have the class folders.
+    size : tuple of int
+        Height and width.
+    batch_size : int
+        Pictures per batch.
+    class_names : list of str, optional
+        The classes to take; by default all that are there to learn from.
+
+    Returns
+    -------
+    train, test : ImageFolder
+        Bad files are left out. Orders of epochs come from the process's random numbers.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there are no pictures, or no class folders for the test.
+    """
+    # a folder "train" without folders in it is a class: pictures of trains
+    folders = {path.name.lower(): path for path in _folders_in(Path(directory)) if _folders_in(path)}
+    train, test = (next((folders[name] for name in names if name in folders), None) for names in (TRAINING, TESTING))
+    read = functools.partial(image_folder, batch_size=batch_size, image_size=size, seed=SPLIT_SEED, on_error="skip", verbose=False)
+    if train is None or test is None:
+        training, testing = read(train or directory, class_names=class_names, validation_split=HELD_OUT, subset="both")
+    else:
+        training = read(train, class_names=class_names)
+        testing = read(test, class_names=training.class_names, shuffle=False)
+    training.seed = None
+    return training, testing
+
+
+def _folders_in(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if path.is_dir()]
+
+
+def image_shape(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    """Return (height, width, channels) of the images that a model takes, one channel where `shape` names none; else ValueError."""
+    height, width, channels = shape if len(shape) == 3 else (*shape, 1) if len(shape) == 2 else (None, None, None)
+    if height is None or width is None or channels not in (1, 3):
+        raise ValueError(f"the model takes inputs of shape {shape}, not images (height, width, 1 or 3)")
+    return height, width, channels
 
 
 def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) -> tuple[NDArray[np.uint8], list[str]]:
@@ -47,12 +106,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
     and placed with its centre of mass in the middle of 28 x 28. For other models the whole picture is scaled, colour
     pictures as `image_folder` does.
     """
-    if len(shape) == 2:
-        image, steps = read_picture(path, (*shape, 1))
-        return image[..., 0], steps
-    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
-        raise ValueError(f"the model takes inputs of shape {shape}, not images (height, width, 1 or 3)")
-    height, width, channels = (int(extent or 0) for extent in shape)
+    height, width, channels = image_shape(shape)
     if channels == 3:
         return decode(path, (height, width)), []
     picture, steps = open_picture(path), []
@@ -74,7 +128,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
             steps.append(f"its ink fitted to {boxes[0][0]}x{boxes[0][1]} and centred")
         else:
             grey = _resize(grey, height, width)
-    return grey[..., np.newaxis], steps
+    return grey.reshape([int(extent or 0) for extent in shape]), steps
 
 
 def _size(picture: Any) -> str:

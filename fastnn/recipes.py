@@ -1,4 +1,4 @@
-"""The networks that ``fastnn train`` knows by name, and the images that they learn."""
+"""The networks that ``fastnn train`` knows by name, and the images and pictures that they learn."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ class Images:
     size: tuple[int, int]
     ink: tuple[int, int]
     load: Callable[[], tuple[Split, Split]]
+    channels = 1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Colour pictures of the user's own, in folders.
+
+    Parameters
+    ----------
+    size : int
+        Height and width that they are brought to, unless the user wants others.
+    """
+
+    size: int
+    channels = 3
 
 
 def load_digits_split() -> tuple[Split, Split]:
@@ -48,6 +63,7 @@ def load_digits_split() -> tuple[Split, Split]:
 MNIST = Images("MNIST", (28, 28), (20, 20), load_mnist)
 DIGITS = Images("scikit-learn's digits", (8, 8), (8, 8), load_digits_split)
 DATA_SETS = (MNIST, DIGITS)
+CATS_DOGS = Pictures(128)
 
 
 @dataclass(frozen=True)
@@ -58,8 +74,8 @@ class Recipe:
     ----------
     name, description : str
         What the command line calls it, and one line of help.
-    images : Images
-        What it learns unless other images are given.
+    images : Images or Pictures
+        What it learns: images unless others are given, or pictures that have to be given.
     layers : callable
         Returns the hidden layers; scaling comes before them and the output layer after them.
     epochs, batch_size, optimizer, learning_rate
@@ -68,7 +84,7 @@ class Recipe:
 
     name: str
     description: str
-    images: Images
+    images: Images | Pictures
     layers: Callable[[], list[Any]]
     epochs: int
     batch_size: int
@@ -76,10 +92,10 @@ class Recipe:
     learning_rate: float
 
     def build(self, size: tuple[int, int], classes: int) -> Sequential:
-        """Return the network for raw uint8 images of this size: the scaling to [0, 1] is its first layer."""
+        """Return the network for raw uint8 images of this height and width: the scaling to [0, 1] is its first layer."""
         return Sequential(
             [
-                layers.Input((*size, 1)),
+                layers.Input((*size, self.images.channels)),
                 layers.Rescaling(1 / 255),
                 *self.layers(),
                 layers.Dense(classes, activation="softmax"),
@@ -147,6 +163,18 @@ def _digits_cnn() -> list[Any]:
     return [layers.Conv2D(16, 3, activation="tanh"), layers.Flatten()]
 
 
+def _cats_dogs() -> list[Any]:
+    # the network of examples/labs/lab13_cats_and_dogs.py
+    blocks = []
+    for filters in (40, 72, 144, 220, 280):
+        blocks += [
+            layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+        ]
+    return [*blocks, layers.GlobalAveragePooling2D(), layers.Dense(96, activation="relu"), layers.Dropout(0.4)]
+
+
 #: name -> recipe
 RECIPES = {
     recipe.name: recipe
@@ -154,6 +182,9 @@ RECIPES = {
         Recipe("mnist-cnn", "MNIST: two 3x3 convolutions, max-pooling, dropout", MNIST, _mnist_cnn, 3, 64, "adam", 0.002),
         Recipe("mnist-mlp", "MNIST: dense layers 784-128-64-10", MNIST, _mnist_mlp, 10, 64, "adam", 0.001),
         Recipe("lenet", "MNIST: LeNet-5 (1998)", MNIST, _lenet, 10, 64, "adam", 0.002),
+        Recipe(
+            "cats-dogs", "pictures in folders: five convolutions, batch normalization", CATS_DOGS, _cats_dogs, 15, 32, "adam", 0.001
+        ),
         Recipe("digits-cnn", "8x8 digits of scikit-learn: one 3x3 convolution", DIGITS, _digits_cnn, 30, 32, "adam", 0.003),
     )
 }

@@ -42,13 +42,27 @@ class Batch:
         self.y = None if y is None else np.zeros((size, *y.shape[1:]), y.dtype)
         self.weight = np.ones(size, dtype) if weighted else None
 
+
+class CopiedBatch(Batch):
+    """Buffers that Python copies each batch into; of inputs that are bytes, a kernel of the step makes floats."""
+
+    def __init__(self, size: int, x: np.ndarray, dtype: np.dtype, y: np.ndarray | None = None, weighted: bool = False) -> None:
+        super().__init__(size, x, dtype, y, weighted)
+        self.given = np.zeros(self.x.shape, np.uint8) if x.dtype == np.uint8 else self.x
+        self._rows = np.arange(size, dtype=np.int32)
+
     def copy_from(self, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
         """Copy one batch into the buffers."""
-        np.copyto(self.x, x, casting="unsafe")
+        np.copyto(self.given, x)
         if self.y is not None and y is not None:
             np.copyto(self.y, y)
         if self.weight is not None and weight is not None:
             np.copyto(self.weight, weight)
+
+    def fill(self) -> None:
+        """Make the inputs of what was copied, by a kernel."""
+        if self.given is not self.x:
+            table.call("gather_uint8", _rows(self.given), self._rows, 1.0, 0.0, _rows(self.x))
 
 
 class ArraySource:
@@ -192,7 +206,7 @@ class TrainStep:
     meters : Meters
         What the step adds its loss and metrics to.
     source : ArraySource, optional
-        Where batches come from; without it the caller fills the buffers.
+        Where batches come from; without it the caller copies them into the buffers.
     log : EpochLog, optional
         Where each step ends an epoch.
     """
@@ -217,6 +231,8 @@ class TrainStep:
         model, batch = self.model, self.batch
         if self.source is not None:
             self.source.fill(batch)
+        elif isinstance(batch, CopiedBatch):
+            batch.fill()
         weights = model.trainable_weights
         with GradientTape() as tape:
             pred = model(Tensor(batch.x), training=True)
@@ -242,7 +258,7 @@ class TrainStep:
 class TestStep:
     """Forward and loss for one batch size, without learning."""
 
-    def __init__(self, model: Any, batch: Batch, meters: Meters) -> None:
+    def __init__(self, model: Any, batch: CopiedBatch, meters: Meters) -> None:
         self.model, self.batch, self.meters = model, batch, meters
         self.pred = np.empty(0)
         self._replay = Replay(self._step, f"evaluation of {model.name!r}")
@@ -254,6 +270,7 @@ class TestStep:
 
     def _step(self) -> Iterable[np.ndarray]:
         batch = self.batch
+        batch.fill()
         pred = self.model(Tensor(batch.x), training=False)
         loss = self.model.loss(batch.y, pred, batch.weight)
         for penalty in self.model.losses:
@@ -266,7 +283,7 @@ class TestStep:
 class PredictStep:
     """Forward for one batch size, safe to call from several threads."""
 
-    def __init__(self, model: Any, batch: Batch) -> None:
+    def __init__(self, model: Any, batch: CopiedBatch) -> None:
         self.model, self.batch = model, batch
         self._backend = active_backend()
         self._lock = threading.Lock()
@@ -274,16 +291,17 @@ class PredictStep:
 
     def fits(self, x: Any) -> bool:
         """Say whether `x` is an array that can be copied into the buffers as it is, for the backend in use."""
-        buffer = self.batch.x
+        buffer = self.batch.given
         return type(x) is np.ndarray and x.shape == buffer.shape and x.dtype == buffer.dtype and active_backend() == self._backend
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs for a batch."""
         with self._lock:
-            np.copyto(self.batch.x, x, casting="unsafe")
+            self.batch.copy_from(x)
             self._replay.run()
             return self._pred.copy()
 
     def _step(self) -> Iterable[np.ndarray]:
+        self.batch.fill()
         self._pred = self.model(Tensor(self.batch.x), training=False).data
         return [self._pred]

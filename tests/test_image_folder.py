@@ -1,4 +1,4 @@
-"""Pictures in folders: what `image_folder` finds, decodes, leaves out and holds in memory, and that its threads end."""
+"""Pictures in folders: what `image_folder` finds, decodes, leaves out and holds in memory, that its threads end, and training."""
 
 import gc
 import io
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fastnn
+from fastnn import layers
 from fastnn.datasets import image_folder
 from fastnn.datasets.ahead import map_ahead
 from fastnn.datasets.folder import BATCHES_AHEAD
@@ -42,10 +44,11 @@ def shades(batches):
 
 def until(condition):
     """Wait for what threads are about to do."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
+    for _ in range(4000):
+        if condition():
+            return
         time.sleep(0.005)
+    raise AssertionError("still not so after 20 seconds")
 
 
 def readers():
@@ -368,6 +371,8 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
 import resource
 import numpy as np
 import fastnn
+import fastnn
+from fastnn import layers
 from fastnn.datasets import image_folder
 fastnn.set_num_threads(2)
 data = image_folder({str(tmp_path)!r}, image_size=1000, batch_size=4, interpolation="nearest", verbose=False)
@@ -395,3 +400,122 @@ def test_no_more_than_a_few_batches_wait(tmp_path):
         next(batches)
         until(lambda: len(decoded) == 4 * (taken + BATCHES_AHEAD))  # noqa: B023
     batches.close()
+
+
+# training
+
+
+def network(classes=2):
+    """A small network with the same weights each time."""
+    fastnn.set_seed(3)
+    model = fastnn.Sequential(
+        [
+            layers.Input((2, 3, 3), name="in"),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def same_weights(model, other):
+    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_fit_makes_the_steps_that_float_batches_make_one_by_one(tmp_path):
+    numbered(tmp_path, 22)
+    model, by_hand = network(), network()
+    history = model.fit(folder_of(tmp_path, batch_size=8, seed=1), epochs=3, verbose=0).history
+    batches = folder_of(tmp_path, batch_size=8, seed=1)
+    for epoch in range(3):
+        losses = [(len(x), *by_hand.train_on_batch(x.astype(np.float32), y)) for x, y in batches]
+        assert history["loss"][epoch] == pytest.approx(sum(n * loss for n, loss, _ in losses) / 22, rel=1e-5)
+    assert list(history) == ["loss", "accuracy"]
+    assert same_weights(model, by_hand)
+
+
+def test_evaluate_and_predict_give_what_arrays_give(tmp_path):
+    numbered(tmp_path, 22)
+    data = folder_of(tmp_path, batch_size=8, shuffle=False)
+    batches = list(data)
+    x, y = (np.concatenate(part) for part in zip(*batches, strict=True))
+    model = network()
+    assert model.evaluate(data) == pytest.approx(model.evaluate(x, y), rel=1e-6)
+    np.testing.assert_array_equal(model.predict(data), model.predict(x.astype(np.float32)))
+    np.testing.assert_array_equal(model.predict(folder_of(tmp_path, labels=None, shuffle=False)), model.predict(x))
+    logs = model.fit(data, epochs=1, validation_data=data, verbose=0).history
+    assert logs["val_loss"][0] == pytest.approx(model.evaluate(x, y)[0], rel=1e-6)
+
+
+def test_bytes_and_floats_of_one_shape_have_steps_of_their_own(tmp_path):
+    model = network()
+    pixels = np.arange(2 * 18, dtype=np.uint8).reshape(2, 2, 3, 3)
+    expected = model.predict(pixels)
+    np.testing.assert_array_equal(model.predict(pixels.astype(np.float32)), expected)
+    np.testing.assert_array_equal(model.predict(pixels), expected)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(model.predict(pixels + np.float32(0.9)), expected)
+
+
+def test_pictures_without_labels_cannot_be_learned(tmp_path):
+    numbered(tmp_path, 2)
+    for call in (network().fit, network().evaluate):
+        with pytest.raises(ValueError, match=r"batches must be \(x, y\) or .*; got ndarray, without targets"):
+            call(folder_of(tmp_path, labels=None))
+
+
+def test_an_interrupted_training_goes_on_exactly(tmp_path):
+    numbered(tmp_path / "pictures", 30)
+
+    def trained(epochs, backup, **arguments):
+        model = network()
+        data = folder_of(tmp_path / "pictures", batch_size=8)  # without a seed: the process's random numbers
+        callbacks = [fastnn.callbacks.BackupAndRestore(tmp_path / backup, delete_checkpoint=False)]
+        model.fit(data, epochs=epochs, callbacks=callbacks, verbose=0, **arguments)
+        return model
+
+    whole = trained(4, "whole")
+    trained(2, "parts")
+    assert same_weights(whole, trained(4, "parts"))
+
+
+def test_threads_end_when_training_fails_though_the_error_is_kept(tmp_path):
+    numbered(tmp_path, 40)
+
+    def stop(batch, logs):
+        raise KeyboardInterrupt
+
+    for steps in (None, 5):
+        with pytest.raises(KeyboardInterrupt) as error:
+            stopper = fastnn.callbacks.LambdaCallback(on_train_batch_end=stop)
+            network().fit(folder_of(tmp_path, batch_size=2), steps_per_epoch=steps, verbose=0, callbacks=[stopper])
+        until(lambda: not readers())
+        assert error.traceback
+
+
+class Slow:
+    """Three batches, each of which takes its time."""
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        for _ in range(3):
+            time.sleep(0.1)
+            yield np.ones((4, 2, 3, 3), np.uint8), np.zeros(4, np.int32)
+
+
+def test_the_share_of_time_spent_waiting_is_shown(tmp_path, capsys):
+    network().fit(Slow(), verbose=2)
+    out = capsys.readouterr().out
+    share = int(out.split("waiting for data: ")[1].split("%")[0])
+    assert 30 < share <= 100  # less than all: a step takes time too
+    numbered(tmp_path, 6)
+    network().fit(folder_of(tmp_path), verbose=1)
+    shown = capsys.readouterr().err
+    assert "waiting for data" in shown and "images/s" in shown and "6/6" in shown
+    network().fit(np.ones((4, 2, 3, 3)), np.zeros(4), verbose=2)
+    assert "waiting" not in capsys.readouterr().out

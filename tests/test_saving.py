@@ -156,6 +156,15 @@ def test_a_loaded_layer_computes_the_same_bits(tmp_path, stack, dtype):
     assert other.predict(IMAGES).dtype == dtype
 
 
+def test_names_of_classes_are_kept(tmp_path):
+    model = small()
+    model.save(tmp_path / "model")
+    assert fastnn.load_model(tmp_path / "model").class_names is None
+    model.class_names = ["cat", "dog", "Füchse"]
+    model.save(tmp_path / "model")
+    assert fastnn.load_model(tmp_path / "model").class_names == model.class_names
+
+
 def test_a_model_without_input_shape_and_a_model_never_compiled(tmp_path):
     model = fastnn.Sequential([layers.Flatten(), layers.Dense(2)], name="lazy")
     with pytest.raises(ValueError, match="not built"):
@@ -747,6 +756,7 @@ def dense(entry):
         (lambda e: e["compile"]["optimizer"].update(class_name="SGD"), "SGD|beta"),
         (lambda e: e["compile"].update(loss={"class_name": "FunctionLoss", "config": {"function": "eval"}}), "loss"),
         (lambda e: e["compile"]["metrics"].append("os.system"), "metric"),
+        (lambda e: e["model"].update(class_names=["cat", 3]), "class_names must be a list of strings"),
         (lambda e: e.update(compile=None), "arrays are not those of the model: optimizer/"),
         (lambda e: e.pop("compile"), "KeyError: 'compile'"),
         (lambda e: e.update(version=2), "version 2"),

@@ -44,8 +44,8 @@ class ImageFolder:
         Pictures per batch; the last one of an epoch may be smaller.
     shuffle : bool
         Whether each epoch has an order of its own.
-    seed : int
-        Which orders those are.
+    seed : int, optional
+        Which orders those are; otherwise they are drawn from the process's random numbers.
     on_error : {"raise", "skip"}
         What to do about bad files.
 
@@ -63,7 +63,7 @@ class ImageFolder:
         decode: Callable[[str], NDArray[np.uint8]],
         batch_size: int,
         shuffle: bool,
-        seed: int,
+        seed: int | None,
         on_error: str,
     ) -> None:
         self.file_paths = list(file_paths)
@@ -72,7 +72,8 @@ class ImageFolder:
         self.batch_size = batch_size
         self.bad_files: dict[str, str] = {}
         self._decode = decode
-        self._shuffle, self._seed, self._epochs = shuffle, seed, 0
+        self.seed = seed
+        self._shuffle, self._epochs = shuffle, 0
         self._skips = on_error == "skip"
 
     @property
@@ -91,7 +92,8 @@ class ImageFolder:
         """Return the batches of the next epoch: ``(images, targets)``, or images alone where there are no labels."""
         order = np.arange(len(self.file_paths))
         if self._shuffle:
-            np.random.default_rng([self._seed, self._epochs]).shuffle(order)
+            generator = random.generator() if self.seed is None else np.random.default_rng([self.seed, self._epochs])
+            generator.shuffle(order)
         self._epochs += 1
         return self._batches([row for row in order.tolist() if self.file_paths[row] not in self.bad_files])
 
@@ -172,7 +174,8 @@ def image_folder(
     shuffle : bool
         Whether each epoch has a new order; otherwise it is that of the paths.
     seed : int, optional
-        Which orders those are; drawn from the process's random numbers (`fastnn.set_seed`) by default.
+        Which orders those are, and which pictures belong to a subset; otherwise drawn from the process's random numbers
+        (`fastnn.set_seed`).
     validation_split : float, optional
         Share of the pictures that belongs to the validation subset, in (0, 1).
     subset : {"training", "validation", "both"}, optional
@@ -238,16 +241,14 @@ def image_folder(
     if verbose:
         print(f"Found {len(paths)} files" + ("." if names is None else f" belonging to {len(names)} classes."))
     targets = None if numbers is None or label_mode is None else _targets(numbers, label_mode, names or [])
-    seed = int(random.generator().integers(SEED_LIMIT)) if seed is None else seed
     order = np.arange(len(paths))
     if shuffle:
-        np.random.RandomState(seed).shuffle(order)  # Keras's generator: the same seed, the same split
+        split_seed = random.generator().integers(SEED_LIMIT) if seed is None else seed
+        np.random.RandomState(split_seed).shuffle(order)  # Keras's generator: the same seed, the same split
 
     def part(rows: NDArray[Any], shuffle: bool) -> ImageFolder:
         chosen = [paths[row] for row in rows]
-        return ImageFolder(
-            chosen, None if targets is None else targets[rows], names, read, batch_size, shuffle, int(seed), on_error
-        )
+        return ImageFolder(chosen, None if targets is None else targets[rows], names, read, batch_size, shuffle, seed, on_error)
 
     if validation_split is None:
         return part(order, shuffle)
