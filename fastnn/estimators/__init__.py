@@ -1,7 +1,9 @@
 """Networks as scikit-learn estimators, for pipelines, grid searches and cross-validation.
 
 `MLPClassifier` and `MLPRegressor` have the parameters, the defaults and the attributes of scikit-learn's, and train to the same
-weights; they add `dropout`, `dtype`, `class_weight` and more losses.
+weights; they add batch normalization, dropout, activations of one's own, class weights, callbacks and more losses. `CNNClassifier`
+and `CNNRegressor` are convolutional networks for images with these parameters, `PerceptronClassifier` is Rosenblatt's, and
+`NetworkClassifier` and `NetworkRegressor` take any `Sequential`.
 """
 
 try:
@@ -9,6 +11,17 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("fastnn.estimators needs scikit-learn: pip install 'fastnn-kernels[sklearn]'") from error
 
+from .cnn import CNNClassifier, CNNRegressor
 from .mlp import MLPClassifier, MLPRegressor
+from .perceptron import PerceptronClassifier
+from .sequential import NetworkClassifier, NetworkRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "PerceptronClassifier",
+]

@@ -130,7 +130,7 @@ class _MLP(SolverEstimator):
 
     def _objective(self) -> network.Objective:
         kernels = [dense.kernel for dense in self._dense()]
-        return network.Objective(self._output()[1], 0, self.alpha / 2, kernels, self.model_.dtype)
+        return network.Objective(self._output()[1], self.model_.dtype, l2=self.alpha / 2, kernels=kernels)
 
     def _train(self, samples: Samples, held: Samples | None, random_state: Any, incremental: bool) -> None:
         if self.solver == "lbfgs":
@@ -240,7 +240,7 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
         return {**super()._checks(), **parameters.CLASS_WEIGHT}
 
     def _output(self) -> tuple[str, str]:
-        return ("logistic",) * 2 if self._multilabel or self.n_outputs_ == 1 else ("softmax",) * 2
+        return self._probabilities()
 
     @stochastic
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
@@ -319,7 +319,7 @@ class MLPRegressor(Regressor, _MLP):
         return {**super()._checks(), **parameters.LOSS}
 
     def _output(self) -> tuple[str, str]:
-        return "exp" if self.loss == "poisson" else "identity", self.loss
+        return self._numbers()
 
     @stochastic
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:

@@ -130,20 +130,33 @@ IN_PYTHON = ("poisson",)
 class Objective(Loss):
     """``sum(weight * loss) / sum(weight) + (l1 * sum(|w|) + l2 * sum(w**2)) / sum(weight)``, w the kernels, weights 1 by default.
 
+    Not `normalized`, it is ``sum(weight * loss) / n + l1 * sum(|w|) + l2 * sum(w**2)`` of n samples.
+
     Parameters
     ----------
     loss : str or Loss
         One of `LOSSES`, of the sums before the last activation, or a loss of the outputs.
+    dtype : dtype
+        The model's float type.
     l1, l2 : float
         Strength of the penalties.
     kernels : sequence of Variable
         What the penalties are on.
-    dtype : dtype
-        The float type of the losses.
+    normalized : bool
+        Whether the weights of each batch count in proportion to each other alone.
     """
 
-    def __init__(self, loss: str | Loss, l1: float, l2: float, kernels: Sequence[Variable], dtype: Any) -> None:
+    def __init__(
+        self,
+        loss: str | Loss,
+        dtype: Any,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        kernels: Sequence[Variable] = (),
+        normalized: bool = True,
+    ) -> None:
         super().__init__(loss if isinstance(loss, str) else loss.name)
+        self.normalized = normalized
         self.loss, self.l1, self.l2, self.kernels = loss, float(l1), float(l2), list(kernels) if l1 or l2 else []
         #: size / sum(weight) and 1 / sum(weight) of the weighted batch at hand, where the kernels read them
         self.factors = np.ones((2, 1), dtype)
@@ -163,15 +176,18 @@ class Objective(Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if isinstance(self.loss, str):
             return LOSSES[self.loss](y_pred if y_pred.logits is None else y_pred.logits, y_true)
-        return self.loss.call(y_true, y_pred)
+        loss = self.loss.call(y_true, y_pred)
+        if loss.shape != y_pred.shape[:1]:
+            raise ValueError(f"loss {self.name!r} must return a loss for each sample, shape {y_pred.shape[:1]}; got {loss.shape}")
+        return loss
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         loss = self.call(Tensor(y_true), y_pred)
-        weighted = sample_weight is not None
-        total = ops.weighted_mean(loss, Tensor(sample_weight) if weighted else None)
+        total = ops.weighted_mean(loss, None if sample_weight is None else Tensor(sample_weight))
+        weighted = sample_weight is not None and self.normalized
         if weighted:
             total = _scaled(total, self.factors[0])
-        divisor = 1 if weighted else len(y_pred)
+        divisor = len(y_pred) if self.normalized and not weighted else 1
         for kernel in self.kernels:
             penalty = ops.penalty(kernel, self.l1 / divisor, self.l2 / divisor)
             total = ops.add(total, _scaled(penalty, self.factors[1]) if weighted else penalty)
@@ -208,11 +224,13 @@ class Epochs(ArrayEpochs):
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, random_state: Any
     ) -> None:
+        objective = model.compiled_with()[1]
+        assert isinstance(objective, Objective)
+        self._objective, self._random_state, self._batch_size = objective, random_state, batch_size
         super().__init__(model, x, y, weight, batch_size, shuffle=False)
-        self._random_state, self._batch_size = random_state, batch_size
 
     def _new_step(self, size: int) -> TrainStep:
-        kind = _EagerStep if self.model.compiled_with()[1].name in IN_PYTHON else TrainStep
+        kind = _EagerStep if self._objective.name in IN_PYTHON else TrainStep
         return kind(self.model, self._batch(size), self.meters, self._source)
 
     def _start_epoch(self) -> None:
@@ -225,9 +243,9 @@ class Epochs(ArrayEpochs):
             self._weight_sums = iter(np.add.reduceat(source.weight[source.order], starts, dtype=np.float64))
 
     def _limit(self, step: TrainStep, left: int, calls: CallbackList) -> int:
-        if self._source.weight is None:
+        if self._source.weight is None or not self._objective.normalized:
             return super()._limit(step, left, calls)
-        self.model.loss.set_weight_sum(step.batch.size, next(self._weight_sums))  # type: ignore[union-attr]
+        self._objective.set_weight_sum(step.batch.size, next(self._weight_sums))
         return 1
 
 

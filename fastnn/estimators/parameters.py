@@ -10,6 +10,7 @@ import numpy as np
 
 from ..activations import FUNCTIONS
 from ..callbacks import Callback
+from ..model import Sequential
 from .network import ACTIVATIONS
 
 Check = tuple[Callable[[Any], bool], str]
@@ -103,6 +104,26 @@ SOLVER: dict[str, Check] = {
     "dropout": number(0, 1, high_open=True),
     "dtype": (lambda value: value is None or _is_float(value), "None, 'float32' or 'float64'"),
 }
+PERCEPTRON: dict[str, Check] = {
+    "penalty": one_of(None, "l2", "l1", "elasticnet"),
+    "alpha": SOLVER["alpha"],
+    "l1_ratio": number(0, 1),
+    "fit_intercept": FLAG,
+    "eta0": number(0, low_open=True, high_open=True),
+    "tol": (lambda value: value is None or TRAINING["tol"][0](value), f"None or {TRAINING['tol'][1]}"),
+    "dtype": SOLVER["dtype"],
+}
+NETWORK: dict[str, Check] = {
+    "model": (
+        lambda value: isinstance(value, Sequential) or (callable(value) and not isinstance(value, type)),
+        "a fastnn.Sequential or a function that makes one",
+    ),
+    "model_kwargs": (lambda value: value is None or isinstance(value, dict), "None or a dict"),
+}
+IMAGE_SHAPE: Check = (
+    lambda value: value is None or (isinstance(value, (tuple, list)) and len(value) in (2, 3) and all(map(count, value))),
+    "None, (height, width) or (height, width, channels)",
+)
 CLASS_WEIGHT: dict[str, Check] = {
     "class_weight": (
         lambda value: value is None or isinstance(value, (dict, list)) or (isinstance(value, str) and value == "balanced"),

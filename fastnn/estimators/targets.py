@@ -102,6 +102,10 @@ class Classifier(ClassifierMixin, NetworkEstimator):
 class ProbabilityClassifier(Classifier):
     """A classifier whose outputs are probabilities."""
 
+    def _probabilities(self) -> tuple[str, str]:
+        """Return scikit-learn's activation of the outputs, and the loss of the same name."""
+        return ("logistic",) * 2 if self._multilabel or self.n_outputs_ == 1 else ("softmax",) * 2
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`.
 
@@ -158,6 +162,10 @@ class Regressor(RegressorMixin, NetworkEstimator):
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         return y.reshape(len(y), -1).astype(np.float64, copy=False)
+
+    def _numbers(self) -> tuple[str, str]:
+        """Return scikit-learn's activation of the outputs, and the loss."""
+        return "exp" if self.loss == "poisson" else "identity", self.loss
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         outputs = np.exp(outputs) if self.out_activation_ == "exp" else outputs
