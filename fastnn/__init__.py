@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .autodiff import GradientTape, Tensor, Variable, constant
     from .config import show_config
     from .graphs import graph
+    from .interchange import load_onnx
     from .kernels import use_backend
     from .kernels.threads import get_num_threads, set_num_threads
     from .layers import Input
@@ -66,6 +67,7 @@ __all__ = [
     "kernels",
     "layers",
     "load_model",
+    "load_onnx",
     "losses",
     "metrics",
     "ops",
@@ -90,6 +92,7 @@ _HOMES = {
     "get_num_threads": "kernels.threads",
     "graph": "graphs",
     "load_model": "saving",
+    "load_onnx": "interchange",
     "set_num_threads": "kernels.threads",
     "set_seed": "random",
     "show_config": "config",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import random, saving
+from . import files, random, saving
 
 Logs = dict[str, float]
 
@@ -470,7 +470,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)
-        saving.remove_unfinished(self.backup_dir)
+        files.remove_unfinished(self.backup_dir)
         if os.path.exists(self.path):
             self._restore()
 

@@ -588,6 +588,35 @@ class Sequential:
 
         load_weights(self, path)
 
+    def export_onnx(self, path: Any, input_dtype: Any = None) -> None:
+        """Write the model as ONNX, operator set 20, for onnxruntime and other programs that predict; needs the extra ``onnx``.
+
+        Inputs and outputs, called "input" and "output", have the model's layout and a batch axis of any extent. What the model
+        computes in training alone is left out.
+
+        Parameters
+        ----------
+        path : path_like
+            The file; one that is there is replaced when the new one is complete.
+        input_dtype : {"float32", "float64", "uint8"}, optional
+            The model's float type by default; "uint8" for images of bytes, which a first layer such as ``Rescaling(1 / 255)``
+            scales.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or a layer has no counterpart in ONNX: one of your own, or with an activation of your own.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        ONNX holds numbers such as the slope of a leaky ReLU and the epsilon of a normalization in float32, also for float64 models.
+        """
+        from .interchange.onnx_export import export_onnx
+
+        export_onnx(self, path, input_dtype)
+
     def get_config(self) -> dict[str, Any]:
         """Return the architecture as JSON-able values."""
         config = {

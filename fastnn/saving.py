@@ -29,12 +29,9 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +39,7 @@ import safetensors.numpy
 
 from . import losses, metrics, optimizers, random
 from .autodiff import Variable
+from .files import PathLike, replace_file
 from .layers import Layer
 from .layers.base import blank_weights, snake_case
 
@@ -52,8 +50,6 @@ if TYPE_CHECKING:
 VERSION = 1
 #: where the JSON stands in the metadata
 ENTRY = "fastnn"
-
-PathLike = str | os.PathLike[str]
 
 
 class ModelFileError(ValueError):
@@ -437,16 +433,6 @@ def reason(error: Exception) -> str:
 
 # --------------------------------------------------------------------- files
 
-#: what the names of files that are being written begin and end with
-UNFINISHED = (".fastnn-", ".tmp")
-
-
-def remove_unfinished(folder: PathLike) -> None:
-    """Remove what processes that were killed while they wrote left in a folder that nobody else writes to now."""
-    for name in os.listdir(folder):
-        if name.startswith(UNFINISHED[0]) and name.endswith(UNFINISHED[1]):
-            os.remove(os.path.join(folder, name))
-
 
 def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the header and the arrays of a file."""
@@ -472,26 +458,7 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _write(path: PathLike, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
-    """Write a file under a temporary name beside its place and, when it is safely on the disk, move it there."""
+    """Write a file of arrays, and of a header as JSON."""
     # the library reads memory from the first byte on, so arrays must be contiguous
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = safetensors.numpy.save(arrays, {ENTRY: json.dumps(header)})
-    target = Path(os.path.realpath(path))  # a link stays one
-    temporary = target.with_name(secrets.token_hex(8).join(UNFINISHED))
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    replace_file(path, safetensors.numpy.save(arrays, {ENTRY: json.dumps(header)}))

@@ -1,0 +1,49 @@
+"""Files that are replaced as a whole or not at all, whatever happens to the process that writes them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+PathLike = str | os.PathLike[str]
+
+#: what the names of files that are being written begin and end with
+UNFINISHED = (".fastnn-", ".tmp")
+
+
+def replace_file(path: PathLike, data: bytes) -> None:
+    """Write a file under a temporary name beside its place and, when it is safely on the disk, move it there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; a file that was there is then still the same.
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    temporary = target.with_name(secrets.token_hex(8).join(UNFINISHED))
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_unfinished(folder: PathLike) -> None:
+    """Remove what processes that were killed while they wrote left in a folder that nobody else writes to now."""
+    for name in os.listdir(folder):
+        if name.startswith(UNFINISHED[0]) and name.endswith(UNFINISHED[1]):
+            os.remove(os.path.join(folder, name))
