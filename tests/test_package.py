@@ -15,7 +15,7 @@ from fastnn.kernels import threads
 from fastnn.kernels.backends import BACKENDS
 
 REQUIRED = ("numpy", "safetensors", "tqdm")
-HEAVY = ("numba", "sklearn", "scipy", "matplotlib", "PIL", "pandas", "tqdm")
+HEAVY = ("numba", "sklearn", "scipy", "matplotlib", "PIL", "pandas", "tqdm", "onnx", "h5py")
 
 
 def run_python(code, *args, cwd=None, **environment):
