@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-
-from kernel_cases import KernelCase, names
+import importlib.util
 
 import fastnn
+from benchmarks.kernel_cases import KernelCase, names
+from benchmarks.roofline import median_time
 from fastnn.kernels import backends
 
 
@@ -26,8 +27,10 @@ def _kernel(case: KernelCase, backend: str):
     usable = cython_aot.LEVELS[cython_aot.LEVELS.index(call.cpu_level()) :]
     if level not in usable:
         raise NotImplementedError(f"this processor has no {level}")
-    module = importlib.import_module(f"{cython_aot.__name__}.{level}.{case.family}")
-    return call.Kernel(case.op, module.ADDRESSES[case.op.name])
+    module = f"{cython_aot.__name__}.{level}.{case.family}"
+    if not importlib.util.find_spec(module):
+        raise NotImplementedError(f"{level} was not compiled")
+    return call.Kernel(case.op, importlib.import_module(module).ADDRESSES[case.op.name])
 
 
 class Kernels:
@@ -43,6 +46,13 @@ class Kernels:
         self.kernel = _kernel(self.case, backend)
         self.kernel(*self.case.arguments)
 
+    def track_rate(self, name: str, backend: str, dtype: str) -> float:
+        """Return GFLOP/s, or GB/s of a kernel that multiplies nothing."""
+        seconds = median_time(lambda: self.kernel(*self.case.arguments))
+        return (self.case.flops or self.case.bytes) / seconds / 1e9
+
     def time_kernel(self, name: str, backend: str, dtype: str) -> None:
         """One call."""
         self.kernel(*self.case.arguments)
+
+    track_rate.unit = "GFLOP/s, or GB/s"

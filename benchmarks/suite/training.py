@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from peers.cases import CASES
-from peers.fastnn_peer import Peer
+from benchmarks.peers.cases import CASES
+from benchmarks.peers.fastnn_peer import Peer
 
 STEPS = {"mnist-cnn": 4, "lenet": 20, "mlp": 100, "mlp-1": 2000, "digits-cnn-1": 2000, "xor": 10000}
 
