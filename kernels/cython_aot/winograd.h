@@ -1,7 +1,11 @@
 /* The transforms of Winograd's F(4x4, 3x3) (Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.3),
  * vectorized over channels. With the 6x6 input tile d, the 3x3 filter g and the 4x4 output tile y:
  *
- *     y = A' [(G g G') * (B' d B)] A      and, for the gradient by the filters,      dg = G' [sum over tiles (B' d B) * (A dy A')] G
+ *     y = A' [(G g G') * (B' d B)] A
+ *
+ * and, the same read backwards, the gradients by the filters and by the input
+ *
+ *     dg = G' [sum over tiles (B' d B) * (A dy A')] G        dd = B [(G g G') * (A dy A')] B'
  *
  * A transformed tile is spread over 36 planes `plane` elements apart, one for each of its elements. Channels are taken in vectors;
  * the last vector overlaps the one before where the channels do not fill it, so there are at least WINOGRAD_LANES of them.
@@ -29,6 +33,17 @@ FASTNN_INLINE void winograd_bt(const winograd_vector d[6], winograd_vector o[6])
     o[3] = t2 + t3;
     o[4] = t2 - t3;
     o[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+}
+
+/* B m for one column of six */
+FASTNN_INLINE void winograd_b(const winograd_vector m[6], winograd_vector o[6]) {
+    const winograd_vector s1 = m[1] + m[2], d1 = m[1] - m[2], s3 = m[3] + m[4], d3 = 2.f * (m[3] - m[4]);
+    o[0] = 4.f * m[0];
+    o[1] = 4.f * (m[5] - d1) - d3;
+    o[2] = -5.f * m[0] - 4.f * s1 - s3;
+    o[3] = d1 + d3 - 5.f * m[5];
+    o[4] = m[0] + s1 + s3;
+    o[5] = m[5];
 }
 
 /* A' m for one column of six */
@@ -77,6 +92,17 @@ FASTNN_INLINE ptrdiff_t winograd_channel(ptrdiff_t v, ptrdiff_t count) {
     return channel + WINOGRAD_LANES <= count ? channel : count - WINOGRAD_LANES;
 }
 #define WINOGRAD_VECTORS(count) (((count) + WINOGRAD_LANES - 1) / WINOGRAD_LANES)
+
+/* v without the lanes below `done`: what a last vector has in common with the one before */
+FASTNN_INLINE winograd_vector winograd_from_lane(winograd_vector v, ptrdiff_t done) {
+#if VECTOR_BYTES
+    mask_f32_wide lane;
+    for (int i = 0; i < WINOGRAD_LANES; i++) lane[i] = i >= done ? -1 : 0;
+    return (winograd_vector)((mask_f32_wide)v & lane);
+#else
+    return v;
+#endif
+}
 
 /* planes = B' d B for the tile whose pixels `pixel` points at (a line of zeros for those outside the image) */
 static void winograd_input(const float *const pixel[36], ptrdiff_t channels, float *planes, ptrdiff_t plane) {
@@ -134,6 +160,25 @@ static void winograd_errors(const float *const pixel[16], ptrdiff_t channels, fl
         for (int i = 0; i < 6; i++) {
             winograd_a(half[i], o);
             for (int j = 0; j < 6; j++) WINOGRAD_AT(planes + (i * 6 + j) * plane + c) = o[j];
+        }
+    }
+}
+
+/* the 6x6 pixels `pixel` points at (a scratch line for those outside the image) += B planes B' */
+static void winograd_input_gradient(const float *planes, ptrdiff_t plane, ptrdiff_t channels, float *const pixel[36]) {
+    for (ptrdiff_t v = 0; v < WINOGRAD_VECTORS(channels); v++) {
+        const ptrdiff_t c = winograd_channel(v, channels), done = v * WINOGRAD_LANES - c;
+        winograd_vector half[6][6], m[6], o[6];
+        for (int j = 0; j < 6; j++) {
+            for (int i = 0; i < 6; i++) m[i] = WINOGRAD_READ(planes + (i * 6 + j) * plane + c);
+            if (done > 0)
+                for (int i = 0; i < 6; i++) m[i] = winograd_from_lane(m[i], done);
+            winograd_b(m, o);
+            for (int i = 0; i < 6; i++) half[i][j] = o[i];
+        }
+        for (int i = 0; i < 6; i++) {
+            winograd_b(half[i], o);
+            for (int j = 0; j < 6; j++) WINOGRAD_AT(pixel[i * 6 + j] + c) += o[j];
         }
     }
 }

@@ -20,6 +20,7 @@ cdef extern from "winograd.h" nogil:
     void winograd_input(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
     void winograd_output(const float *planes, Py_ssize_t plane, const float *bias, int relu, Py_ssize_t channels, float **pixel)
     void winograd_errors(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
+    void winograd_input_gradient(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float **pixel)
     void winograd_filter(const float *g, Py_ssize_t tap, Py_ssize_t channels, float *planes, Py_ssize_t plane)
     void winograd_filter_gradient(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float *dg, Py_ssize_t tap)
 
@@ -157,22 +158,100 @@ cdef inline void _output_pixels(const float *y, const Window *window, Py_ssize_t
 
 cdef inline bint winograd_backward_input(const float *dy, const float *w, float *dx, const Window *window, Py_ssize_t n,
                                          Py_ssize_t filters, int threads) noexcept nogil:
-    """dx = the convolution of dy with the filters turned round and their channels exchanged; False if there is no memory for it."""
-    cdef Py_ssize_t c = window.c, tap, i, j
-    cdef Window turned = Window(ih=window.oh, iw=window.ow, c=filters, pixel=filters, oh=window.ih, ow=window.iw, kh=3, kw=3,
-                                stride_h=1, stride_w=1, pad_top=2 - window.pad_top, pad_left=2 - window.pad_left, dilation_h=1,
-                                dilation_w=1)
-    cdef float *filter = <float *>malloc(9 * c * filters * sizeof(float))
-    cdef bint done
-    if filter == NULL:
+    """dx; False if there is no memory for it.
+
+    Neighbouring tiles share two rows and columns of dx, where they add up. So tasks are bands of whole rows of tiles, and every other
+    band is computed first, then those between: no two threads write the same row, and each pixel is summed in an order that depends
+    on shapes alone.
+    """
+    cdef Py_ssize_t c = window.c, block = forward_block(filters, c), rows = n * tiles_of(window.oh), band, bands, task
+    # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
+    cdef Py_ssize_t scratch = PLANES * block * (c + filters) + 9 * c + c + filters
+    cdef float *planes = <float *>malloc((PLANES * c * filters + threads * scratch) * sizeof(float))
+    cdef float *own = planes + PLANES * c * filters
+    if planes == NULL:
         return False
+    band = max(block // tiles_of(window.ow), <Py_ssize_t>1)
+    bands = (rows + band - 1) // band
+    if threads == 1:
+        for task in range(filters):
+            _turn_filter(w, c, filters, task, own, planes)
+        for task in range(bands):
+            _backward_band(dy, planes, dx, window, n, filters, own, block, band, _other_first(task, bands))
+    else:
+        with parallel(num_threads=threads):
+            for task in prange(filters, schedule="static"):
+                _turn_filter(w, c, filters, task, own + threadid() * scratch, planes)
+            for task in prange((bands + 1) // 2, schedule="dynamic"):
+                _backward_band(dy, planes, dx, window, n, filters, own + threadid() * scratch, block, band, 2 * task)
+            for task in prange(bands // 2, schedule="dynamic"):
+                _backward_band(dy, planes, dx, window, n, filters, own + threadid() * scratch, block, band, 2 * task + 1)
+    free(planes)
+    return True
+
+
+cdef inline Py_ssize_t _other_first(Py_ssize_t task, Py_ssize_t bands) noexcept nogil:
+    """Return band number `task` in the order of the even ones, then the odd ones."""
+    cdef Py_ssize_t even = (bands + 1) // 2
+    return 2 * task if task < even else 2 * (task - even) + 1
+
+
+cdef inline void _turn_filter(const float *w, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t filter, float *taps,
+                              float *planes) noexcept nogil:
+    """Transform the taps of one filter into its row of the planes [filters, c]."""
+    cdef Py_ssize_t tap, i
     for tap in range(9):
         for i in range(c):
-            for j in range(filters):
-                filter[((8 - tap) * filters + j) * c + i] = w[(tap * c + i) * filters + j]
-    done = winograd_forward(dy, filter, NULL, dx, &turned, n, c, 0, 0.0, threads)
-    free(filter)
-    return done
+            taps[tap * c + i] = w[(tap * c + i) * filters + filter]
+    winograd_filter(taps, c, c, planes + filter * c, c * filters)
+
+
+cdef inline void _backward_band(const float *dy, const float *filter_planes, float *dx, const Window *window, Py_ssize_t n,
+                                Py_ssize_t filters, float *scratch, Py_ssize_t block, Py_ssize_t band,
+                                Py_ssize_t number) noexcept nogil:
+    """Add what the tiles of a band of tile rows give."""
+    cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh)
+    cdef Py_ssize_t first = number * band, last = min(first + band, n * down), row, top, bottom, blocks, task
+    for row in range(first, last):
+        # zero the rows of pixels that this band is the first to write: an odd one shares two with each of its neighbours, who came before
+        top = row % down * TILE - window.pad_top
+        bottom = top + TILE
+        if row == first and row % down > 0 and number % 2 == 1:
+            top += 2
+        if row % down == down - 1:
+            bottom = window.ih
+        elif row == last - 1 and number % 2 == 0:
+            bottom += 2
+        top = max(top, <Py_ssize_t>0)
+        bottom = min(bottom, window.ih)
+        if top < bottom:
+            memset(dx + (row // down * window.ih + top) * window.iw * c, 0, (bottom - top) * window.iw * c * sizeof(float))
+    blocks = ((last - first) * across + block - 1) // block
+    for task in range(blocks):
+        _backward_block(dy, filter_planes, dx, window, filters, scratch, block, first * across + task * (last - first) * across // blocks,
+                        first * across + (task + 1) * (last - first) * across // blocks)
+
+
+cdef inline void _backward_block(const float *dy, const float *filter_planes, float *dx, const Window *window, Py_ssize_t filters,
+                                 float *scratch, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Add what tiles [first, last) give."""
+    cdef Py_ssize_t c = window.c, tiles = last - first, tile, p
+    cdef float *errors = scratch
+    cdef float *products = scratch + PLANES * block * filters
+    cdef float *outside = products + PLANES * block * c + 9 * c
+    cdef const float *zeros = outside + c
+    cdef const float *pixels[36]
+    cdef float *outputs[16]
+    memset(outside, 0, (c + filters) * sizeof(float))
+    for tile in range(tiles):
+        _output_pixels(dy, window, filters, first + tile, zeros, outputs)
+        winograd_errors(<const float **>outputs, filters, errors + tile * filters, tiles * filters)
+    for p in range(PLANES):
+        _multiply_plane(errors + p * tiles * filters, filters, 1, filter_planes + p * c * filters, products + p * tiles * c, tiles, filters,
+                        c, 0)
+    for tile in range(tiles):
+        _input_pixels(dx, window, first + tile, outside, pixels)
+        winograd_input_gradient(products + tile * c, tiles * c, c, <float **>pixels)
 
 
 cdef inline bint winograd_backward_weight(const float *x, const float *dy, float *dw, float *db, const Window *window, Py_ssize_t n,
@@ -232,8 +311,8 @@ cdef inline void _gradient_chunk(const float *x, const float *dy, const Window *
             winograd_input(pixels, c, inputs + tile * c, count * c)
             _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
             winograd_errors(<const float **>outputs, filters, errors + tile * filters, count * filters)
-            for p in range(TILE * TILE):
-                _add(outputs[p], filters, db)
+            # element (1, 1) of A dy A' is the sum of the tile's errors
+            _add(errors + (7 * count + tile) * filters, filters, db)
         for p in range(PLANES):
             _multiply_plane(inputs + p * count * c, 1, c, errors + p * count * filters, sums + p * c * filters, c, count, filters,
                             TILE_ACCUMULATE if block else 0)
