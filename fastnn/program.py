@@ -1,9 +1,9 @@
 """From the recorded kernel calls of a step to a program that repeats them.
 
 A step of fixed batch shape is always the same list of kernel calls on the same buffers. `Program` takes the list that
-`fastnn.kernels.table.record` noted down, leaves out calls whose results nobody reads, gives temporary buffers places in one
-arena by their lifetimes, and hands the rest to the backend, which runs it without Python in between. `Replay` wraps a step
-function: it runs the function once to record it, and the program from then on.
+`fastnn.kernels.table.record` noted down, replaces what `fastnn.rewrites` knows a cheaper way for, leaves out calls whose results
+nobody reads, gives temporary buffers places in one arena by their lifetimes, and hands the rest to the backend, which runs it
+without Python in between. `Replay` wraps a step function: it runs the function once to record it, and the program from then on.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import backends, spec, table
-
-Call = tuple[str, tuple]
+from .rewrites import Call, base_of, derivatives_behind_pools
 
 #: arena offsets are multiples of this many bytes: a cache line, and the widest vector
 ALIGNMENT = 64
@@ -36,8 +35,8 @@ class Program:
     """
 
     def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray]) -> None:
-        needed = _without_dead_calls(calls, [_owner(array) for array in results])
-        self.calls, self.arena = _in_one_arena(needed, {id(_owner(array)) for array in results})
+        needed = _without_dead_calls(derivatives_behind_pools(calls), [base_of(array) for array in results])
+        self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results})
         self._compiled = backends.compile_program(self.calls)
 
     def run(self, times: int = 1) -> None:
@@ -87,13 +86,6 @@ class Replay:
             self._program = Program(recording.calls, results)
 
 
-def _owner(array: np.ndarray) -> np.ndarray:
-    """Return the array that owns the memory of a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
 def _arrays(call: Call) -> list[tuple[np.ndarray, str]]:
     """Return the array arguments of a call with their roles."""
     name, args = call
@@ -109,16 +101,16 @@ def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> lis
     written: set[int] = set()
     for call in calls:
         for array, role in _arrays(call):
-            key = id(_owner(array))
+            key = id(base_of(array))
             if role != "out" and key not in written:
                 live.add(key)
             written.add(key)
     kept = []
     for call in reversed(calls):
         arrays = _arrays(call)
-        if any(role != "in" and id(_owner(array)) in live for array, role in arrays):
+        if any(role != "in" and id(base_of(array)) in live for array, role in arrays):
             kept.append(call)
-            live.update(id(_owner(array)) for array, role in arrays if role != "out")
+            live.update(id(base_of(array)) for array, role in arrays if role != "out")
     return kept[::-1]
 
 
@@ -142,7 +134,7 @@ def _in_one_arena(calls: list[Call], kept: set[int]) -> tuple[list[Call], np.nda
     outside = set(kept)
     for i, call in enumerate(calls):
         for array, role in _arrays(call):
-            owner = _owner(array)
+            owner = base_of(array)
             if id(owner) in buffers:
                 buffers[id(owner)].last = i
             elif role != "out" or array.nbytes < owner.nbytes or id(owner) in outside:
@@ -153,9 +145,9 @@ def _in_one_arena(calls: list[Call], kept: set[int]) -> tuple[list[Call], np.nda
     start = -arena.ctypes.data % ALIGNMENT
 
     def moved(value: Any) -> Any:
-        if not isinstance(value, np.ndarray) or id(_owner(value)) not in buffers:
+        if not isinstance(value, np.ndarray) or id(base_of(value)) not in buffers:
             return value
-        buffer = buffers[id(_owner(value))]
+        buffer = buffers[id(base_of(value))]
         offset = start + buffer.offset + value.ctypes.data - buffer.owner.ctypes.data
         return np.ndarray(value.shape, value.dtype, arena, offset)
 

@@ -99,6 +99,41 @@ def test_views_of_a_temporary_follow_it_into_the_arena(backend):
     np.testing.assert_array_equal(y[0], np.arange(1.0, 7.0).reshape(2, 3).T)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "leaky_relu"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_derivative_before_a_pooling_gives_the_same_bits_behind_it(backend, activation, stride):
+    rng = np.random.default_rng(0)
+    alpha = (0.25,) if activation == "leaky_relu" else ()
+    out = (7 - 2) // stride + 1
+    z, y, dx, dp = rng.standard_normal((2, 7, 7, 3)), np.empty((2, 7, 7, 3)), np.empty((2, 7, 7, 3)), rng.random((2, out, out, 3))
+    with table.record() as recording:
+        spread, pooled, argmax = np.empty_like(y), np.empty_like(dp), np.empty(dp.shape, np.int32)
+        table.call(f"{activation}_forward", z, *alpha, y)
+        table.call("maxpool2d_forward", y, 2, 2, stride, stride, 0, 0, pooled, argmax)
+        table.call("maxpool2d_backward", dp, argmax, spread)
+        table.call(f"{activation}_backward", spread, y, *alpha, dx)
+    expected = dx.copy()
+    dx[:] = np.nan
+    replayed = Program(recording.calls, [dx])
+    replayed.run()
+    np.testing.assert_array_equal(dx, expected)
+    assert [name for name, _ in replayed.calls][-1] == ("maxpool2d_backward" if stride >= 2 else f"{activation}_backward")
+
+
+def test_a_spread_gradient_that_others_read_stays():
+    y, dp, total = np.random.default_rng(0).random((1, 4, 4, 1)), np.ones((1, 2, 2, 1)), np.zeros((1, 4, 4, 1))
+    with table.record() as recording:
+        spread, pooled, argmax, dx = np.empty_like(y), np.empty_like(dp), np.empty(dp.shape, np.int32), np.empty_like(y)
+        table.call("maxpool2d_forward", y, 2, 2, 2, 2, 0, 0, pooled, argmax)
+        table.call("maxpool2d_backward", dp, argmax, spread)
+        table.call("tanh_backward", spread, y, dx)
+        table.call("accumulate", spread, 1.0, total)
+    replayed = Program(recording.calls, [dx])
+    dp *= 2
+    replayed.run()
+    assert total.sum() == 4 + 8
+
+
 def test_a_python_step_is_repeated_in_python_and_said_once():
     runs = []
 

@@ -1,0 +1,52 @@
+"""Recorded calls replaced by others that give the same numbers for less work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from .kernels.spec.activation import FUSED
+
+Call = tuple[str, tuple]
+
+#: derivatives that follow from an activation's output alone
+_FROM_OUTPUT = {f"{name}_backward" for name in FUSED if name != "linear"}
+
+
+def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
+    """Take the derivative of an activation that feeds a max-pooling at the pooled elements only, before they are spread.
+
+    Each window passes its gradient to one element, whose activation is what the pooling kept: in f'(y) * spread(dp), as it is
+    recorded, all but one element of each window is zero, and spread(f'(pooled y) * dp) is the same. Only for windows that do not
+    overlap: where they do, the products would be rounded before they are added and not after.
+    """
+    pools = {
+        id(argmax): (x, pooled)
+        for name, args in calls
+        if name == "maxpool2d_forward"
+        for x, pool_h, pool_w, stride_h, stride_w, _, _, pooled, argmax in [args]
+        if stride_h >= pool_h and stride_w >= pool_w
+    }
+    uses = Counter(id(base_of(value)) for _, args in calls for value in args if isinstance(value, np.ndarray))
+    made = list(calls)
+    for i, (name, args) in enumerate(calls[:-1]):
+        if name != "maxpool2d_backward" or id(args[1]) not in pools:
+            continue
+        dp, argmax, spread = args
+        x, pooled = pools[id(argmax)]
+        next_name, (*inputs, dx) = calls[i + 1]
+        same = next_name in _FROM_OUTPUT and inputs[0] is spread and inputs[1] is x and dx.shape == spread.shape
+        if same and uses[id(base_of(spread))] == 2:
+            at_pooled = np.empty_like(dp)
+            made[i] = (next_name, (dp, pooled, *inputs[2:], at_pooled))
+            made[i + 1] = (name, (at_pooled, argmax, dx))
+    return made
+
+
+def base_of(array: np.ndarray) -> np.ndarray:
+    """Return the array that owns the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
