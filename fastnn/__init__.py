@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     )
     from .autodiff import GradientTape, Tensor, Variable, constant
     from .config import show_config
+    from .custom import activation
     from .graphs import graph
     from .interchange import load_onnx
     from .kernels import use_backend
@@ -57,6 +58,7 @@ __all__ = [
     "Sequential",
     "Tensor",
     "Variable",
+    "activation",
     "activations",
     "callbacks",
     "constant",
@@ -88,6 +90,7 @@ _HOMES = {
     "Sequential": "model",
     "Tensor": "autodiff",
     "Variable": "autodiff",
+    "activation": "custom",
     "constant": "autodiff",
     "get_num_threads": "kernels.threads",
     "graph": "graphs",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .autodiff import Tensor, as_tensor
+from .kernels.custom.record import Record
 from .kernels.spec.activation import FUSED
 from .ops.activation import (
     bipolar_sigmoid,
@@ -49,8 +50,24 @@ FUNCTIONS: dict[str, Activation] = {
     "log_softmax": log_softmax,
     "exponential": exp,
 }
+#: the user's own: name -> what `fastnn.activation` made
+CUSTOM: dict[str, Activation] = {}
 _NAMES = {function: name for name, function in reversed(FUNCTIONS.items())}
 swish, exponential = silu, exp
+
+
+def register(name: str, activation: Activation) -> None:
+    """Make an activation usable by name, also by the models of files; one of the same name is replaced.
+
+    Raises
+    ------
+    ValueError
+        If it is the name of a built-in activation.
+    """
+    if name in FUNCTIONS:
+        raise ValueError(f"activation {name!r} is built in; give your function a name of its own")
+    CUSTOM[name] = activation
+    _NAMES[activation] = name
 
 
 def get(identifier: Any) -> Activation:
@@ -69,9 +86,13 @@ def get(identifier: Any) -> Activation:
     if identifier is None:
         return linear
     if isinstance(identifier, str):
-        if identifier not in FUNCTIONS:
-            raise ValueError(f"activation must be one of {', '.join(map(repr, FUNCTIONS))}; got {identifier!r}")
-        return FUNCTIONS[identifier]
+        known = FUNCTIONS | CUSTOM
+        if identifier not in known:
+            raise ValueError(
+                f"activation must be one of {', '.join(map(repr, known))}; got {identifier!r}. "
+                "A function of your own has a name once @fastnn.activation has decorated it: do that before a model of it is loaded"
+            )
+        return known[identifier]
     if callable(identifier):
         return identifier
     raise TypeError(f"activation must be a name, a function or None; got {identifier!r}")
@@ -82,11 +103,15 @@ def serialize(activation: Activation) -> Any:
     return _NAMES.get(activation, activation)
 
 
-def split(activation: Activation) -> tuple[str, Activation | None]:
-    """Return what a dense or convolution kernel applies itself, by name, and what is to be applied to its result, or None.
+def split(activation: Activation) -> tuple[str | Record, Activation | None]:
+    """Return what a dense or convolution kernel applies itself, and what is to be applied to its result, or None.
 
-    Sigmoid is not fused, though it could be: its tensor remembers the logits, from which a loss is computed without overflow.
+    What kernels apply has a name or, registered by `fastnn.activation`, a record. Sigmoid is not fused, though it could be: its
+    tensor remembers the logits, from which a loss is computed without overflow.
     """
+    record = getattr(activation, "record", None)
+    if isinstance(record, Record):
+        return record, None
     name = _NAMES.get(activation)
     if name is not None and name in FUSED and name != "sigmoid":
         return name, None

@@ -26,6 +26,7 @@ __all__ = [
     "as_tensor",
     "constant",
     "first_derivative_only",
+    "is_watched",
     "record",
 ]
 
@@ -389,6 +390,11 @@ def record(name: str, inputs: tuple[Tensor | None, ...], outputs: Outputs, vjp: 
                     node = Node(name, inputs, outputs if isinstance(outputs, tuple) else (outputs,), vjp)
                 tape._append(node)
     return outputs
+
+
+def is_watched(*inputs: Tensor | None) -> bool:
+    """Say whether an active tape watches one of these tensors, so that it will want a derivative."""
+    return any([tape._watches(inputs) for tape in _tapes.get()])
 
 
 def first_derivative_only(name: str) -> VJP:

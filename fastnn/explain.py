@@ -20,8 +20,8 @@ from .optimizers import SGD, Optimizer
 PRINTED_ELEMENTS = 36
 #: columns that the lines of an array may take
 ARRAY_COLUMNS = 80
-#: activations whose derivative is a factor for each element
-ELEMENTWISE = frozenset(activations.FUNCTIONS) - {"softmax", "log_softmax"}
+#: activations whose derivative is no factor for each element
+ROWWISE = frozenset({"softmax", "log_softmax"})
 #: weight -> its letter; other weights keep their names
 LETTERS = {"kernel": "W", "bias": "b"}
 
@@ -397,7 +397,8 @@ def _chain_rule(done: _Pass, after: _Pass | None) -> str:
     product = f"delta_{k + 1} @ W_{k}.T"
     if done.z is None or done.activation == "linear":
         return f" = {product}"
-    return f" = ({product}) * {done.activation}'(Z_{k})" if done.activation in ELEMENTWISE else ""
+    elementwise = (activations.FUNCTIONS | activations.CUSTOM).keys() - ROWWISE
+    return f" = ({product}) * {done.activation}'(Z_{k})" if done.activation in elementwise else ""
 
 
 def _gradient_formula(done: _Pass, name: str, symbol: str) -> str:

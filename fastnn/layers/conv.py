@@ -356,7 +356,7 @@ class SeparableConv2D(Convolution):
         return ops.conv2d(x, self.pointwise_kernel, self.bias, activation=activations.split(self.activation)[0])
 
 
-def _depthwise(layer: Convolution, x: Tensor, kernel: Variable, bias: Variable | None, activation: str | None) -> Tensor:
+def _depthwise(layer: Convolution, x: Tensor, kernel: Variable, bias: Variable | None, activation: Any) -> Tensor:
     """Return the convolution of each channel on its own: one with as many groups as there are channels."""
     rows, columns, channels, multiplier = kernel.shape
     grouped = ops.reshape(kernel, (rows, columns, 1, channels * multiplier))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Tensor, as_tensor, first_derivative_only, is_watched, record
+from ..kernels.custom.record import Record
 from ..kernels.spec.activation import ALPHA_DEFAULT, FROM_INPUT
 from . import shape
 from .comparison import where
@@ -63,6 +64,20 @@ def backward(name: str | None, dy: Tensor, y: Tensor, alpha: float | None = None
     if name in ALPHA_DEFAULT:
         return _activation_backward(name, dy, y, ALPHA_DEFAULT[name] if alpha is None else alpha)
     return _activation_backward(name, dy, y)
+
+
+def custom(x: Any, function: Record) -> Tensor:
+    """Return an activation of the user's, see `fastnn.activation`; it has a first derivative only."""
+    x = as_tensor(x)
+    y, slope = kernels.custom_forward(x.data, function, is_watched(x))
+    return record("custom", (x,), Tensor(y), lambda dy, needs: (custom_backward(dy, slope, x),))
+
+
+def custom_backward(dy: Tensor, slope: np.ndarray | None, *inputs: Tensor | None) -> Tensor:
+    """Return the gradient before an activation of the user's, whose derivative, computed from `inputs`, is `slope`."""
+    dx = Tensor(kernels.custom_backward(dy.data, slope))
+    vjp = first_derivative_only("an activation registered by fastnn.activation")
+    return record("custom_backward", (dy, *inputs), dx, vjp)
 
 
 def relu(x: Any) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Tensor, as_tensor, is_watched, record
+from ..kernels.custom.record import Record
 from . import activation as activations
 
 
@@ -20,7 +21,7 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
     data_format: str = "channels_last",
-    activation: str | None = None,
+    activation: str | Record | None = None,
     alpha: float | None = None,
 ) -> Tensor:
     """Return ``activation(x * w + b)``, a cross-correlation over rows and columns.
@@ -34,18 +35,26 @@ def conv2d(
     padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right))
     groups : int
     data_format : {"channels_last", "channels_first"}
-    activation : str, optional
-        An activation that can be fused into the convolution (`fastnn.kernels.spec.activation.FUSED`).
+    activation : str or Record, optional
+        An activation that can be fused into the convolution (`fastnn.kernels.spec.activation.FUSED`), or the record of one of the
+        user's (see `fastnn.activation`).
     alpha : float, optional
         The parameter of leaky_relu or elu.
     """
     x, w, b = as_tensor(x), as_tensor(w), None if b is None else as_tensor(b)
     window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "data_format": data_format}
-    b_data = None if b is None else b.data
-    y = Tensor(kernels.conv2d_forward(x.data, w.data, b_data, **window, activation=activation, alpha=alpha))
+    arrays = x.data, w.data, None if b is None else b.data
+    if isinstance(activation, Record):
+        y_data, slope = kernels.conv2d_custom_forward(*arrays, **window, function=activation, slope=is_watched(x, w, b))
+    else:
+        y_data, slope = kernels.conv2d_forward(*arrays, **window, activation=activation, alpha=alpha), None
+    y = Tensor(y_data)
 
     def vjp(dy, needs):
-        dz = activations.backward(activation, dy, y, alpha)
+        if isinstance(activation, Record):
+            dz = activations.custom_backward(dy, slope, x, w, b)
+        else:
+            dz = activations.backward(activation, dy, y, alpha)
         dx = conv2d_backward_input(dz, w, x.shape, **window) if needs[0] else None
         dw, db = conv2d_backward_weight(x, dz, w.shape, bias=needs[2], **window) if needs[1] or needs[2] else (None, None)
         return dx, dw, db

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Tensor, as_tensor, is_watched, record
+from ..kernels.custom.record import Record
 from ..kernels.table import python_step
 from . import activation as activations
 from .arithmetic import sum_to
 from .shape import reshape, swapaxes
 
 
-def dense(x: Any, w: Any, b: Any = None, activation: str | None = None, alpha: float | None = None) -> Tensor:
+def dense(x: Any, w: Any, b: Any = None, activation: str | Record | None = None, alpha: float | None = None) -> Tensor:
     """Return ``activation(x @ w + b)``.
 
     Parameters
@@ -22,16 +23,25 @@ def dense(x: Any, w: Any, b: Any = None, activation: str | None = None, alpha: f
     x : Tensor, shape (n, k)
     w : Tensor, shape (k, m)
     b : Tensor, shape (m,), optional
-    activation : str, optional
-        An activation that can be fused into the product (`fastnn.kernels.spec.activation.FUSED`).
+    activation : str or Record, optional
+        An activation that can be fused into the product (`fastnn.kernels.spec.activation.FUSED`), or the record of one of the
+        user's (see `fastnn.activation`).
     alpha : float, optional
         The parameter of leaky_relu or elu.
     """
     x, w, b = as_tensor(x), as_tensor(w), None if b is None else as_tensor(b)
-    y = Tensor(kernels.dense_forward(x.data, w.data, None if b is None else b.data, activation, alpha))
+    arrays = x.data, w.data, None if b is None else b.data
+    if isinstance(activation, Record):
+        y_data, slope = kernels.dense_custom_forward(*arrays, activation, is_watched(x, w, b))
+    else:
+        y_data, slope = kernels.dense_forward(*arrays, activation, alpha), None
+    y = Tensor(y_data)
 
     def vjp(dy, needs):
-        dz = activations.backward(activation, dy, y, alpha)
+        if isinstance(activation, Record):
+            dz = activations.custom_backward(dy, slope, x, w, b)
+        else:
+            dz = activations.backward(activation, dy, y, alpha)
         dx = dense_backward_input(dz, w) if needs[0] else None
         dw, db = dense_backward_weight(x, dz, bias=needs[2]) if needs[1] or needs[2] else (None, None)
         return dx, dw, db

@@ -1,9 +1,10 @@
 """Activations of one element, and of a block that is still in the cache: what dense and convolution kernels fuse."""
 
 from call cimport real
+from custom cimport Applied, apply
 from vmath cimport vabs, vcopysign, vexp, vexpm1, vlog1p
 
-# codes and constants of kernels/spec/activation.py
+# codes and constants of kernels/spec/activation.py; a larger code is the address of an `Applied`, an activation of the user's
 cdef enum:
     LINEAR = 0
     RELU = 1
@@ -97,5 +98,7 @@ cdef inline void activate(const real *x, real *y, Py_ssize_t n, Py_ssize_t code,
 
 cdef inline void activate_inplace(real *y, Py_ssize_t n, Py_ssize_t code, real alpha) noexcept nogil:
     """y = activation(y) for n elements."""
-    if code != LINEAR:
+    if code > SOFTPLUS:
+        apply(<const Applied *>code, y, n)
+    elif code != LINEAR:
         activate(<const real *>y, y, n, code, alpha)

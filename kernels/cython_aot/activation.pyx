@@ -1,9 +1,11 @@
 """Activations and their derivatives."""
 
 from cython.parallel cimport prange
+from libc.string cimport memcpy
 
 from activate cimport BIPOLAR_SIGMOID, ELU, LEAKY_RELU, LINEAR, RELU, SELU, SELU_ALPHA, SELU_SCALE, SIGMOID, SOFTPLUS, TANH, activate
 from call cimport real
+from custom cimport Applied, applied, apply
 from parallel cimport CHUNK, chunk_length, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport row_dot
@@ -218,6 +220,37 @@ cdef void silu_forward(const real *x, real *y, Py_ssize_t size, int threads) noe
 
 cdef void silu_backward(const real *dy, const real *x, real *dx, Py_ssize_t size, int threads) noexcept nogil:
     backward(dy, x, dx, size, SILU, 0, threads)
+
+
+cdef void custom_forward(const real *x, Py_ssize_t function, real *y, real *slope, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Applied activation = applied(function, y, slope)
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        for k in range(chunks(size)):
+            _custom(&activation, x + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _custom(&activation, x + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+
+
+cdef void _custom(const Applied *activation, const real *x, real *y, Py_ssize_t n) noexcept nogil:
+    memcpy(y, x, n * sizeof(real))
+    apply(activation, y, n)
+
+
+cdef void custom_backward(const real *dy, const real *slope, real *dx, Py_ssize_t size, int threads) noexcept nogil:
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        _times(dy, slope, dx, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            _times(dy + k * CHUNK, slope + k * CHUNK, dx + k * CHUNK, chunk_length(k, size))
+
+
+cdef void _times(const real *dy, const real *slope, real *dx, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        dx[i] = dy[i] * slope[i]
 
 
 cdef void softmax_forward(const real *x, real *y, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:

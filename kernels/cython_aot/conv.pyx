@@ -10,6 +10,7 @@ from libc.string cimport memset
 from call cimport real
 from conv_backward_input cimport convolve_back_group
 from conv_forward cimport convolve_group
+from custom cimport Applied, applied
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
 from gradient cimport Gradient, multiply_transposed
 from patches cimport Window, gather_patches
@@ -90,6 +91,16 @@ cdef void conv2d_forward(const real *x, const real *w, const real *b, Py_ssize_t
     for group in range(groups):
         convolve_group(x + group * cg, w + group * filters, b + group * filters if b else NULL, y + group * filters, &window,
                        n * ih * iw * c - group * cg, n * oh * ow, filters, co, activation, alpha, threads)
+
+
+cdef void conv2d_custom_forward(const real *x, const real *w, const real *b, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                                Py_ssize_t pad_top, Py_ssize_t pad_left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
+                                Py_ssize_t function, real *y, real *slope, Py_ssize_t n, Py_ssize_t ih, Py_ssize_t iw, Py_ssize_t c,
+                                Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t cg, Py_ssize_t co, Py_ssize_t oh, Py_ssize_t ow,
+                                int threads) noexcept nogil:
+    cdef Applied activation = applied(function, y, slope)
+    conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, <Py_ssize_t>&activation, 0, y,
+                   n, ih, iw, c, kh, kw, cg, co, oh, ow, threads)
 
 
 cdef void conv2d_backward_input(const real *dy, const real *w, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top,

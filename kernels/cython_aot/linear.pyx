@@ -4,6 +4,7 @@ from libc.string cimport memcpy
 
 from activate cimport LINEAR
 from call cimport real
+from custom cimport Applied, applied
 from gradient cimport Gradient, multiply_transposed
 from matrix cimport Matrices, matrix_multiply
 from patches cimport Window
@@ -17,6 +18,12 @@ cdef void dense_forward(const real *x, const real *w, const real *b, Py_ssize_t 
     cdef Matrices matrices = Matrices(rows=n, k=k, n=m, lda=k, ldb=m, b_size=k * m, transposed=False, ldc=m, activation=activation,
                                       alpha=alpha)
     matrix_multiply(x, w, b, y, &matrices, threads)
+
+
+cdef void dense_custom_forward(const real *x, const real *w, const real *b, Py_ssize_t function, real *y, real *slope,
+                               Py_ssize_t n, Py_ssize_t k, Py_ssize_t m, int threads) noexcept nogil:
+    cdef Applied activation = applied(function, y, slope)
+    dense_forward(x, w, b, <Py_ssize_t>&activation, 0, y, n, k, m, threads)
 
 
 cdef void dense_backward_input(const real *dy, const real *w, real *dx,

@@ -70,6 +70,9 @@ cdef inline void _multiply_task(const real *a, const real *b, const real *bias, 
     else:
         _multiply_panels(a + first * m.lda, b, bias, c + first * m.ldc, m, last - first, left, right, relu)
     if m.activation > (LINEAR if thin else RELU):
+        if right - left == m.ldc:
+            activate_inplace(c + first * m.ldc, (last - first) * m.ldc, m.activation, <real>m.alpha)
+            return
         for row in range(first, last):
             activate_inplace(c + row * m.ldc + left, right - left, m.activation, <real>m.alpha)
 

@@ -116,6 +116,8 @@ cdef inline void _forward_block(const float *x, const float *filter_planes, cons
         winograd_output(products + tile * filters, tiles * filters, b, activation == RELU, filters, outputs)
         if activation > RELU:
             for p in range(TILE * TILE):
+                if outputs[p] == outside:  # no place of the output, so none for a derivative either
+                    continue
                 activate_inplace(outputs[p], filters, activation, <float>alpha)
 
 

@@ -3,6 +3,8 @@
 from .activation import (
     bipolar_sigmoid_backward,
     bipolar_sigmoid_forward,
+    custom_backward,
+    custom_forward,
     elu_backward,
     elu_forward,
     gelu_backward,
@@ -30,6 +32,7 @@ from .conv import (
     col2im,
     conv2d_backward_input,
     conv2d_backward_weight,
+    conv2d_custom_forward,
     conv2d_forward,
     im2col,
 )
@@ -48,6 +51,7 @@ from .geometry import (
 from .linear import (
     dense_backward_input,
     dense_backward_weight,
+    dense_custom_forward,
     dense_forward,
     matmul,
 )
@@ -123,10 +127,14 @@ __all__ = [
     "col2im",
     "conv2d_backward_input",
     "conv2d_backward_weight",
+    "conv2d_custom_forward",
     "conv2d_forward",
     "conv_output_size",
+    "custom_backward",
+    "custom_forward",
     "dense_backward_input",
     "dense_backward_weight",
+    "dense_custom_forward",
     "dense_forward",
     "dropout_backward",
     "dropout_forward",

@@ -151,6 +151,71 @@ gelu_forward, gelu_backward = _pair("gelu")
 silu_forward, silu_backward = _pair("silu")
 
 
+def custom_forward(x, function, slope=False):
+    """Return an activation of the user's, element by element, and its derivative if `slope` asks for it.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    function : Record
+        What `fastnn.activation` made of a function: its attribute `record`.
+    slope : bool, default False
+        Whether to compute the derivative.
+
+    Returns
+    -------
+    y : ndarray
+        Of the shape of `x`; float64 if `x` is, else float32.
+    slope : ndarray or None
+        The derivative at each element.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not an array of real numbers.
+
+    See Also
+    --------
+    custom_backward, dense_custom_forward, conv2d_custom_forward
+    """
+    (x,), _ = inputs("custom_forward", x)
+    y = np.empty(x.shape, x.dtype)
+    dy_by_dx = np.empty_like(y) if slope else None
+    call("custom_forward", x, function.address, y, dy_by_dx)
+    return y, dy_by_dx
+
+
+def custom_backward(dy, slope):
+    """Return ``dy * slope``, the gradient before an activation of the user's.
+
+    Parameters
+    ----------
+    dy : array_like
+        The gradient by the activation's output, any shape.
+    slope : array_like
+        The derivative that `custom_forward` gave, of the shape of `dy`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `dy`; float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes differ or an array is not of real numbers.
+
+    See Also
+    --------
+    custom_forward
+    """
+    (dy, slope), _ = inputs("custom_backward", dy, slope)
+    dx = np.empty(dy.shape, dy.dtype)
+    call("custom_backward", dy, slope, dx)
+    return dx
+
+
 def softmax_forward(x):
     """Return ``exp(x) / sum(exp(x))`` over the last axis; nothing overflows, whatever the size of `x`.
 

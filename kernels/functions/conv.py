@@ -64,16 +64,58 @@ def conv2d_forward(
     >>> conv2d_forward(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 8)), stride=2).shape
     (1, 2, 2, 8)
     """
+    first, inner = data_format_is_first(data_format), fused(activation, alpha)
+    arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
+    y = np.empty(shape, arrays[0].dtype)
+    call("conv2d_forward", *arrays, *params, *inner, y)
+    return images_first(y) if first else y
+
+
+def conv2d_custom_forward(
+    x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", function=None, slope=False
+):
+    """Return ``f(x * w + b)`` with `f` an activation of the user's, and its derivative if `slope` asks for it.
+
+    Parameters
+    ----------
+    x, w, b, stride, padding, dilation, groups, data_format
+        As in `conv2d_forward`.
+    function : Record
+        What `fastnn.activation` made of `f`: its attribute `record`.
+    slope : bool, default False
+        Whether to compute the derivative.
+
+    Returns
+    -------
+    y : ndarray
+        As `conv2d_forward` returns it.
+    slope : ndarray of the shape of `y`, or None
+        The derivative of `f` at ``x * w + b``, with which `custom_backward` sends a gradient through the activation.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d_forward`.
+    """
     first = data_format_is_first(data_format)
+    arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
+    y = np.empty(shape, arrays[0].dtype)
+    dy_by_dz = np.empty_like(y) if slope else None
+    call("conv2d_custom_forward", *arrays, *params, function.address, y, dy_by_dz)
+    if not first:
+        return y, dy_by_dz
+    return images_first(y), None if dy_by_dz is None else images_first(dy_by_dz)
+
+
+def _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format):
+    """Return x, w and b in channels_last, the parameters that say how the window moves, and the shape of the output."""
     (x, w, b), extent = inputs("conv2d_forward", x, w, b, data_format=data_format)
     window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
     groups = check_groups(groups, extent["c"], extent["co"])
     _check_filters(extent, groups)
-    if first:
+    if data_format_is_first(data_format):
         x, w = images_last(x), filters_last(w)
-    y = np.empty((extent["n"], *window.output, extent["co"]), x.dtype)
-    call("conv2d_forward", x, w, b, *window.conv_params, groups, *fused(activation, alpha), y)
-    return images_first(y) if first else y
+    return (x, w, b), (*window.conv_params, groups), (extent["n"], *window.output, extent["co"])
 
 
 def conv2d_backward_input(dy, w, input_shape, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last"):

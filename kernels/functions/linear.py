@@ -76,6 +76,37 @@ def dense_forward(x, w, b=None, activation=None, alpha=None):
     return y
 
 
+def dense_custom_forward(x, w, b=None, function=None, slope=False):
+    """Return ``f(x @ w + b)`` with `f` an activation of the user's, and its derivative if `slope` asks for it.
+
+    Parameters
+    ----------
+    x, w, b
+        As in `dense_forward`.
+    function : Record
+        What `fastnn.activation` made of `f`: its attribute `record`.
+    slope : bool, default False
+        Whether to compute the derivative.
+
+    Returns
+    -------
+    y : ndarray, shape (n, m)
+        float64 if one of the arrays is, else float32.
+    slope : ndarray, shape (n, m), or None
+        The derivative of `f` at ``x @ w + b``, with which `custom_backward` sends a gradient through the activation.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+    """
+    (x, w, b), extent = inputs("dense_custom_forward", x, w, b)
+    y = np.empty((extent["n"], extent["m"]), x.dtype)
+    dy_by_dz = np.empty_like(y) if slope else None
+    call("dense_custom_forward", x, w, b, function.address, y, dy_by_dz)
+    return y, dy_by_dz
+
+
 def dense_backward_input(dy, w):
     """Return the gradient by `x` of ``sum(dy * (x @ w + b))``: ``dy @ w.T``.
 

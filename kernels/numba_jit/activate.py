@@ -3,7 +3,8 @@
 import math
 
 from ..spec.activation import FUSED, SELU_ALPHA, SELU_SCALE
-from .pointers import inline
+from .custom import apply
+from .pointers import inline, is_null, offset
 from .vmath import exp, expm1, log1p
 
 LINEAR, RELU, SIGMOID, TANH = FUSED["linear"], FUSED["relu"], FUSED["sigmoid"], FUSED["tanh"]
@@ -83,3 +84,17 @@ def activate(y, n, code, alpha):
     elif code == SOFTPLUS:
         for i in range(n):
             y[i] = softplus(y[i])
+
+
+# what a dense or convolution kernel does with results from `first` on: that of the built-in activations, that of the user's
+
+
+@inline
+def finish(call, first, n):
+    activate(offset(call.y, first), n, call.activation, call.alpha)
+
+
+@inline
+def finish_custom(call, first, n):
+    slope = call.slope if is_null(call.slope) else offset(call.slope, first)
+    apply(call.function, offset(call.y, first), slope, n)

@@ -1,9 +1,9 @@
 """Activations and their derivatives."""
 
 from ..spec.activation import SELU_ALPHA, SELU_SCALE
-from .activate import bipolar_sigmoid, elu, leaky_relu, relu, selu, sigmoid, softplus, tanh
+from .activate import bipolar_sigmoid, elu, finish_custom, leaky_relu, relu, selu, sigmoid, softplus, tanh
 from .call import step
-from .pointers import inline
+from .pointers import copy, inline, offset
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot
 from .vmath import exp, expm1, normal_tail
@@ -176,6 +176,19 @@ def relu_backward(call, first, last):
     for i in range(first, last):
         gradient = dy[i]
         dx[i] = gradient if y[i] > 0 else 0.0
+
+
+@step("size")
+def custom_forward(call, first, last):
+    copy(offset(call.x, first), offset(call.y, first), last - first)
+    finish_custom(call, first, last - first)
+
+
+@step("size")
+def custom_backward(call, first, last):
+    dy, slope, dx = call.dy, call.slope, call.dx
+    for i in range(first, last):
+        dx[i] = dy[i] * slope[i]
 
 
 @step("m", "c")

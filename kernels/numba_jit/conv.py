@@ -4,7 +4,7 @@ Patches of the image are gathered a block of pixels at a time, or summed into it
 channel has loops of its own.
 """
 
-from .activate import activate
+from .activate import finish, finish_custom
 from .call import step
 from .pointers import copy, fill, inline, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, WEIGHT, multiply, multiply_panels, pack_columns, pack_rows, panel_width, panels_size
@@ -81,36 +81,41 @@ def _pack_filters(call, first, last):
         pack_rows(offset(call.w, g * filters), call.co, k, 0, filters, offset(call.scratch, g * k * (filters + PANEL_COLUMNS)))
 
 
-@step("n oh ow", "kh kw cg co", weight=WEIGHT, multiple=PIXELS)
-def _convolve(call, first, last):
-    co, k, filters = call.co, call.kh * call.kw * call.cg, call.co // call.groups
-    patches, zeros = on_stack(call.x, PATCH_ELEMENTS), on_stack(call.x, PANEL_COLUMNS)
-    fill(zeros, PANEL_COLUMNS, 0.0)
-    pieces = (k + COLUMNS - 1) // COLUMNS
-    for begin in range(first, last, PIXELS):
-        pixels, y = min(PIXELS, last - begin), offset(call.y, begin * co)
-        for g in range(call.groups):
-            panels = offset(call.scratch, g * k * (filters + PANEL_COLUMNS))
-            for piece in range(pieces):
-                top = piece * k // pieces
-                depth = (piece + 1) * k // pieces - top
-                for pixel in range(pixels):
-                    gather(call, call.cg, g, begin + pixel, top, depth, offset(patches, pixel * depth))
-                for left in range(0, filters, tile_width(zeros)):
-                    n = min(filters - left, tile_width(zeros))
-                    panel = offset(panels, left * k + top * panel_width(n, zeros))
-                    target = offset(y, g * filters + left)
-                    if piece > 0:
-                        multiply(patches, depth, 1, pixels, panel, depth, target, co, target, co, n)
-                    elif is_null(call.b):
-                        multiply(patches, depth, 1, pixels, panel, depth, zeros, 0, target, co, n)
-                    else:
-                        multiply(patches, depth, 1, pixels, panel, depth, offset(call.b, g * filters + left), 0, target, co, n)
-        activate(y, pixels * co, call.activation, call.alpha)
+def _forward(finish):
+    """Return the plan of a convolution that ends with `finish`."""
+
+    @step("n oh ow", "kh kw cg co", weight=WEIGHT, multiple=PIXELS)
+    def convolve(call, first, last):
+        co, k, filters = call.co, call.kh * call.kw * call.cg, call.co // call.groups
+        patches, zeros = on_stack(call.x, PATCH_ELEMENTS), on_stack(call.x, PANEL_COLUMNS)
+        fill(zeros, PANEL_COLUMNS, 0.0)
+        pieces = (k + COLUMNS - 1) // COLUMNS
+        for begin in range(first, last, PIXELS):
+            pixels, y = min(PIXELS, last - begin), offset(call.y, begin * co)
+            for g in range(call.groups):
+                panels = offset(call.scratch, g * k * (filters + PANEL_COLUMNS))
+                for piece in range(pieces):
+                    top = piece * k // pieces
+                    depth = (piece + 1) * k // pieces - top
+                    for pixel in range(pixels):
+                        gather(call, call.cg, g, begin + pixel, top, depth, offset(patches, pixel * depth))
+                    for left in range(0, filters, tile_width(zeros)):
+                        n = min(filters - left, tile_width(zeros))
+                        panel = offset(panels, left * k + top * panel_width(n, zeros))
+                        target = offset(y, g * filters + left)
+                        if piece > 0:
+                            multiply(patches, depth, 1, pixels, panel, depth, target, co, target, co, n)
+                        elif is_null(call.b):
+                            multiply(patches, depth, 1, pixels, panel, depth, zeros, 0, target, co, n)
+                        else:
+                            multiply(patches, depth, 1, pixels, panel, depth, offset(call.b, g * filters + left), 0, target, co, n)
+            finish(call, begin * co, pixels * co)
+
+    return lambda e: (_pack_filters, convolve)
 
 
-def conv2d_forward(e):
-    return _pack_filters, _convolve
+conv2d_forward = _forward(finish)
+conv2d_custom_forward = _forward(finish_custom)
 
 
 @step("groups", "kh kw cg co", scratch=lambda e: e["groups"] * panels_size(e["co"] // e["groups"], e["kh"] * e["kw"] * e["cg"]))

@@ -1,6 +1,6 @@
 """Dense layers: products of packed matrices; one to three samples do not repay packing the weights."""
 
-from .activate import activate
+from .activate import finish, finish_custom
 from .call import step
 from .pointers import fill, is_null, null, offset
 from .product import PANEL_COLUMNS, ROWS, WEIGHT, multiply_panels, pack_columns, pack_rows, panels_size
@@ -14,34 +14,38 @@ def _pack_weights(call, first, last):
     pack_rows(call.w, call.m, call.k, first, last, call.scratch)
 
 
-@step("n", "k m", weight=WEIGHT, multiple=ROWS)
-def _multiply(call, first, last):
-    k, m, y = call.k, call.m, offset(call.y, first * call.m)
-    multiply_panels(offset(call.x, first * k), k, 1, last - first, call.scratch, k, call.b, y, m, m)
-    activate(y, (last - first) * m, call.activation, call.alpha)
+def _forward(finish):
+    """Return the plan of a dense layer that ends with `finish`."""
 
+    @step("n", "k m", weight=WEIGHT, multiple=ROWS)
+    def multiply(call, first, last):
+        k, m, rows = call.k, call.m, last - first
+        multiply_panels(offset(call.x, first * k), k, 1, rows, call.scratch, k, call.b, offset(call.y, first * m), m, m)
+        finish(call, first * m, rows * m)
 
-@step("m", "k", multiple=PANEL_COLUMNS)
-def _multiply_thin(call, first, last):
-    k, m = call.k, call.m
-    for i in range(call.n):
-        x, y = offset(call.x, i * k), offset(call.y, i * m)
-        for j in range(first, last):
-            y[j] = 0.0 if is_null(call.b) else call.b[j]
-        whole = k - k % 4
-        for p in range(0, whole, 4):
-            w = offset(call.w, p * m)
+    @step("m", "k", multiple=PANEL_COLUMNS)
+    def multiply_thin(call, first, last):
+        k, m = call.k, call.m
+        for i in range(call.n):
+            x, y = offset(call.x, i * k), offset(call.y, i * m)
             for j in range(first, last):
-                y[j] += (x[p] * w[j] + x[p + 1] * w[m + j]) + (x[p + 2] * w[2 * m + j] + x[p + 3] * w[3 * m + j])
-        for p in range(whole, k):
-            w = offset(call.w, p * m)
-            for j in range(first, last):
-                y[j] += x[p] * w[j]
-        activate(offset(y, first), last - first, call.activation, call.alpha)
+                y[j] = 0.0 if is_null(call.b) else call.b[j]
+            whole = k - k % 4
+            for p in range(0, whole, 4):
+                w = offset(call.w, p * m)
+                for j in range(first, last):
+                    y[j] += (x[p] * w[j] + x[p + 1] * w[m + j]) + (x[p + 2] * w[2 * m + j] + x[p + 3] * w[3 * m + j])
+            for p in range(whole, k):
+                w = offset(call.w, p * m)
+                for j in range(first, last):
+                    y[j] += x[p] * w[j]
+            finish(call, i * m + first, last - first)
+
+    return lambda e: (multiply_thin,) if e["n"] <= THIN else (_pack_weights, multiply)
 
 
-def dense_forward(e):
-    return (_multiply_thin,) if e["n"] <= THIN else (_pack_weights, _multiply)
+dense_forward = _forward(finish)
+dense_custom_forward = _forward(finish_custom)
 
 
 @step("k", "m", multiple=PANEL_COLUMNS, scratch=lambda e: panels_size(e["m"], e["k"]))

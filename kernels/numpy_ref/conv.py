@@ -1,6 +1,6 @@
 """Convolution, im2col and col2im: a loop over the elements of the window, each a shifted copy or a matrix product."""
 
-from .activation import apply_fused
+from .activation import apply_custom, apply_fused
 from .precision import in_float64
 from .windows import taps
 
@@ -25,13 +25,23 @@ def col2im(cols, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, 
 
 @in_float64
 def conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y):
+    _convolve(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, y)
+    apply_fused(activation, alpha, y)
+
+
+@in_float64
+def conv2d_custom_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, function, y, slope):
+    _convolve(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, y)
+    apply_custom(function, y, slope)
+
+
+def _convolve(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, y):
     y[...] = 0 if b is None else b
     for i, j, at_y, at_x in taps(
         x.shape[1:3], y.shape[1:3], w.shape[:2], (stride_h, stride_w), (pad_top, pad_left), (dilation_h, dilation_w)
     ):
         for channels, filters in _groups(w, groups):
             y[..., filters][at_y] += x[..., channels][at_x] @ w[i, j, :, filters]
-    apply_fused(activation, alpha, y)
 
 
 @in_float64

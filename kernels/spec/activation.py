@@ -1,6 +1,6 @@
 """Activations and their derivatives; which can be fused into dense and conv2d, and by which code."""
 
-from .op import SUM_TOLERANCE, Op, floats, reals
+from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
 
 #: activation -> code in the `activation` parameter of dense_forward and conv2d_forward. All of these have a derivative
 #: that follows from the output alone, so the fused call needs to keep nothing else.
@@ -62,6 +62,19 @@ def _pair(name: str, formula: str) -> tuple[Op, Op]:
 
 OPS = (
     *(op for name, formula in _SUMMARIES.items() for op in _pair(name, formula)),
+    Op(
+        "custom_forward",
+        "y = f(x) and slope = f'(x), f the user's function whose record is at the address `function` (kernels/custom/record.py)",
+        inputs=reals(("x", "*")),
+        params=ints("function"),
+        outputs=(Array("y", "*", role="out"), Array("slope", "*", role="out", optional=True)),
+    ),
+    Op(
+        "custom_backward",
+        "dx = dy * slope",
+        inputs=reals(("dy", "*"), ("slope", "*")),
+        outputs=reals(("dx", "*"), role="out"),
+    ),
     Op(
         "softmax_forward",
         "y = exp(x - max) / sum(exp(x - max)) in each row",

@@ -43,6 +43,16 @@ OPS = (
         flops=_flops,
     ),
     Op(
+        "conv2d_custom_forward",
+        "y = f(x * w + b) and slope = f'(x * w + b), f as in custom_forward",
+        inputs=(*reals(("x", "n ih iw c"), ("w", "kh kw cg co")), Array("b", "co", optional=True)),
+        params=(*WINDOW, *ints("groups"), *ints("function")),
+        outputs=(Array("y", "n oh ow co", role="out"), Array("slope", "n oh ow co", role="out", optional=True)),
+        tolerance=SUM_TOLERANCE,
+        product=GROUPED,
+        flops=_flops,
+    ),
+    Op(
         "conv2d_backward_input",
         "dx = the gradient of sum(dy * conv2d(x, w)) by x",
         inputs=reals(("dy", "n oh ow co"), ("w", "kh kw cg co")),

@@ -13,6 +13,15 @@ OPS = (
         flops=lambda d: 2 * d["n"] * d["k"] * d["m"],
     ),
     Op(
+        "dense_custom_forward",
+        "y = f(x @ w + b) and slope = f'(x @ w + b), f as in custom_forward",
+        inputs=(*reals(("x", "n k"), ("w", "k m")), Array("b", "m", optional=True)),
+        params=ints("function"),
+        outputs=(Array("y", "n m", role="out"), Array("slope", "n m", role="out", optional=True)),
+        tolerance=SUM_TOLERANCE,
+        flops=lambda d: 2 * d["n"] * d["k"] * d["m"],
+    ),
+    Op(
         "dense_backward_input",
         "dx = dy @ w.T",
         inputs=reals(("dy", "n m"), ("w", "k m")),

@@ -15,6 +15,8 @@ from fastnn.kernels.backends import kernels_of
 from fastnn.kernels.spec import FAMILY_OF, OPS, Array, Op
 from fastnn.kernels.spec.activation import FUSED
 
+from .user_functions import record
+
 DTYPES = {"int32": np.int32, "uint8": np.uint8, "uint64": np.uint64, "float64": np.float64}
 FLOATS = ("float32", "float64")
 
@@ -55,7 +57,9 @@ class Case:
                 values[array.name] = np.asarray(self.value(array, rng)).astype(real)
         if self.op_name.endswith("_backward") and FAMILY_OF[self.op_name] == "activation" and "y" in values:
             values["y"] = output_of_forward(self.op_name, self.params, values["y"])
-        return {name: self.params[name] if name in self.params else values[name] for name in self.op.argument_names}
+        if "function" in self.params:
+            values["function"] = record(self.op_name).address
+        return {name: values[name] if name in values else self.params[name] for name in self.op.argument_names}
 
     def value(self, array: Array, rng: np.random.Generator) -> np.ndarray:
         shape, e, name, op = self.shape(array), self.extents, array.name, self.op_name
@@ -79,6 +83,8 @@ class Case:
         if op == "binary_match" and name == "target":
             return rng.choice([0.0, 1.0], shape)
         values = rng.integers(-8, 9, shape) / 4 if self.ties else rng.standard_normal(shape)
+        if name == "w" and "function" in self.params:  # sums of magnitude 1, as the derivative is
+            return values / np.sqrt(max(1, np.prod(shape[:-1])))
         if name in ("var", "a", "lr") or (name == "v" and op.startswith("adam")):
             return np.abs(values)
         return values
@@ -146,6 +152,8 @@ def cases(draw, op_name: str) -> Case:
             extents |= {"oh": draw(sizes(high=3)), "ow": draw(sizes(high=3))}
     if "activation" in {p.name for p in op.params}:
         params["activation"] = draw(st.sampled_from(sorted(FUSED.values())))
+    if "function" in {p.name for p in op.params}:
+        params["function"] = None  # see Case.arguments
     if "size" in extents:
         extents["*"] = tuple(draw(st.lists(sizes(low=0), max_size=3)))
     batch = op.inputs[0].axis_names[0] if op.inputs else "1"
@@ -201,6 +209,7 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
         "dilation_w": dilation,
     }
     values |= {"pool_h": window, "pool_w": window, "groups": groups, "activation": FUSED["leaky_relu"], "alpha": 0.2}
+    values |= {"function": None}
     return Case(op_name, extents, {p.name: values[p.name] for p in OPS[op_name].params}, seed=7)
 
 
@@ -249,7 +258,8 @@ def large_cases(op_name: str) -> list[Case]:
     names = {p.name for p in op.params}
     if "pad_top" in names:
         return [conv_case(op_name, **shape) for shape in (POOLINGS if family == "pool" else CONVOLUTIONS)]
-    params = {p.name: FUSED["leaky_relu"] if p.name == "activation" else FLOAT_PARAMS[p.name][1] for p in op.params}
+    special = {"activation": FUSED["leaky_relu"], "function": None}
+    params = {p.name: special[p.name] if p.name in special else FLOAT_PARAMS[p.name][1] for p in op.params}
     if family == "linear":
         return [Case(op_name, shape, params, seed=7) for shape in MATRICES]
     extents = {**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}

@@ -124,7 +124,9 @@ def test_large(backend, op_name, number, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("op_name", [op.name for op in FAMILIES["activation"] if op.inputs[0].axes == "*"])
+@pytest.mark.parametrize(
+    "op_name", [op.name for op in FAMILIES["activation"] if op.inputs[0].axes == "*" and op.name != "custom_backward"]
+)
 def test_activation_of_extremes(backend, op_name, dtype):
     """Each element to its own relative precision: nothing overflows on the way, small results keep their digits, NaN stays NaN."""
     case = Case(op_name, {"*": EXTREMES.shape}, {p.name: 0.2 for p in OPS[op_name].params})

@@ -1,0 +1,74 @@
+"""The door to Numba, which is optional."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+def compiler() -> ModuleType:
+    """Return what compiles functions.
+
+    Raises
+    ------
+    ImportError
+        If Numba is not installed.
+    """
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        raise ImportError("functions of your own are compiled by Numba: pip install 'fastnn-kernels[numba]'") from error
+    from ..kernels.custom import compile
+
+    return compile
+
+
+def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> FunctionType:
+    """Return the Python function to compile, checked as far as its signature goes.
+
+    Parameters
+    ----------
+    function : callable
+        A function, or one that was compiled or decorated already.
+    what : str
+        What it is to people: "activation".
+    arguments : tuple of str
+        The arguments that it gets. Others must have numbers as defaults, and these are constants.
+
+    Raises
+    ------
+    TypeError
+        If it is no Python function, or does not take these arguments.
+    """
+    found = inspect.unwrap(function) if callable(function) else function
+    if not isinstance(found, FunctionType):
+        raise TypeError(f"{what} must be a Python function of {_listed(arguments)}; got {function!r:.60}")
+    parameters = list(inspect.signature(found).parameters.values())
+    required = [p for p in parameters if p.default is p.empty]
+    if len(required) != len(arguments):
+        raise TypeError(
+            f"{what} {found.__name__!r} must take {_listed(arguments)}; it takes ({', '.join(p.name for p in required)}). "
+            "Further arguments need numbers as defaults"
+        )
+    return found
+
+
+def function_name(function: FunctionType, name: str | None, what: str) -> str:
+    """Return the name to register a function by: `name`, else its own.
+
+    Raises
+    ------
+    ValueError
+        If that is no identifier: a lambda has none.
+    """
+    chosen = function.__name__ if name is None else name
+    if not isinstance(chosen, str) or not chosen.isidentifier():
+        raise ValueError(f"{what} needs a name that is a Python identifier; got {chosen!r}: use def, or say name=...")
+    return chosen
+
+
+def _listed(arguments: tuple[str, ...]) -> str:
+    if len(arguments) == 1:
+        return f"one number, {arguments[0]}"
+    return f"{len(arguments)} numbers, {' and '.join((', '.join(arguments[:-1]), arguments[-1]))}"

@@ -1,0 +1,73 @@
+"""What a kernel gets of a compiled function: the address of its record, an integer parameter of the call like any other.
+
+A record and the code that it points to stay for the life of the process: an address in a recorded step never becomes invalid, and
+no kernel needs a lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+import numpy as np
+
+#: the float types, in the order in which a record has them
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+_kept: list[Any] = []
+
+
+class Record(ctypes.Structure):
+    """The C functions that one function of the user's became; the struct `Custom` of kernels/cython_aot/custom.pxd.
+
+    `value` computes results, `slope` results and derivatives, each for float32 and for float64:
+
+    * of an activation ``value(n, y)`` and ``slope(n, y, slope, edges)``, `y` updated in place
+
+    The edges are, on the left and then on the right, an x and the slope there, which is that of all x beyond: there the formula for
+    the slope overflows.
+    """
+
+    _fields_ = (
+        ("value", ctypes.c_void_p * 2),
+        ("slope", ctypes.c_void_p * 2),
+        ("edges32", ctypes.c_float * 4),
+        ("edges64", ctypes.c_double * 4),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        _kept.append(self)
+        for dtype in FLOATS:
+            self.edges(dtype)[:] = -math.inf, 0, math.inf, 0
+
+    @property
+    def address(self) -> int:
+        """What kernels take as `function`."""
+        return ctypes.addressof(self)
+
+    def set(self, dtype: np.dtype, value: Any, slope: Any = None) -> None:
+        """Set the functions for a float type: objects of Numba that have an `address`, and are kept."""
+        _kept.append((value, slope))
+        which = FLOATS.index(dtype)
+        self.value[which] = value.address
+        if slope is not None:
+            self.slope[which] = slope.address
+
+    def edges(self, dtype: np.dtype) -> np.ndarray:
+        """Return the edges for a float type, an array on the record's memory."""
+        return np.ctypeslib.as_array(self.edges32 if dtype == FLOATS[0] else self.edges64)
+
+    def activate(self, y: np.ndarray, slope: np.ndarray | None = None) -> None:
+        """Replace `y` by the activation of it, and write the derivative to `slope`: C-contiguous arrays of one float type."""
+        which = FLOATS.index(y.dtype)
+        if slope is None:
+            _call(self.value[which], y.size, y)
+        else:
+            _call(self.slope[which], y.size, y, slope, self.edges(y.dtype))
+
+
+def _call(address: int, n: int, *arrays: np.ndarray) -> None:
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, *(ctypes.c_void_p for _ in arrays))
+    kind(address)(n, *(array.ctypes.data for array in arrays))
