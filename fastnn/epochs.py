@@ -56,23 +56,42 @@ class ArrayEpochs:
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if not len(x):
-            raise ValueError("x has no samples to train on")
         self.model = model
         self.optimizer, _ = model.compiled_with()
-        self.samples = len(x)
-        self.steps = batch_count(len(x), batch_size)
         self.meters = Meters(model.resolved_metrics())
-        self._generator = random.generator() if shuffle and self.steps > 1 else None
         self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
-        self._parts = [
-            (count, self._new_step(size), Pace())
-            for count, size in ((len(x) // batch_size, batch_size), (1, len(x) % batch_size))
-            if count and size
-        ]
+        self._batch_size = batch_size
+        self._recorded: dict[int, tuple[TrainStep, Pace]] = {}
         self._ahead: tuple[TrainStep, EpochLog, Pace] | None = None
+        self._count(len(x), shuffle)
+
+    def _count(self, samples: int, shuffle: bool) -> None:
+        size = self._batch_size
+        if size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {size}")
+        if not samples:
+            raise ValueError("x has no samples to train on")
+        self.samples = samples
+        self.steps = batch_count(samples, size)
+        self._generator = random.generator() if shuffle and self.steps > 1 else None
+        sizes = [(count, part) for count, part in ((samples // size, size), (1, samples % size)) if count and part]
+        self._recorded = {part: self._recorded.get(part) or (self._new_step(part), Pace()) for _, part in sizes}
+        self._parts = [(count, *self._recorded[part]) for count, part in sizes]
+
+    def take(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, shuffle: bool) -> None:
+        """Go on with other arrays of the same types and shapes of a sample: what was recorded is kept."""
+        self._replace(x, y, weight)
+        self._count(len(x), shuffle)
+
+    def release(self) -> None:
+        """Let go of the arrays, until others are taken."""
+        x, y, weight = self._source.x, self._source.y, self._source.weight
+        self._replace(_without_samples(x), _without_samples(y), None if weight is None else _without_samples(weight))
+
+    def _replace(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        replaced = self._source.take(x, y, weight)
+        for step in [step for step, _ in self._recorded.values()] + ([self._ahead[0]] if self._ahead else []):
+            step.replace(replaced)
 
     #: arrays are there: nobody waits for batches of them
     waiting = None
@@ -115,7 +134,7 @@ class ArrayEpochs:
 
     def run_ahead(self, history: History, epoch: int, limit: int) -> int:
         """Train for some epochs of one step each, at most `limit`; note them in the history; return how many it were."""
-        if self._ahead is None:
+        if self._ahead is None or self._ahead[0].batch.size != self.samples:
             log = EpochLog(self.meters, MAX_CHUNK)
             self._ahead = TrainStep(self.model, self._batch(self.samples), self.meters, self._source, log), log, Pace()
         step, log, pace = self._ahead
@@ -125,6 +144,10 @@ class ArrayEpochs:
         ran = pace.run(step, limit)
         history.extend(range(epoch, epoch + ran), log.take(ran))
         return ran
+
+
+def _without_samples(array: np.ndarray) -> np.ndarray:
+    return np.empty((0, *array.shape[1:]), array.dtype)
 
 
 class BatchEpochs:

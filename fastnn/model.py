@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -284,6 +285,9 @@ class Sequential:
     ) -> callbacks_module.History:
         """Train for a number of epochs.
 
+        The first step is recorded and replayed from then on, in later trainings too. So, as in Keras, what is changed on the
+        optimizer, the loss or a layer, other than the learning rate, weights and what is trainable, counts from the next `compile`.
+
         Parameters
         ----------
         x : array_like of shape (n_samples, ...) or iterable of batches
@@ -331,7 +335,7 @@ class Sequential:
                 raise ValueError(
                     "validation_split and sample_weight need arrays; an iterable of batches gives its own (x, y, sample_weight)"
                 )
-            source: ArrayEpochs | BatchEpochs = BatchEpochs(self, x, class_weight, steps_per_epoch)
+            source: AbstractContextManager = nullcontext(BatchEpochs(self, x, class_weight, steps_per_epoch))
         else:
             if steps_per_epoch is not None:
                 raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
@@ -340,8 +344,29 @@ class Sequential:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
-            source = ArrayEpochs(self, x, y, weight, 32 if batch_size is None else batch_size, shuffle)
-        return self._run_epochs(source, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
+            source = self._array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
+        with source as batches:
+            return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
+
+    @contextmanager
+    def _array_epochs(
+        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
+    ) -> Iterator[ArrayEpochs]:
+        """Give epochs over arrays; trainings one after the other share the recorded steps."""
+        weights = tuple(map(id, self.trainable_weights))
+        key = ("fit", batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, active_backend(), weights)
+        steps = self._steps
+        source = steps.pop(key, None)
+        if source is None:
+            source = ArrayEpochs(self, x, y, weight, batch_size, shuffle)
+        else:
+            source.take(x, y, weight, shuffle)
+        try:
+            yield source
+        finally:
+            source.release()
+            if steps is self._steps:  # else the model was compiled anew meanwhile
+                self._keep_step(key, source)
 
     def _run_epochs(
         self,
@@ -445,10 +470,13 @@ class Sequential:
                 step = PredictStep(self, batch)
             else:
                 step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self.resolved_metrics()))
-            while len(self._steps) >= MAX_CACHED_STEPS:
-                self._steps.pop(next(iter(self._steps)))
-        self._steps[key] = step
+        self._keep_step(key, step)
         return step
+
+    def _keep_step(self, key: tuple, step: Any) -> None:
+        while len(self._steps) >= MAX_CACHED_STEPS:
+            self._steps.pop(next(iter(self._steps)))
+        self._steps[key] = step
 
     def explain(self, x: Any, y: Any, precision: int = 4) -> Explanation:
         """Tell one training step step by step, as one works it by hand; the model stays as it is.

@@ -43,6 +43,11 @@ class Program:
         """Run all calls in order, `times` times over."""
         self._compiled.run(times)
 
+    def replace(self, arrays: dict[int, np.ndarray]) -> None:
+        """Read other arrays from now on, given by the id of the ones before: of the same types, with samples of the same shape."""
+        self.calls = [(name, tuple(arrays.get(id(value), value) for value in args)) for name, args in self.calls]
+        self._compiled = backends.compile_program(self.calls)
+
 
 class Replay:
     """A step that is recorded when it first runs and replayed afterwards.
@@ -74,6 +79,11 @@ class Replay:
         else:
             for _ in range(times):
                 self._step()
+
+    def replace(self, arrays: dict[int, np.ndarray]) -> None:
+        """Let the recorded calls take other arrays; the step itself has to take them too."""
+        if self._program is not None:
+            self._program.replace(arrays)
 
     def _record(self) -> None:
         with table.record() as recording:

@@ -7,6 +7,7 @@ buffers by Python.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -79,11 +80,19 @@ class ArraySource:
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, learning_rate: np.ndarray, max_rates: int) -> None:
-        self.x, self.y, self.weight = x, y, weight
-        self.order = np.arange(len(x), dtype=np.int32)
         self.rates = np.zeros(max_rates, np.float64)
         self.cursor = np.zeros(2, np.float64)
         self.learning_rate = learning_rate
+        self._rows: tuple[np.ndarray | None, ...] = ()
+        self.take(x, y, weight)
+
+    def take(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> dict[int, np.ndarray]:
+        """Gather from other arrays of the same types; return by which ones those in calls recorded so far are to be replaced."""
+        self.x, self.y, self.weight = x, y, weight
+        self.order = np.arange(len(x), dtype=np.int32)
+        before = self._rows
+        self._rows = (self.order, _rows(x), _rows(y), None if weight is None else _rows(weight))
+        return {id(old): new for old, new in zip(before, self._rows, strict=False) if new is not None}
 
     def start_epoch(self, generator: np.random.Generator | None) -> None:
         """Go back to the first sample; with a generator, of a new random order."""
@@ -101,19 +110,19 @@ class ArraySource:
         """Gather the next batch, by kernels alone."""
         index = np.empty(batch.size, np.int32)
         table.call("begin_step", self.order, self.rates, index, self.learning_rate, self.cursor)
-        rows = _rows(self.x)
-        table.call("gather_uint8" if rows.dtype == np.uint8 else "gather", rows, index, 1.0, 0.0, _rows(batch.x))
+        _, x, y, weight = self._rows
+        table.call("gather_uint8" if self.x.dtype == np.uint8 else "gather", x, index, 1.0, 0.0, _rows(batch.x))
         if batch.y is not None:
             if self.y.dtype == np.int32:
-                table.call("gather_int32", _rows(self.y), index, _rows(batch.y))
+                table.call("gather_int32", y, index, _rows(batch.y))
             else:
-                table.call("gather", _rows(self.y), index, 1.0, 0.0, _rows(batch.y))
-        if self.weight is not None and batch.weight is not None:
-            table.call("gather", _rows(self.weight), index, 1.0, 0.0, _rows(batch.weight))
+                table.call("gather", y, index, 1.0, 0.0, _rows(batch.y))
+        if weight is not None and batch.weight is not None:
+            table.call("gather", weight, index, 1.0, 0.0, _rows(batch.weight))
 
 
 def _rows(array: np.ndarray) -> np.ndarray:
-    return array.reshape(len(array), array.size // len(array) if len(array) else 0)
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 class Meters:
@@ -226,6 +235,10 @@ class TrainStep:
         for _ in range(times):
             self._replay.run()
             self.meters.update_python(self.batch, self.pred)
+
+    def replace(self, arrays: dict[int, np.ndarray]) -> None:
+        """Take other arrays from now on, see `fastnn.program.Replay.replace`."""
+        self._replay.replace(arrays)
 
     def _step(self) -> Iterable[np.ndarray]:
         model, batch = self.model, self.batch

@@ -1,8 +1,10 @@
 """Sequential: what it learns, says and refuses; recorded steps against the same steps one by one."""
 
 import copy
+import gc
 import pickle
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -72,6 +74,51 @@ def test_replayed_fit_equals_the_loop_by_hand(backend):
     by_hand = train_by_hand(stepped, IMAGES, LABELS, 16, epochs=3)
     assert_same_weights(fitted, stepped)
     np.testing.assert_allclose(history.history["loss"], by_hand, rtol=1e-4)
+
+
+def test_trainings_of_other_arrays_go_on_with_the_recorded_steps(monkeypatch):
+    parts = [(slice(0, 25), 10), (slice(25, 50), 10), (slice(3, 38), 10), (slice(0, 8), 10)]  # the last smaller than a batch
+    model, reference = cnn(), cnn()
+    recordings = []
+    record = fastnn.kernels.table.record
+    monkeypatch.setattr(fastnn.kernels.table, "record", lambda: recordings.append(None) or record())
+    for part, batch_size in parts:
+        model.fit(IMAGES[part], LABELS[part], batch_size=batch_size, epochs=2, shuffle=False, verbose=0)
+    assert len(recordings) == 3  # batches of 10, 5 and 8 samples
+    for part, batch_size in parts:
+        reference._forget_steps()
+        reference.fit(IMAGES[part], LABELS[part], batch_size=batch_size, epochs=2, shuffle=False, verbose=0)
+    for got, expected in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_one_step_epochs_of_other_arrays_go_on_with_the_recorded_step():
+    model, reference = cnn(), cnn()
+    for part in (slice(0, 20), slice(20, 40), slice(0, 30)):
+        model.fit(IMAGES[part], LABELS[part], batch_size=32, epochs=5, verbose=0)
+        reference._forget_steps()
+        reference.fit(IMAGES[part], LABELS[part], batch_size=32, epochs=5, verbose=0)
+    for got, expected in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_trained_model_keeps_no_data():
+    images = IMAGES.copy()
+    alive = weakref.ref(images)
+    model = cnn()
+    model.fit(images, LABELS, batch_size=10, verbose=0)
+    del images
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_layer_that_is_frozen_between_trainings_stays_as_it_is():
+    model = cnn()
+    model.fit(IMAGES, LABELS, verbose=0)
+    frozen = model.layers[0].get_weights()[0].copy()
+    model.layers[0].trainable = False
+    model.fit(IMAGES, LABELS, verbose=0)
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], frozen)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adamw"])
