@@ -611,7 +611,24 @@ class Sequential:
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
-        """Read weights written by `save_weights` or `save`."""
+        """Read weights that `save_weights` or `save` wrote, or Keras 3: ``.weights.h5`` and ``.keras`` files (extra ``keras``).
+
+        Parameters
+        ----------
+        path : path_like
+            The file. For the weights of PyTorch see `fastnn.interchange.load_torch_weights`.
+
+        Raises
+        ------
+        ModelFileError
+            A ValueError: if the file is damaged, or its weights are not those of the model, which then stays as it is.
+        OSError
+            If the file cannot be read.
+
+        Notes
+        -----
+        Weights go by the order of the layers; in a Keras file, by the layers' classes, and by their order within a class.
+        """
         from .saving import load_weights
 
         load_weights(self, path)

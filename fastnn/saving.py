@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: where the JSON stands in the metadata
 ENTRY = "fastnn"
+#: what files of Keras begin with: HDF5, and zip files with HDF5 in them
+KERAS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 
 
 class ModelFileError(ValueError):
@@ -135,7 +137,7 @@ def save_weights(model: Sequential, path: PathLike) -> None:
 
 
 def load_weights(model: Sequential, path: PathLike) -> None:
-    """Read the weights of a file of `save_weights` or `save_model` into a built model.
+    """Read the weights of a file of `save_weights` or `save_model`, or of Keras, into a built model.
 
     Weights are matched by their order; their own names ("kernel") and shapes must agree, the names of the layers need not. Floats
     of the other size are converted.
@@ -149,6 +151,12 @@ def load_weights(model: Sequential, path: PathLike) -> None:
         If the file cannot be read.
     """
     weights, _ = _weights_and_states(model)
+    with open(path, "rb") as file:
+        if file.read(8).startswith(KERAS):
+            from .interchange.keras_weights import load_keras_weights  # which needs a library that is not always there
+
+            load_keras_weights(model, path)
+            return
     header, tensors = _read(path)
     stored = header["weights"]
     if len(stored) != len(weights):
@@ -444,7 +452,10 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     except Exception as error:
         raise ModelFileError(f"{os.fspath(path)!r} is damaged or not a safetensors file: {reason(error)}") from error
     if ENTRY not in metadata:
-        raise ModelFileError(f"{os.fspath(path)!r} is a safetensors file, but none that fastnn wrote")
+        raise ModelFileError(
+            f"{os.fspath(path)!r} is a safetensors file, but none that fastnn wrote; "
+            "fastnn.interchange.load_torch_weights reads those of PyTorch"
+        )
     try:
         header = json.loads(metadata[ENTRY])
         version, weights = header["version"], header["weights"]

@@ -1,16 +1,21 @@
 """Files of other programs.
 
 `load_onnx` and `Sequential.export_onnx` read and write ONNX, which needs the onnx library: ``pip install 'fastnn-kernels[onnx]'``.
+`Sequential.load_weights` reads the weights of Keras, which needs h5py: ``pip install 'fastnn-kernels[keras]'``.
+`load_torch_weights` reads those of PyTorch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..files import PathLike
 
 if TYPE_CHECKING:
     from ..model import Sequential
+
+__all__ = ["load_onnx", "load_torch_weights"]
 
 
 def load_onnx(path: PathLike) -> Sequential:
@@ -45,3 +50,41 @@ def load_onnx(path: PathLike) -> Sequential:
     from .onnx_import import read_model
 
     return read_model(path)
+
+
+def load_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str] | None = None) -> None:
+    """Read the state dict of a PyTorch module, saved as safetensors, into a built model of the same layers.
+
+    The axes of the weights are put into the order that they have here. So are the rows of the dense layer behind a `Flatten`:
+    PyTorch flattens images as (C, H, W), whereas rows of a channels_last model are (H, W, C).
+
+    Parameters
+    ----------
+    model : Sequential
+        A model that is built, with images in either layout. A `SeparableConv2D` stands for two modules, a depthwise convolution
+        without bias and one with 1 x 1 filters.
+    path : path_like
+        What ``safetensors.torch.save_file(module.state_dict(), path)`` wrote.
+    modules : sequence of str, optional
+        The names of the modules with weights, in the order of the layers with weights: the file does not keep their order. By
+        default, those of an ``nn.Sequential``, which are numbers. Modules that are not named are not read.
+
+    Raises
+    ------
+    ModelFileError
+        A ValueError: if the file is damaged, is a pickle, or its weights are not those of the model, which then stays as it is.
+    OSError
+        If the file cannot be read.
+
+    Notes
+    -----
+    What is no weight is the model's own matter: PyTorch's normalizations have ``epsilon=1e-5``, and a ``LeakyReLU`` the slope 0.01.
+
+    Examples
+    --------
+    >>> from fastnn.interchange import load_torch_weights
+    >>> load_torch_weights(model, "net.safetensors", modules=["conv1", "bn1", "fc1"])  # doctest: +SKIP
+    """
+    from .torch_weights import read_torch_weights
+
+    read_torch_weights(model, path, modules)
