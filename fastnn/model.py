@@ -18,7 +18,7 @@ from .epochs import ArrayEpochs, BatchEpochs
 from .kernels import active_backend
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
-from .summary import summary_text
+from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, TestStep, TrainStep
 
 if TYPE_CHECKING:
@@ -213,6 +213,9 @@ class Sequential:
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the table of layers, output shapes and parameter counts."""
         print_fn(summary_text(self))
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
 
     # --------------------------------------------------------------- compile
 

@@ -1,16 +1,43 @@
-"""The table that `Sequential.summary` prints."""
+"""The table that `Sequential.summary` prints and notebooks show."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+HEADER = ("Layer (type)", "Output Shape", "Param #")
+
 
 def summary_text(model: Any) -> str:
     """Return the table of layers, output shapes and parameter counts, laid out as Keras users expect it."""
-    rows = [
+    table = _table(HEADER, _rows(model), (str.ljust, str.ljust, str.rjust))
+    return "\n".join([_title(model), *table, *(f" {line}" for line in _totals(model))])
+
+
+def summary_html(model: Any) -> str:
+    """Return the table of `summary_text` as HTML, for notebooks."""
+    columns = [f'style="text-align: {side}"' for side in ("left", "left", "right")]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return f"<tr>{''.join(f'<{tag} {c}>{html.escape(cell)}</{tag}>' for c, cell in zip(columns, cells, strict=True))}</tr>"
+
+    totals = "<br>".join(map(html.escape, _totals(model)))
+    return (
+        f'<table class="fastnn-summary"><caption style="text-align: left">{html.escape(_title(model))}</caption>'
+        f"<thead>{line('th', HEADER)}</thead><tbody>{''.join(line('td', row) for row in _rows(model))}</tbody>"
+        f'<tfoot><tr><td colspan="3" {columns[0]}>{totals}</td></tr></tfoot></table>'
+    )
+
+
+def _title(model: Any) -> str:
+    return f'Model: "{model.name}"'
+
+
+def _rows(model: Any) -> list[tuple[str, str, str]]:
+    return [
         (
             f"{layer.name} ({type(layer).__name__})",
             str(layer.output_shape) if layer.built else "?",
@@ -18,18 +45,17 @@ def summary_text(model: Any) -> str:
         )
         for layer in model.layers
     ]
+
+
+def _totals(model: Any) -> list[str]:
     trainable = _bytes_and_count(model.trainable_weights)
     fixed = _bytes_and_count(model.non_trainable_weights)
     total = (trainable[0] + fixed[0], trainable[1] + fixed[1])
-    return "\n".join(
-        [
-            f'Model: "{model.name}"',
-            *_table(("Layer (type)", "Output Shape", "Param #"), rows, (str.ljust, str.ljust, str.rjust)),
-            f" Total params: {_count_and_size(total)}",
-            f" Trainable params: {_count_and_size(trainable)}",
-            f" Non-trainable params: {_count_and_size(fixed)}",
-        ]
-    )
+    return [
+        f"Total params: {_count_and_size(total)}",
+        f"Trainable params: {_count_and_size(trainable)}",
+        f"Non-trainable params: {_count_and_size(fixed)}",
+    ]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[Callable[[str, int], str]]) -> list[str]:

@@ -4,6 +4,8 @@ Each picture is a Display, as in scikit-learn. It is made and drawn by a class m
 (`from_history`, `from_model`, `from_estimator`, `from_predictions`), holds what it shows in attributes, and can be drawn again by
 ``plot(ax=...)``. What was drawn stays within reach, to be changed: ``figure_``, ``ax_`` (``axes_`` where there are several) and
 the artists, in attributes that end with an underscore. Without `ax` it draws into a new figure of pyplot's.
+
+The network of a fitted estimator of `fastnn.estimators` is its ``model_``, which the displays of models take.
 """
 
 import importlib
@@ -15,6 +17,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .decision_boundary import DecisionBoundaryDisplay
     from .feature_maps import FeatureMapsDisplay
     from .filters import FiltersDisplay
+    from .histograms import HistogramsDisplay
     from .history import HistoryDisplay
     from .misclassified import MisclassifiedDisplay
     from .network import NetworkDisplay
@@ -26,6 +29,7 @@ _HOMES = {
     "DecisionBoundaryDisplay": "decision_boundary",
     "FeatureMapsDisplay": "feature_maps",
     "FiltersDisplay": "filters",
+    "HistogramsDisplay": "histograms",
     "HistoryDisplay": "history",
     "MisclassifiedDisplay": "misclassified",
     "NetworkDisplay": "network",
@@ -38,6 +42,7 @@ __all__ = [
     "DecisionBoundaryDisplay",
     "FeatureMapsDisplay",
     "FiltersDisplay",
+    "HistogramsDisplay",
     "HistoryDisplay",
     "MisclassifiedDisplay",
     "NetworkDisplay",

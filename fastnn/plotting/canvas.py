@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
+
+#: panels in a row
+MAX_COLUMNS = 3
 
 
 def new_figure(width: float = 6.4, height: float = 4.8) -> Any:
@@ -13,6 +18,39 @@ def new_figure(width: float = 6.4, height: float = 4.8) -> Any:
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def panel_axes(ax: Any, names: Sequence[str], size: tuple[float, float]) -> np.ndarray:
+    """Return axes for panels with names.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array of Axes, Figure or None
+        As many axes as there are panels; an empty figure, which takes the size that they need; or None for a new one.
+    names : sequence of str
+        What the panels show.
+    size : (float, float)
+        Width and height of a panel in inches.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer axes than panels.
+    """
+    if ax is None:
+        ax = new_figure()
+    if isinstance(ax, Figure):
+        columns = min(len(names), MAX_COLUMNS)
+        rows = -(-len(names) // columns)
+        ax.set_size_inches(size[0] * columns, size[1] * rows)
+        axes = ax.subplots(rows, columns, squeeze=False).ravel()
+        for unused in axes[len(names) :]:
+            unused.remove()
+        return axes[: len(names)]
+    axes = np.atleast_1d(ax).ravel()
+    if len(axes) != len(names):
+        raise ValueError(f"ax must be {len(names)} axes, one for each of {', '.join(names)}; got {len(axes)}. names= chooses")
+    return axes
 
 
 def points_axes(ax: Any, width: float, height: float) -> tuple[Any, float]:

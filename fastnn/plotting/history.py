@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from ..callbacks import History
-from .canvas import new_figure, shortened
+from .canvas import panel_axes, shortened
 
-#: panels in a row, and inches of each
-MAX_COLUMNS = 3
+#: width and height of a panel in inches
 PANEL = (4.2, 3.3)
 #: curves of more epochs have no marker at each of them
 MAX_MARKERS = 40
@@ -95,7 +92,7 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : estimator
-            With a ``loss_curve_`` and, where it trained with ``early_stopping``, ``validation_scores_``.
+            With a ``loss_curve_`` and, where it had validation samples, ``validation_loss_curve_`` or ``validation_scores_``.
         ax : matplotlib Axes, array of Axes, or Figure, optional
             Where to draw: as many axes as there are panels, or an empty figure, which takes the size that they need.
 
@@ -118,13 +115,7 @@ class HistoryDisplay:
     def plot(self, ax: Any = None, *, names: Sequence[str] | None = None) -> HistoryDisplay:
         """Draw the curves; for the arguments see `from_history`."""
         panels = self._panels(names)
-        if ax is None:
-            ax = new_figure()
-        self.axes_ = _panel_axes(ax, len(panels)) if isinstance(ax, FigureBase) else np.atleast_1d(ax).ravel()
-        if len(self.axes_) != len(panels):
-            raise ValueError(
-                f"ax must be {len(panels)} axes, one for each of {', '.join(panels)}; got {len(self.axes_)}. names= chooses"
-            )
+        self.axes_ = panel_axes(ax, list(panels), PANEL)
         self.figure_ = self.axes_[0].figure
         self.lines_: dict[str, Any] = {}
         for axes, (title, curves) in zip(self.axes_, panels.items(), strict=True):
@@ -157,13 +148,3 @@ class HistoryDisplay:
         if unknown or isinstance(names, str) or not names:
             raise ValueError(f"names must be a list of some of {', '.join(map(repr, panels))}; got {names!r}")
         return {name: panels[name] for name in names}
-
-
-def _panel_axes(figure: Any, panels: int) -> np.ndarray:
-    columns = min(panels, MAX_COLUMNS)
-    rows = -(-panels // columns)
-    figure.set_size_inches(PANEL[0] * columns, PANEL[1] * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for unused in axes[panels:]:
-        unused.remove()
-    return axes[:panels]

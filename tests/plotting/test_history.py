@@ -92,11 +92,11 @@ def test_of_an_estimator(kind):
     with pytest.warns(match="Maximum iterations"):
         estimator.fit(x, x[:, 0] > 0)
     display = HistoryDisplay.from_estimator(estimator)
-    assert drawn(display) == {
-        "loss": ([1, 2, 3, 4, 5], estimator.loss_curve_),
-        "val_score": ([1, 2, 3, 4, 5], estimator.validation_scores_),
-    }
-    assert display.axes_[1].get_ylabel() == "score"
+    curves = {"loss": estimator.loss_curve_, "val_score": estimator.validation_scores_}
+    if kind is estimators.MLPClassifier:
+        curves["val_loss"] = estimator.validation_loss_curve_
+    assert drawn(display) == {name: ([1, 2, 3, 4, 5], list(values)) for name, values in curves.items()}
+    assert [axes.get_ylabel() for axes in display.axes_] == ["loss", "score"]
 
 
 def test_bad_input():
@@ -194,7 +194,7 @@ def test_without_a_screen_a_warning_says_so_and_training_goes_on():
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.delitem(vars(plotting), "HistoryDisplay", raising=False)
     monkeypatch.delitem(sys.modules, "fastnn.plotting.history", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.ticker", None)
     with pytest.raises(ImportError, match=r"HistoryDisplay needs matplotlib: pip install 'fastnn-kernels\[plot\]'"):
         plotting.HistoryDisplay  # noqa: B018
     with pytest.raises(AttributeError, match="'fastnn.plotting' has no attribute 'Histories'"):
