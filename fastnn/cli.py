@@ -1,4 +1,4 @@
-"""The command line: ``fastnn train``, ``evaluate``, ``predict`` and ``info``.
+"""The command line: ``fastnn train``, ``evaluate``, ``predict``, ``warmup`` and ``info``.
 
 Exit codes: 0 for success, 1 for a failure (a file that cannot be read, a missing extra, training that diverged), 2 for a wrong
 command line, 130 for Ctrl-C.
@@ -24,7 +24,7 @@ from .datasets import ImageFolder, image_folder, load_mnist
 from .datasets.ahead import map_ahead
 from .datasets.mnist import Split
 from .kernels import active_backend, use_backend
-from .kernels.backends import BACKENDS
+from .kernels.backends import BACKENDS, kernels_of
 from .kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
 from .losses import BinaryCrossentropy
 from .model import Sequential
@@ -115,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--output", type=Path, metavar="FILE", help="a new file for the table (default: it is printed)")
     predict.set_defaults(run=_predict)
+
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the numba backend's kernels ahead",
+        description="Compile all kernels of the numba backend for later processes, instead of each when it is first used.",
+    )
+    warmup.set_defaults(run=_warmup)
 
     info = commands.add_parser("info", help="show version, backends, processor level and threads")
     info.set_defaults(run=_info)
@@ -392,6 +399,21 @@ def _answers(model: Sequential, paths: Sequence[str]) -> Iterator[tuple[str, lis
                 yield path, [f"fastnn: error: {picture}"], None
             else:
                 yield path, [f"{path}: {step}" for step in picture[1]], next(rows)
+
+
+def _warmup(args: argparse.Namespace) -> int:
+    kernels = kernels_of("numba")
+    from tqdm import tqdm  # where it is used: these imports take a while
+
+    from .kernels.numba_jit import cache
+
+    folder = cache.folder()
+    if folder is None:
+        raise Failure("there is nowhere to keep compiled kernels; set NUMBA_CACHE_DIR to a folder that can be written")
+    for kernel in tqdm(kernels.values(), desc="compiling", unit="kernel"):
+        kernel.compile()
+    print(f"{len(kernels)} kernels in {folder}")
+    return 0
 
 
 def _info(args: argparse.Namespace) -> int:

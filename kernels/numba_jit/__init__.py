@@ -5,8 +5,13 @@ compiled code, `team` runs it on several threads, `cache` keeps it.
 """
 
 import importlib
+import importlib.util
 
 from .. import spec
+
+if importlib.util.find_spec("numba") is None:
+    raise ImportError("the numba backend needs Numba: pip install 'fastnn-kernels[numba]'", name="numba")
+
 from .call import Kernel
 
 #: op name -> kernel; nothing is compiled yet

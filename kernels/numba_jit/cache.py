@@ -1,7 +1,8 @@
 """Compiled code, kept in files from one process to the next where a folder can be written.
 
-The folder is ``NUMBA_CACHE_DIR`` or the user's cache folder, never the package's own, where files that nobody installed would
-stay after an uninstall. Where neither can be written, as for a service without a home, every process compiles anew.
+The folder is in ``NUMBA_CACHE_DIR`` or, where that is not set, in the user's cache folder; never in the package's own, where files
+that nobody installed would stay after an uninstall. Where it cannot be written, as for a service without a home, every process
+compiles anew.
 """
 
 import functools
@@ -9,10 +10,10 @@ import hashlib
 import os
 import pathlib
 
-import numba
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 from numba.misc.appdirs import AppDirs
 
 SOURCES = pathlib.Path(__file__).parent
@@ -20,13 +21,13 @@ SOURCES = pathlib.Path(__file__).parent
 
 @functools.cache
 def folder() -> pathlib.Path | None:
-    """Return the folder where compiled code is kept, or None if there is none that can be written."""
-    name = f"fastnn_{_sources_digest()[:16]}"
-    chosen = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
-    path = pathlib.Path(chosen, name)
+    """Return the folder where the compiled code of this installation is kept, or None if it cannot be written."""
+    installation = hashlib.sha256(str(SOURCES).encode()).hexdigest()[:16]
+    parent = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
+    path = pathlib.Path(parent, f"fastnn_{installation}")
+    probe = path / f"probe-{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f"probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError:
@@ -36,9 +37,9 @@ def folder() -> pathlib.Path | None:
 
 @functools.cache
 def _sources_digest() -> str:
-    """Return a digest of all sources of the backend: a kernel is made of functions in several files, and of the spec."""
+    """Return a digest of all sources that a kernel may be made of: functions in several files, the spec, layouts of records."""
     digest = hashlib.sha256()
-    for path in sorted([*SOURCES.glob("*.py"), *SOURCES.parent.glob("spec/*.py")]):
+    for path in sorted(path for name in ("numba_jit", "spec", "custom") for path in SOURCES.parent.glob(f"{name}/*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -82,13 +83,19 @@ class _Cache(FunctionCache):
 
 def compiled(function, signature) -> CFunc:
     """Return the function as machine code with a C calling convention, from the cache or compiled now."""
-    options = {"nopython": True, "fastmath": {"contract"}, "error_model": "numpy"}
-    code = CFunc(function, numba.core.sigutils.normalize_signature(signature), {}, options)
+
+    def code():
+        options = {"nopython": True, "fastmath": {"contract"}, "error_model": "numpy"}
+        return CFunc(function, normalize_signature(signature), {}, options)
+
     if folder() is not None:
-        code._cache = _Cache(function)  # as enable_caching does, with a folder and a stamp of our own
-    try:
-        code.compile()
-    except OSError:  # the disk is full, or the folder is gone
-        code = CFunc(function, numba.core.sigutils.normalize_signature(signature), {}, options)
-        code.compile()
-    return code
+        kept = code()
+        kept._cache = _Cache(function)  # as enable_caching does, with a folder and a stamp of our own
+        try:
+            kept.compile()
+            return kept
+        except OSError:
+            pass  # the disk is full, or the folder has gone: then without
+    new = code()
+    new.compile()
+    return new

@@ -104,7 +104,8 @@ class Step:
         key = op.name, dtype
         if key not in self._compiled:
             code = cache.compiled(self.function, types.void(Call(op.name, REALS[dtype]), types.int64, types.int64))
-            self._compiled[key] = _function_type(code.address), code  # the code lives as long as the function
+            # the code lives as long as the function, and the first of two threads that compile at the same time wins
+            self._compiled.setdefault(key, (_function_type(code.address), code))
         return self._compiled[key][0]
 
     def cut(self, e: Extents) -> tuple[int, int]:
@@ -120,6 +121,22 @@ def _count(what: str | Count, e: Extents) -> int:
     return math.prod(e[name] for name in what.split()) if isinstance(what, str) else what(e)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a kernel, where it has more than one.
+
+    Parameters
+    ----------
+    alternatives : tuple of tuple of Step
+        The steps of a call, run one after the other.
+    choose : callable
+        From extents and integer parameters by name to the place of the alternative that serves.
+    """
+
+    alternatives: tuple[tuple[Step, ...], ...]
+    choose: Count = lambda e: 0
+
+
 def step(items: str | Count, cost: str | Count = "", **options) -> Callable[[Callable], Step]:
     """Make a function a `Step`."""
     return lambda function: Step(function, items, cost, **options)
@@ -132,14 +149,14 @@ class Kernel:
     ----------
     op : fastnn.kernels.spec.Op
         The contract.
-    plan : Step or callable
-        The step it consists of, or a function from extents and integer parameters by name to a tuple of steps.
+    plan : Step or Plan
+        What it consists of.
     """
 
-    def __init__(self, op: Op, plan: Step | Callable[[Extents], tuple[Step, ...]]) -> None:
+    def __init__(self, op: Op, plan: Step | Plan) -> None:
         self.op = op
         self.__name__ = op.name
-        self._plan = (lambda e: (plan,)) if isinstance(plan, Step) else plan
+        self._plan = Plan(((plan,),)) if isinstance(plan, Step) else plan
         codes = "".join("q" if p.kind == "int" else "d" for p in op.params)
         self._record = struct.Struct(f"={len(op.inputs)}q{codes}{len(op.outputs) + len(op.axes) + 1}q")
 
@@ -153,6 +170,13 @@ class Kernel:
         else:
             for function, items, _ in steps:
                 function(record, 0, items)
+
+    def compile(self) -> None:
+        """Compile all steps for all float types."""
+        for alternative in self._plan.alternatives:
+            for step in alternative:
+                for dtype in REALS:
+                    step.compiled(self.op, dtype)
 
     def prepare(self, args: tuple) -> tuple[bytes, list[tuple[Callable, int, int]], np.ndarray | None]:
         """Check the arguments; return the call record, its steps (function, items, grain) and the scratch memory.
@@ -181,8 +205,8 @@ class Kernel:
                     f"axis {factor!r} times {parameter}"
                 )
         dtype = reals[0] if reals else np.dtype(np.float64)
-        plan = self._plan(e)
-        scratch = self._scratch(plan, e)
+        steps = self._plan.alternatives[self._plan.choose(e)]
+        scratch = self._scratch(steps, e)
         record = self._record.pack(
             *addresses[:n_inputs],
             *params,
@@ -190,12 +214,12 @@ class Kernel:
             *(e.get(axis, 0) for axis in op.axes),
             0 if scratch is None else scratch.ctypes.data,
         )
-        return record, [(step.compiled(op, dtype), *step.cut(e)) for step in plan], scratch
+        return record, [(step.compiled(op, dtype), *step.cut(e)) for step in steps], scratch
 
     @staticmethod
-    def _scratch(plan: tuple[Step, ...], e: Extents) -> np.ndarray | None:
+    def _scratch(steps: tuple[Step, ...], e: Extents) -> np.ndarray | None:
         """Return memory for all steps, from the beginning of a cache line."""
-        size = max((step.scratch(e) for step in plan if step.scratch), default=0)
+        size = max((step.scratch(e) for step in steps if step.scratch), default=0)
         if not size:
             return None
         memory = np.empty(8 * size + LINE_BYTES, np.uint8)

@@ -5,7 +5,7 @@ channel has loops of its own.
 """
 
 from .activate import finish, finish_custom
-from .call import step
+from .call import Plan, step
 from .pointers import copy, fill, inline, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, WEIGHT, multiply, multiply_panels, pack_columns, pack_rows, panel_width, panels_size
 from .sums import column_sums
@@ -111,7 +111,7 @@ def _forward(finish):
                             multiply(patches, depth, 1, pixels, panel, depth, offset(call.b, g * filters + left), 0, target, co, n)
             finish(call, begin * co, pixels * co)
 
-    return lambda e: (_pack_filters, convolve)
+    return Plan(((_pack_filters, convolve),))
 
 
 conv2d_forward = _forward(finish)
@@ -162,8 +162,7 @@ def scatter(call, g, pixel, left, n, patch, dx):
         done += count
 
 
-def conv2d_backward_input(e):
-    return _pack_transposed_filters, _convolve_back
+conv2d_backward_input = Plan(((_pack_transposed_filters, _convolve_back),))
 
 
 # The gradient of the filters: pixels are cut into pieces, as many as the shape says, whose sums stand in the scratch memory, each a
@@ -244,5 +243,4 @@ def _add_pieces(call, first, last):
                 call.db[j] += call.scratch[piece * size + k * co + j]
 
 
-def conv2d_backward_weight(e):
-    return _sum_pieces, _add_pieces
+conv2d_backward_weight = Plan(((_sum_pieces, _add_pieces),))

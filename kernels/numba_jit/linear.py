@@ -1,12 +1,14 @@
 """Dense layers: products of packed matrices; one to three samples do not repay packing the weights."""
 
 from .activate import finish, finish_custom
-from .call import step
+from .call import Plan, step
 from .pointers import fill, is_null, null, offset
 from .product import PANEL_COLUMNS, ROWS, WEIGHT, multiply_panels, pack_columns, pack_rows, panels_size
 from .sums import column_sums, row_dot
 
-THIN = 3
+
+def _thin(e):
+    return e["n"] <= 3
 
 
 @step("m", "k", multiple=PANEL_COLUMNS, scratch=lambda e: panels_size(e["k"], e["m"]))
@@ -41,7 +43,7 @@ def _forward(finish):
                     y[j] += x[p] * w[j]
             finish(call, i * m + first, last - first)
 
-    return lambda e: (multiply_thin,) if e["n"] <= THIN else (_pack_weights, multiply)
+    return Plan(((_pack_weights, multiply), (multiply_thin,)), _thin)
 
 
 dense_forward = _forward(finish)
@@ -68,8 +70,7 @@ def _dots(call, first, last):
             call.dx[i * call.k + p] = row_dot(dy, offset(call.w, p * m), 0, m)
 
 
-def dense_backward_input(e):
-    return (_dots,) if e["n"] <= THIN else (_pack_transposed_weights, _multiply_by_transposed)
+dense_backward_input = Plan(((_pack_transposed_weights, _multiply_by_transposed), (_dots,)), _thin)
 
 
 @step("m", "n", multiple=PANEL_COLUMNS, scratch=lambda e: panels_size(e["n"], e["m"]))
@@ -103,5 +104,4 @@ def _sum_errors(call, first, last):
         column_sums(call.dy, call.m, call.n, first, last, call.db)
 
 
-def dense_backward_weight(e):
-    return (_outer_products, _sum_errors) if e["n"] <= THIN else (_pack_errors, _multiply_transposed)
+dense_backward_weight = Plan(((_pack_errors, _multiply_transposed), (_outer_products, _sum_errors)), _thin)

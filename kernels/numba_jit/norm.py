@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .call import step
+from .call import Plan, step
 from .pointers import as_doubles, fill, inline, offset, reordered, words_on_stack
 from .sums import row_dot, row_sum
 
@@ -108,12 +108,8 @@ def _normalize_columns(call, first, last):
             out[j] = (row[j] - center[j]) * scale[j] + beta[j]
 
 
-def batchnorm_forward(e):
-    return _moments, _mean_and_variance, _normalize_columns
-
-
-def batchnorm_inference(e):
-    return _given_mean_and_variance, _normalize_columns
+batchnorm_forward = Plan(((_moments, _mean_and_variance, _normalize_columns),))
+batchnorm_inference = Plan(((_given_mean_and_variance, _normalize_columns),))
 
 
 @step(_parts, _part_elements, scratch=_column_sums)
@@ -160,8 +156,7 @@ def _batchnorm_dx(call, first, last):
             out[j] = scale[j] * (gradient[j] - level[j] - (np.float64(row[j]) - mean[j]) * slope[j])
 
 
-def batchnorm_backward(e):
-    return _products, _batchnorm_gradients, _batchnorm_dx
+batchnorm_backward = Plan(((_products, _batchnorm_gradients, _batchnorm_dx),))
 
 
 @step("size")
@@ -243,8 +238,7 @@ def _layernorm_gradients(call, first, last):
         call.dgamma[j] = sums[call.c + j]
 
 
-def layernorm_backward(e):
-    return _layernorm_dx, _normal_products, _layernorm_gradients
+layernorm_backward = Plan(((_layernorm_dx, _normal_products, _layernorm_gradients),))
 
 
 @step("")
@@ -259,8 +253,7 @@ def _drop(call, first, last):
     drop(call.x, call.used, call.rate, call.y, first, last)
 
 
-def dropout_forward(e):
-    return _next_state, _drop
+dropout_forward = Plan(((_next_state, _drop),))
 
 
 @step("size", multiple=4)

@@ -2,11 +2,12 @@
 
 Numba's own ones belong to the process (the first parallel function decides for all others), and the one that is always there,
 workqueue, ends the process when two Python threads use it at once. So the threads here are Python's. While one of them runs a
-list of steps, without the interpreter lock, others look for tasks in its job: it takes tasks itself and waits only for those that
+list of steps, without the interpreter lock, others look for tasks in its job. It takes tasks itself and waits only for those that
 somebody else has taken, so it never depends on a helper. Every run has a job of its own, and helpers that are busy with another
-one are not waited for; that makes runs from several Python threads safe.
+job do not come: that makes runs from several Python threads safe.
 """
 
+import ctypes
 import functools
 import os
 import queue
@@ -137,24 +138,39 @@ def help_with(job):
             pause(waited)
 
 
-@functools.cache
-def _native():
-    """Return `run_steps` and `help_with` as functions that ctypes calls without the interpreter lock."""
-    run_code = cache.compiled(run_steps, types.void(WORDS, types.int64, types.int64, WORDS))
-    help_code = cache.compiled(help_with, types.void(WORDS))
-    return run_code.ctypes, help_code.ctypes, (run_code, help_code)
+class _Helpers:
+    """Python threads that wait for jobs."""
 
+    def __init__(self):
+        self._started = 0
+        self._starting = threading.Lock()
+        self._idle = threading.Semaphore(0)
+        self._jobs = queue.SimpleQueue()
 
-_lock = threading.Lock()
-_helpers = 0
-_free: threading.Semaphore
-_requests: queue.SimpleQueue
+    def join(self, job, wanted):
+        """Send up to `wanted` threads that have nothing to do; those that were never needed before are started."""
+        with self._starting:
+            while self._started < wanted:
+                threading.Thread(target=self._serve, name="fastnn-helper", daemon=True).start()
+                self._started += 1
+                self._idle.release()
+        for _ in range(wanted):
+            if not self._idle.acquire(blocking=False):
+                return
+            self._jobs.put(job)
+
+    def _serve(self):
+        while True:
+            job = self._jobs.get()
+            _native()[1](job.ctypes.data)
+            del job
+            self._idle.release()
 
 
 def _forget_helpers():
     """Begin without helpers: at import, and in a child made by fork, to which no threads come along."""
-    global _lock, _helpers, _free, _requests
-    _lock, _helpers, _free, _requests = threading.Lock(), 0, threading.Semaphore(0), queue.SimpleQueue()
+    global _helpers, _compiling
+    _helpers, _compiling = _Helpers(), threading.Lock()
 
 
 _forget_helpers()
@@ -162,36 +178,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_helpers)
 
 
-def _serve(free, requests):
-    help_ = _native()[1]
-    while True:
-        job = requests.get()
-        help_(job.ctypes.data_as(help_.argtypes[0]))
-        del job
-        free.release()
+def _native():
+    """Return `run_steps` and `help_with` as functions that ctypes calls without the interpreter lock."""
+    with _compiling:
+        return _compiled()[0]
 
 
-def _call_helpers(job, wanted):
-    """Ask up to `wanted` helpers that are free for help; start those that there are not yet."""
-    global _helpers
-    with _lock:
-        while _helpers < wanted:
-            threading.Thread(target=_serve, args=(_free, _requests), name="fastnn-helper", daemon=True).start()
-            _helpers += 1
-            _free.release()
-    for _ in range(wanted):
-        if not _free.acquire(blocking=False):
-            return
-        _requests.put(job)
+@functools.cache
+def _compiled():
+    run_code = cache.compiled(run_steps, types.void(WORDS, types.int64, types.int64, WORDS))
+    help_code = cache.compiled(help_with, types.void(WORDS))
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    run_function = ctypes.CFUNCTYPE(None, pointer, number, number, pointer)(run_code.address)
+    return (run_function, ctypes.CFUNCTYPE(None, pointer)(help_code.address)), (run_code, help_code)
 
 
 def run(steps: np.ndarray, times: int = 1) -> None:
     """Run steps, an int64 array of rows (function, call, items, grain; 0: not to be cut), `times` times over."""
-    run_ = _native()[0]
     wanted = threads.get_num_threads() - 1
     job = None
     if wanted and steps[:, 3].any():
         job = np.zeros(JOB_WORDS, np.int64)
-        _call_helpers(job, wanted)
-    words = run_.argtypes[0]
-    run_(steps.ctypes.data_as(words), len(steps), times, None if job is None else job.ctypes.data_as(words))
+        _helpers.join(job, wanted)
+    _native()[0](steps.ctypes.data, len(steps), times, None if job is None else job.ctypes.data)

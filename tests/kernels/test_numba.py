@@ -1,0 +1,162 @@
+"""The Numba backend beyond its arithmetic: what it compiles and keeps, and threads."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastnn.cli import main
+from fastnn.kernels import backends, matmul, use_backend
+from fastnn.kernels.threads import get_num_threads, set_num_threads
+
+pytestmark = pytest.mark.skipif(not backends.BACKENDS["numba"].installed(), reason="Numba is not installed")
+
+#: multiplies matrices and says where the machine code came from
+MULTIPLY = """
+import json, sys
+import numpy as np
+from fastnn.kernels import matmul, use_backend
+assert "numba" not in sys.modules
+use_backend("numba")
+from fastnn.kernels.numba_jit import KERNELS, cache
+compiled = []
+cache.compiled, compile = (lambda *args: compiled.append(compile(*args)) or compiled[-1]), cache.compiled
+answer = matmul(np.full((5, 3), 2.0, np.float32), np.ones((3, 4), np.float32))
+print(json.dumps({"right": bool((answer == 6).all()), "compiled": [code.__qualname__ for code in compiled],
+                  "loaded": sum(code.cache_hits for code in compiled), "folder": str(cache.folder())}))
+"""
+
+
+def multiply(**environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", MULTIPLY],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def threads():
+    before = get_num_threads()
+    yield set_num_threads
+    set_num_threads(before)
+
+
+def test_the_second_process_loads_what_the_first_compiled(tmp_path):
+    first, second = (multiply(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first["right"] and second["right"]
+    assert first["compiled"] == second["compiled"] == ["_pack_weights", "_forward.<locals>.multiply"]  # nothing that was not called
+    assert (first["loaded"], second["loaded"]) == (0, 2)
+    assert os.path.dirname(first["folder"]) == str(tmp_path)
+
+
+def test_without_a_folder_to_write_to_it_compiles_in_each_process(tmp_path):
+    (tmp_path / "file").write_text("no folder, not even for root")
+    answer = multiply(NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    assert answer["right"] and answer["loaded"] == 0 and answer["folder"] == "None"
+
+
+def test_a_full_disk_costs_only_the_cache(monkeypatch):
+    from numba import types
+
+    from fastnn.kernels.numba_jit import cache
+
+    def no_space(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache._Cache, "load_overload", lambda *args: None)
+    monkeypatch.setattr(cache._Cache, "save_overload", no_space)
+    assert cache.compiled(lambda x: x + 1, types.int64(types.int64)).ctypes(41) == 42
+
+
+def test_several_python_threads_at_once(threads):
+    rng = np.random.default_rng(0)
+    a, b = rng.random((300, 200)), rng.random((200, 400))
+    expected = a @ b
+    wrong = []
+
+    def work():
+        for _ in range(20):
+            if not np.allclose(matmul(a, b), expected, rtol=1e-12):
+                wrong.append(threading.current_thread().name)
+
+    threads(3)
+    with use_backend("numba"):
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_computes_on_one_thread_and_on_several():
+    code = """
+import os, numpy as np, fastnn
+fastnn.use_backend("numba")
+fastnn.set_num_threads(2)
+a = np.ones((400, 400), np.float32)
+fastnn.kernels.matmul(a, a)
+child = os.fork()
+if child == 0:
+    right = fastnn.get_num_threads() == 1 and (fastnn.kernels.matmul(a, a) == 400).all()
+    fastnn.set_num_threads(2)
+    os._exit(0 if right and (fastnn.kernels.matmul(a, a) == 400).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=120).stdout == "0\n"
+
+
+def test_helpers_that_have_nothing_to_do_do_not_pile_up(threads):
+    threads(3)
+    a = np.ones((400, 400), np.float32)
+    with use_backend("numba"):
+        for _ in range(5):
+            matmul(a, a)
+    helpers = [thread for thread in threading.enumerate() if thread.name == "fastnn-helper"]
+    assert 2 <= len(helpers) <= 8
+
+
+def test_it_is_the_default_where_nothing_was_compiled_ahead(monkeypatch):
+    monkeypatch.delenv("FASTNN_BACKEND", raising=False)
+    monkeypatch.setitem(backends.BACKENDS, "cython", replace(backends.BACKENDS["cython"], installed=lambda: False))
+    assert backends.default_backend() == "numba"
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert backends.default_backend() == "numpy"
+
+
+def test_without_numba_it_says_what_to_install():
+    code = "import sys; sys.modules['numba'] = None; import fastnn; fastnn.use_backend('numba')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1] == "ImportError: the numba backend needs Numba: pip install 'fastnn-kernels[numba]'"
+
+
+def test_warmup_without_a_folder_says_what_to_set(monkeypatch, capsys):
+    backends.kernels_of("numba")
+    from fastnn.kernels.numba_jit import cache
+
+    monkeypatch.setattr(cache, "folder", lambda: None)
+    assert main(["warmup"]) == 1
+    assert "set NUMBA_CACHE_DIR" in capsys.readouterr().err
+
+
+def test_warmup_compiles_every_kernel(capsys):
+    """The conformance tests have compiled most of them: what is new here is little."""
+    assert main(["warmup"]) == 0
+    from fastnn.kernels.numba_jit import KERNELS, cache
+
+    assert capsys.readouterr().out == f"{len(KERNELS)} kernels in {cache.folder()}\n"
+    steps = {step for kernel in KERNELS.values() for steps in kernel._plan.alternatives for step in steps}
+    assert all(step._compiled for step in steps)
