@@ -182,6 +182,15 @@ def test_warm_start_goes_on():
 
 
 @unconverged
+def test_one_class_is_what_scikit_learn_makes_of_it():
+    X, y = IRIS[0][:50], np.full(50, "setosa")
+    ours, theirs = fitted_pair("MLPClassifier", X, y, max_iter=5)
+    assert_alike(ours, theirs)
+    np.testing.assert_array_equal(ours.predict(-9 * X), theirs.predict(-9 * X))
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
+
+
+@unconverged
 def test_float32_from_the_data_or_by_parameter():
     X, y = IRIS
     by_data = MLPClassifier(max_iter=5, random_state=0).fit(X.astype(np.float32), y)
@@ -509,8 +518,6 @@ def test_bad_data_is_told():
         MLPClassifier(solver="lbfgs").partial_fit  # noqa: B018
     with pytest.raises(ValueError, match="validation set is too small"):
         MLPRegressor(early_stopping=True, validation_fraction=0.1).fit(X[:5], X[:5, 0])
-    with pytest.raises(ValueError, match="at least 2 classes.*got one class"):
-        MLPClassifier().fit(X[:50], y[:50])
     with pytest.raises(ValueError, match="X_val and y_val do not fit.*classes not in"):
         MLPClassifier().fit(X[:100], y[:100], X_val=X, y_val=y)
     with pytest.raises(ValueError, match="y_val is missing"):

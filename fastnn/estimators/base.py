@@ -271,7 +271,7 @@ class NetworkEstimator(BaseEstimator):
             np.arange(len(X)),
             random_state=random_state,
             test_size=self.validation_fraction,
-            stratify=y if two_classes else None,
+            stratify=targets[:, 0] > 0 if two_classes else None,
         )
         if len(held) < 2:
             raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")

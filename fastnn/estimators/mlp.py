@@ -30,6 +30,10 @@ PARAMETERS_DOC = f"""hidden_layer_sizes : int or sequence of int, default (100,)
     dtype : {{None, "float32", "float64"}}
         Type of weights and arithmetic; None is that of `X`, float64 for anything but floats. float32 is about twice as fast."""
 
+NOTES_DOC = """Scikit-learn's parameters lead, with the same `random_state`, to scikit-learn's weights up to rounding. What differs:
+    a sparse `X` is made dense; what begins with an underscore there, such as the optimizer, has other names or is not there; and
+    with `warm_start` or `partial_fit` a network stays as it was made, whatever `activation` is set to later."""
+
 ATTRIBUTES_DOC = f"""coefs_, intercepts_ : list of ndarray
         Weights, of shape (inputs, outputs), and biases of the layers. Arrays put in their place are what predictions go by.
     {docstrings.ATTRIBUTES}
@@ -186,6 +190,10 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
         The classes.
     {ATTRIBUTES_DOC}
 
+    Notes
+    -----
+    {NOTES_DOC}
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -201,6 +209,8 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
     >>> len(mlp.validation_loss_curve_) == mlp.n_iter_
     True
     """
+
+    _least_classes = 1  # as in scikit-learn
 
     def __init__(
         self,
@@ -271,6 +281,10 @@ class MLPRegressor(Regressor, _MLP):
     Attributes
     ----------
     {ATTRIBUTES_DOC}
+
+    Notes
+    -----
+    {NOTES_DOC}
 
     Examples
     --------

@@ -23,6 +23,7 @@ class Classifier(ClassifierMixin, NetworkEstimator):
     classes_: np.ndarray
     #: outputs above this say yes
     _threshold = 0.5
+    _least_classes = 2
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -55,7 +56,7 @@ class Classifier(ClassifierMixin, NetworkEstimator):
 
     def _learn_classes(self, labels: Any) -> None:
         binarizer = LabelBinarizer().fit(labels)
-        if len(binarizer.classes_) < 2:
+        if len(binarizer.classes_) < self._least_classes:
             raise ValueError(f"y must have at least 2 classes to tell apart; got one class: {binarizer.classes_[0]!r}")
         self._label_binarizer = binarizer
         self.classes_ = binarizer.classes_
@@ -81,7 +82,7 @@ class Classifier(ClassifierMixin, NetworkEstimator):
         if self._multilabel:
             return self._label_binarizer.inverse_transform(outputs, self._threshold)
         if self.n_outputs_ == 1:
-            return self.classes_[(outputs[:, 0] > self._threshold).astype(np.intp)]
+            return self.classes_[np.minimum(outputs[:, 0] > self._threshold, len(self.classes_) - 1)]
         return self.classes_[np.argmax(outputs, axis=1)]
 
     @staticmethod
