@@ -112,6 +112,8 @@ class CallbackList:
         The parameters that they get.
     verbose : {0, 1, 2, "auto"}
         Whether a `ProgressBar` is added, and with which `verbose`.
+    data : iterable, optional
+        The batches that are trained on; `BackupAndRestore` keeps what stands in ``data.saved_attributes``, as of callbacks.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class CallbackList:
         model: Any = None,
         params: Mapping[str, Any] | None = None,
         verbose: int | str = 0,
+        data: Any = None,
     ) -> None:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
@@ -132,7 +135,7 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params or {})
             if isinstance(callback, BackupAndRestore):
-                callback.callbacks = self.callbacks
+                callback.callbacks, callback.data = self.callbacks, data
 
     @property
     def every_batch(self) -> bool:
@@ -451,7 +454,7 @@ class BackupAndRestore(Callback):
     -----
     What another number of epochs changes is up to the learning-rate schedule; without one a finished training, its checkpoint kept,
     goes on with a larger ``epochs``. A learning rate that is a number is restored. A callback of your own names what it keeps in
-    `saved_attributes`. An iterable of batches begins anew; random numbers of its own are its own matter.
+    `saved_attributes`. So does an iterable of batches, as `fastnn.datasets.image_folder` does; another one begins anew.
 
     Examples
     --------
@@ -463,6 +466,7 @@ class BackupAndRestore(Callback):
         self.backup_dir = os.fspath(backup_dir)
         self.delete_checkpoint = delete_checkpoint
         self.callbacks: Sequence[Callback] = ()
+        self.data: Any = None
 
     @property
     def path(self) -> str:
@@ -479,14 +483,10 @@ class BackupAndRestore(Callback):
         progress = {
             "next_epoch": epoch + 1,
             "stop_training": self.model.stop_training,
-            "fit": self._fit(),
             "random": random.generator().bit_generator.state,
-            "callbacks": [
-                {"name": type(callback).__name__, "state": {name: getattr(callback, name) for name in callback.saved_attributes}}
-                for callback in self._with_state()
-            ],
+            "states": [{name: getattr(holder, name) for name in holder.saved_attributes} for holder in self._with_state()],
         }
-        saving.save_checkpoint(self.model, self.path, progress)
+        saving.save_checkpoint(self.model, self.path, self._training(), progress)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.delete_checkpoint:
@@ -499,27 +499,27 @@ class BackupAndRestore(Callback):
         if os.path.isdir(self.backup_dir) and not os.listdir(self.backup_dir):
             os.rmdir(self.backup_dir)
 
-    def _fit(self) -> dict[str, Any]:
-        return {name: self.params.get(name) for name in ("samples", "steps")}
+    def _training(self) -> dict[str, Any]:
+        """Return what must be the same when the training goes on."""
+        return {
+            "samples": self.params.get("samples"),
+            "steps": self.params.get("steps"),
+            "callbacks": [type(holder).__name__ for holder in self._with_state()],
+        }
 
-    def _with_state(self) -> list[Callback]:
-        return [callback for callback in self.callbacks if callback.saved_attributes]
+    def _with_state(self) -> list[Any]:
+        return [holder for holder in (*self.callbacks, self.data) if getattr(holder, "saved_attributes", ())]
 
     def _restore(self) -> None:
-        progress = saving.load_checkpoint(self.model, self.path)
+        progress = saving.load_checkpoint(self.model, self.path, self._training())
         try:
-            theirs = {"fit": progress["fit"], "callbacks": [kept["name"] for kept in progress["callbacks"]]}
-            mine = {"fit": self._fit(), "callbacks": [type(callback).__name__ for callback in self._with_state()]}
-            for what, value in mine.items():
-                if theirs[what] != value:
-                    raise ValueError(f"its {what} had {theirs[what]}, not {value}")
             random.generator().bit_generator.state = progress["random"]
-            for callback, kept in zip(self._with_state(), progress["callbacks"], strict=True):
-                for name in callback.saved_attributes:
-                    setattr(callback, name, kept["state"][name])
+            for holder, state in zip(self._with_state(), progress["states"], strict=True):
+                for name in holder.saved_attributes:
+                    setattr(holder, name, state[name])
             self.model.initial_epoch, self.model.stop_training = int(progress["next_epoch"]), bool(progress["stop_training"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the checkpoint {self.path!r} is not of this training: {saving.reason(error)}") from error
+            raise ValueError(f"the checkpoint {self.path!r} is damaged: {saving.reason(error)}") from error
 
 
 class ReduceLROnPlateau(Monitor):

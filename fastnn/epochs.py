@@ -53,6 +53,9 @@ class ArrayEpochs:
         Whether each epoch has a new random order. A batch of all samples is never shuffled: its order does not matter.
     """
 
+    #: what gives the batches, of which a checkpoint keeps the state; arrays have none
+    data: Any = None
+
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
     ) -> None:
@@ -168,7 +171,7 @@ class BatchEpochs:
     one_step = False
 
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
-        self.model, self._batches, self._class_weight, self._limit = model, batches, class_weight, steps
+        self.model, self.data, self._class_weight, self._limit = model, batches, class_weight, steps
         self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
         self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
@@ -189,7 +192,7 @@ class BatchEpochs:
     def _run(self, calls: CallbackList) -> dict[str, float]:
         self._started, self._waited = time.perf_counter(), 0.0
         if self._limit is None:
-            self._iterator = iter(self._batches)
+            self._iterator = iter(self.data)
         totals = Meters(self.model.resolved_metrics()) if self.model.built else None
         if totals is not None:
             totals.reset()
@@ -216,7 +219,7 @@ class BatchEpochs:
         asked = time.perf_counter()
         batch = next(self._iterator, None)
         if batch is None and self._limit is not None:  # an epoch of so many steps goes round the end
-            self._iterator = iter(self._batches)
+            self._iterator = iter(self.data)
             batch = next(self._iterator, None)
         self._waited += time.perf_counter() - asked
         return batch

@@ -393,6 +393,7 @@ class Sequential:
                 "waiting": source.waiting,
             },
             verbose=verbose,
+            data=source.data,
         )
         self.history = history
         self.stop_training = False

@@ -10,7 +10,7 @@ The file is of the safetensors format, so any reader of that finds the arrays, u
 
 The entry "fastnn" of the file's metadata is JSON: ``version`` of this layout; ``weights``, the names of the weights in the model's
 order; in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
-`Sequential.compile` with, or null); in checkpoints ``optimizer``, its configuration, and ``progress``, how far the training is.
+`Sequential.compile` with, or null); in checkpoints ``training``, what it is, and ``progress``, how far it is.
 
 Training that goes on with a loaded model goes on exactly, if it is given the samples in the same order. That order, where `fit`
 shuffles, is drawn from the process's random numbers (`fastnn.set_seed`). They belong to the process, not to one of its models:
@@ -173,7 +173,7 @@ def load_weights(model: Sequential, path: PathLike) -> None:
         variable.assign(tensors[theirs])
 
 
-def save_checkpoint(model: Sequential, path: PathLike, progress: Mapping[str, Any]) -> None:
+def save_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
     """Write all that training changes to one file: weights, optimizer state, the layers' random numbers, and its progress.
 
     Parameters
@@ -182,6 +182,8 @@ def save_checkpoint(model: Sequential, path: PathLike, progress: Mapping[str, An
         A model that is built and compiled.
     path : path_like
         The file; one that is there is replaced when the new one is complete.
+    training : dict
+        What must be the same in the training that goes on, besides the optimizer: values of JSON.
     progress : dict
         What else `load_checkpoint` shall return: arrays and values of JSON, in dicts and lists of any depth.
 
@@ -200,16 +202,21 @@ def save_checkpoint(model: Sequential, path: PathLike, progress: Mapping[str, An
     header = {
         "version": VERSION,
         "weights": list(weights),
-        "optimizer": _optimizer_identity(optimizer),
+        "training": {**_optimizer_identity(optimizer), **training},
         "progress": _with_arrays_named(progress, "progress", tensors),
     }
     _write(path, tensors, header)
 
 
-def load_checkpoint(model: Sequential, path: PathLike) -> dict[str, Any]:
+def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, Any]) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote into a model of the same layers that is compiled in the same way.
 
     The optimizer's learning rate, where it is no schedule, is the one of the file.
+
+    Parameters
+    ----------
+    model, path, training
+        As for `save_checkpoint`.
 
     Returns
     -------
@@ -219,8 +226,8 @@ def load_checkpoint(model: Sequential, path: PathLike) -> dict[str, Any]:
     Raises
     ------
     ModelFileError
-        A ValueError: if the file is damaged, is no checkpoint, or is one of another model or optimizer. The model then stays as it
-        is.
+        A ValueError: if the file is damaged, is no checkpoint, or is one of another model, optimizer or training. The model then
+        stays as it is.
     OSError
         If the file cannot be read.
     """
@@ -230,11 +237,10 @@ def load_checkpoint(model: Sequential, path: PathLike) -> dict[str, Any]:
     if "progress" not in header:
         raise ModelFileError(f"{os.fspath(path)!r} is no checkpoint: it does not hold how far a training is")
     try:
-        theirs, mine = header["optimizer"], _optimizer_identity(optimizer)
+        theirs, mine = header["training"], {**_optimizer_identity(optimizer), **training}
         differing = [key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key)]
         if differing:
-            changes = "; ".join(f"{key} {theirs.get(key)}, not {mine.get(key)}" for key in differing)
-            raise ValueError(f"its training had another optimizer: {changes}")
+            raise ValueError("; ".join(f"{key} was {theirs.get(key)}, and is {mine.get(key)}" for key in differing))
         progress = _with_arrays_put_back(header["progress"], tensors)
         _assign(optimizer, weights, states, {name: a for name, a in tensors.items() if not name.startswith("progress/")})
     except Exception as error:
@@ -391,7 +397,7 @@ def _assign(
 def _optimizer_identity(optimizer: optimizers.Optimizer) -> dict[str, Any]:
     """Return what stays the same in a training, as far as a file can hold it: a learning rate that is a number may change."""
     portable = _portable(optimizer, optimizers)
-    identity = {"class_name": type(optimizer).__name__, **(portable["config"] if portable else {})}
+    identity = {"optimizer": type(optimizer).__name__, **(portable["config"] if portable else {})}
     if optimizer.schedule is None:
         identity.pop("learning_rate", None)
     return identity

@@ -176,7 +176,7 @@ class TestTrain:
             assert "the same command with --resume goes on" in error_line_after_output(capsys)
             assert (tmp_path / "fastnn-runs" / folder / "checkpoint").is_dir()
         assert main([*argv, "--resume", "--epochs", "5"]) == 1
-        assert "its training had another optimizer: learning_rate" in error_line(capsys)
+        assert "is not of this training: learning_rate was" in error_line(capsys)
         fastnn.layers.clear_session()  # automatic names as in another process
         assert main([*argv, "--resume"]) == 0
         printed = capsys.readouterr().out

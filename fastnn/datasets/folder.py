@@ -53,7 +53,12 @@ class ImageFolder:
     ----------
     bad_files : dict of str to str
         The files that were left out so far, with the reason. Epochs after the one that found them do not try them again.
+    epochs_begun : int
+        How many there were: the order of an epoch is a function of `seed` and of this.
     """
+
+    #: what `fastnn.callbacks.BackupAndRestore` keeps
+    saved_attributes = ("epochs_begun",)
 
     def __init__(
         self,
@@ -73,7 +78,7 @@ class ImageFolder:
         self.bad_files: dict[str, str] = {}
         self._decode = decode
         self.seed = seed
-        self._shuffle, self._epochs = shuffle, 0
+        self._shuffle, self.epochs_begun = shuffle, 0
         self._skips = on_error == "skip"
 
     @property
@@ -92,9 +97,9 @@ class ImageFolder:
         """Return the batches of the next epoch: ``(images, targets)``, or images alone where there are no labels."""
         order = np.arange(len(self.file_paths))
         if self._shuffle:
-            generator = random.generator() if self.seed is None else np.random.default_rng([self.seed, self._epochs])
+            generator = random.generator() if self.seed is None else np.random.default_rng([self.seed, self.epochs_begun])
             generator.shuffle(order)
-        self._epochs += 1
+        self.epochs_begun += 1
         return self._batches([row for row in order.tolist() if self.file_paths[row] not in self.bad_files])
 
     def _batches(self, order: list[int]) -> Iterator[Any]:

@@ -544,15 +544,14 @@ def _arithmetic(operation: str) -> Callable[[Reader, Node], None]:
     def read(reader: Reader, node: Node) -> None:
         first = node.inputs[0] in reader.constants
         value = reader.constant(node, 0 if first else 1).astype(reader.dtype)
-        if first and operation == "Div":
-            raise ValueError("it divides by a result")
+        if operation == "Div" and (first or not value.all()):
+            raise ValueError("it divides by a result, or by 0")
         arguments = {
             "Add": {"offset": value},
             "Sub": {"offset": value, "scale": -1.0} if first else {"offset": -value},
             "Mul": {"scale": value},
-            "Div": {"scale": 1 / value},
         }
-        reader.scale_and_shift(**arguments[operation])
+        reader.scale_and_shift(**(arguments[operation] if operation != "Div" else {"scale": 1 / value}))
 
     return read
 
