@@ -47,6 +47,7 @@ CASES: dict[str, dict[str, dict[str, int]]] = {
     "metric": {"128x10": {"m": 128, "c": 10}},
     "optim": {"1.2M": {"size": 1_200_000}},
     "data": {"60000x784": {"r": 60000, "s": 784, "n": 128, "c": 64, "size": 1 << 20}},
+    "augment": {"32x128x128x3": {"n": 32, "ih": 128, "iw": 128, "oh": 128, "ow": 128, "c": 3, "k": 7}},
     "step": {"60000": {"t": 60000, "s": 1024, "n": 128, "r": 60000, "k": 2, "e": 64}},
 }
 DEFAULTS = {"pool_h": 2, "pool_w": 2, "activation": 0, "pad_top": 0, "pad_left": 0}

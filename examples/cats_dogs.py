@@ -44,7 +44,7 @@ def draw_pictures(folder, count=240, size=48, seed=0):
 
 def network(size, classes):
     """Return a small network: blocks of a convolution, batch normalization and max-pooling, then the mean of each channel."""
-    model = fastnn.Sequential([layers.Input((size, size, 3)), layers.Rescaling(1 / 255)])
+    model = fastnn.Sequential([layers.Input((size, size, 3)), layers.Rescaling(1 / 255), layers.RandomFlip("horizontal")])
     for filters in (16, 32, 64):
         model.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
         model.add(layers.BatchNormalization(momentum=0.9))

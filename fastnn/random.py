@@ -50,6 +50,13 @@ def new_seed() -> int:
     return int(generator().integers(2**63))
 
 
+def counter_state(seed: int | None) -> np.ndarray:
+    """Return (seed, step 0) of the counter-based random numbers that kernels draw; a seed is drawn for None."""
+    if seed is not None and not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be an integer from 0 to 2**64 - 1; got {seed}")
+    return np.array([new_seed() if seed is None else seed, 0], np.uint64)
+
+
 def resolve(seed: int | None) -> np.random.Generator:
     """Return a fresh generator with a seed, or for None what `generator` returns."""
     return generator() if seed is None else _new_generator(seed)

@@ -228,10 +228,11 @@ losses = [
     Case("penalty", lambda w: ops.penalty(w, 0.3, 0.2), (values(3, 4, away_from=[0]),)),
 ]
 CASES = [*unary, *binary, *reductions, *shapes, *linear, *convolutions, *pooling, *norms, *losses]
-#: ops whose result does not vary with their input, or not continuously
+#: ops whose result does not vary with their input, or not continuously, or that are for images as they come
 NO_DERIVATIVE = {
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "sign", "argmax", "argmin", "one_hot"),
     *("stop_gradient", "zeros", "ones", "zeros_like", "ones_like", "convert_to_tensor", "convert_to_numpy"),
+    *("affine_warp", "contrast_brightness"),
 }
 
 

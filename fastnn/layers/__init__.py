@@ -1,6 +1,15 @@
 """Layers, by Keras's names and arguments: weights, and a forward pass made of `fastnn.ops`."""
 
 from .activation import ELU, BipolarSigmoid, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
+from .augmentation import (
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from .base import Layer, clear_session, deserialize, register_layer, serialize
 from .conv import Conv2D, DepthwiseConv2D, SeparableConv2D
 from .core import Activation, Dense, Input, InputLayer, Rescaling
@@ -42,6 +51,13 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling2D",
     "PReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",

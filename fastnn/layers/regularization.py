@@ -39,11 +39,9 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be at least 0 and less than 1, the share of elements to drop; got {rate}")
-        if seed is not None and not 0 <= seed < 2**64:
-            raise ValueError(f"seed must be an integer from 0 to 2**64 - 1; got {seed}")
         self.rate = float(rate)
         self.seed = seed
-        self.state = np.array([random.new_seed() if seed is None else seed, 0], np.uint64)
+        self.state = random.counter_state(seed)
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         """Take over the attributes of a deep copy or a pickle; its array may lie in a file that other processes read as well."""

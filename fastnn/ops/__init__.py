@@ -23,6 +23,7 @@ from .comparison import equal, greater, greater_equal, less, less_equal, not_equ
 from .conv import conv2d
 from .convert import cast, convert_to_numpy, convert_to_tensor, one_hot, ones, ones_like, stop_gradient, zeros, zeros_like
 from .elementary import cos, exp, expm1, log, log1p, sin, sqrt, square, tan
+from .image import affine_warp, contrast_brightness
 from .linear import dense, matmul
 from .loss import (
     binary_xent,
@@ -60,6 +61,7 @@ reduce_sum, reduce_mean, reduce_max, reduce_min = sum, mean, max, min
 __all__ = [
     "abs",
     "add",
+    "affine_warp",
     "argmax",
     "argmin",
     "avgpool2d",
@@ -71,6 +73,7 @@ __all__ = [
     "cast",
     "clip",
     "concatenate",
+    "contrast_brightness",
     "conv2d",
     "convert_to_numpy",
     "convert_to_tensor",

@@ -28,6 +28,11 @@ from .activation import (
     tanh_backward,
     tanh_forward,
 )
+from .augment import (
+    affine_warp,
+    contrast_brightness,
+    random_uniform,
+)
 from .conv import (
     col2im,
     conv2d_backward_input,
@@ -115,6 +120,7 @@ __all__ = [
     "adam_step",
     "adamw_step",
     "add",
+    "affine_warp",
     "avgpool2d_backward",
     "avgpool2d_forward",
     "batchnorm_backward",
@@ -125,6 +131,7 @@ __all__ = [
     "bipolar_sigmoid_backward",
     "bipolar_sigmoid_forward",
     "col2im",
+    "contrast_brightness",
     "conv2d_backward_input",
     "conv2d_backward_weight",
     "conv2d_custom_forward",
@@ -173,6 +180,7 @@ __all__ = [
     "penalty_forward",
     "perceptron_backward",
     "perceptron_forward",
+    "random_uniform",
     "relu_backward",
     "relu_forward",
     "rescale",

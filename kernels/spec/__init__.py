@@ -1,6 +1,6 @@
 """What each op is. The backends, the tests, the benchmarks and the tables in the docs all start from here."""
 
-from . import activation, conv, data, linear, loss, metric, norm, optim, pool, step
+from . import activation, augment, conv, data, linear, loss, metric, norm, optim, pool, step
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -14,6 +14,7 @@ FAMILIES = {
     "optim": optim.OPS,
     "metric": metric.OPS,
     "data": data.OPS,
+    "augment": augment.OPS,
     "step": step.OPS,
 }
 #: op name -> op

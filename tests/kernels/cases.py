@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fastnn.kernels.backends import kernels_of
 from fastnn.kernels.spec import FAMILY_OF, OPS, Array, Op
 from fastnn.kernels.spec.activation import FUSED
+from fastnn.kernels.spec.augment import FILL_MODES, INTERPOLATIONS
 
 from .user_functions import record
 
@@ -130,7 +131,12 @@ FLOAT_PARAMS = {
     "l2": [0.0, 0.1],
     "threshold": [0.5, 0.0],
     "count": [1.0, 32.0],
+    "low": [-1.0, 0.0],
+    "high": [1.0, 0.5],
+    "fill_value": [0.0, -0.75],
 }
+#: integer parameters that stand for a choice
+CHOICES = {"same_zoom": (0, 1), "fill_mode": tuple(FILL_MODES.values()), "interpolation": tuple(INTERPOLATIONS.values())}
 
 
 def sizes(low=1, high=5):
@@ -154,6 +160,7 @@ def cases(draw, op_name: str) -> Case:
         params["activation"] = draw(st.sampled_from(sorted(FUSED.values())))
     if "function" in {p.name for p in op.params}:
         params["function"] = None  # see Case.arguments
+    params |= {p.name: draw(st.sampled_from(CHOICES[p.name])) for p in op.params if p.name in CHOICES}
     if "size" in extents:
         extents["*"] = tuple(draw(st.lists(sizes(low=0), max_size=3)))
     batch = op.inputs[0].axis_names[0] if op.inputs else "1"
@@ -245,6 +252,7 @@ LARGE = {
     "loss": dict(m=5003, c=37),
     "metric": dict(m=5003, c=37),
     "data": dict(n=67, r=103, c=97, s=997),
+    "augment": dict(n=33, ih=21, iw=23, c=70, k=7),
     "step": dict(t=3001, s=11, n=257, r=701, k=3, e=19),
     "optim": {},
 }
@@ -258,8 +266,9 @@ def large_cases(op_name: str) -> list[Case]:
     names = {p.name for p in op.params}
     if "pad_top" in names:
         return [conv_case(op_name, **shape) for shape in (POOLINGS if family == "pool" else CONVOLUTIONS)]
-    special = {"activation": FUSED["leaky_relu"], "function": None}
-    params = {p.name: special[p.name] if p.name in special else FLOAT_PARAMS[p.name][1] for p in op.params}
+    values = {name: choices[1] for name, choices in (FLOAT_PARAMS | CHOICES).items()}
+    values |= {"activation": FUSED["leaky_relu"], "function": None}
+    params = {p.name: values[p.name] for p in op.params}
     if family == "linear":
         return [Case(op_name, shape, params, seed=7) for shape in MATRICES]
     extents = {**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}

@@ -15,6 +15,7 @@ from .cases import Case, conv_case
 
 X, W, B = np.ones((2, 5, 6, 3), np.float32), np.ones((3, 2, 3, 4), np.float32), np.ones(4, np.float32)
 ROWS, MATRIX = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
+IMAGES = np.ones((2, 4, 5, 3), np.float32)
 NAN = float("nan")
 
 
@@ -132,6 +133,17 @@ CALLS = {
     "state None": (lambda: kernels.dropout_forward(ROWS, 0.5, None), TypeError, "state .*None"),
     "negative seed": (lambda: kernels.dropout_forward(ROWS, 0.5, -1), TypeError, "state .*-1"),
     "used": (lambda: kernels.dropout_backward(ROWS, 0.5, 3), TypeError, "used .*3"),
+    "motion of six": (lambda: kernels.affine_warp(IMAGES, np.ones((2, 6))), ValueError, r"motion .*7.*\(2, 6\)"),
+    "motion of one": (lambda: kernels.affine_warp(IMAGES, np.ones((1, 7))), ValueError, r"motion .*n=2.*\(1, 7\)"),
+    "motion NaN": (lambda: kernels.affine_warp(IMAGES, np.full((2, 7), np.nan)), ValueError, "motion .*finite"),
+    "motion of a million": (lambda: kernels.affine_warp(IMAGES, np.full((2, 7), 1e7)), ValueError, "motion .*1e"),
+    "fill mode": (lambda: kernels.affine_warp(IMAGES, np.ones((2, 7)), fill_mode="mirror"), ValueError, "fill_mode .*mirror"),
+    "order": (lambda: kernels.affine_warp(IMAGES, np.ones((2, 7)), interpolation=1), ValueError, "interpolation .*1"),
+    "no pixels": (lambda: kernels.affine_warp(IMAGES, np.ones((2, 7)), (0, 3)), ValueError, "output_size .*0"),
+    "range": (lambda: kernels.contrast_brightness(IMAGES, np.ones((2, 2)), (1, 0)), ValueError, r"value_range .*\(1, 0\)"),
+    "change": (lambda: kernels.contrast_brightness(IMAGES, np.ones((2, 3))), ValueError, r"change .*2.*\(2, 3\)"),
+    "rows": (lambda: kernels.random_uniform([0.0], [1.0], -1, np.zeros(2, np.uint64)), ValueError, "n .*-1"),
+    "lows": (lambda: kernels.random_uniform([0.0], [1.0, 2.0], 1, np.zeros(2, np.uint64)), ValueError, r"high .*k=1.*\(2,\)"),
     "negative penalty": (lambda: kernels.penalty_forward(ROWS, l1=-1), ValueError, "l1 .*-1"),
     "negative m": (lambda: kernels.weighted_mean_backward(1.0, -1), ValueError, "m .*-1"),
     "dmean": (lambda: kernels.weighted_mean_backward([1.0, 2.0], 2), ValueError, r"dmean .*one element.*\(2,\)"),

@@ -609,13 +609,13 @@ def test_signature_and_docstring(name):
 
 def test_every_op_has_its_function():
     """An op of the arithmetic is public under its own name; ops that only a recorded step uses are not."""
-    families = ("linear", "conv", "pool", "norm", "activation", "optim")
+    families = ("linear", "conv", "pool", "norm", "activation", "optim", "augment")
     wanted = {op.name for family in families for op in importlib.import_module(f"fastnn.kernels.spec.{family}").OPS}
     assert wanted <= set(PUBLIC)
     assert {name for name in PUBLIC if name.endswith("_step")} == {name for name in OPS if name.endswith("_step")} - {"begin_step"}
 
 
-@pytest.mark.parametrize("family", ["activation", "conv", "data", "geometry", "linear", "loss", "norm", "optim", "pool"])
+@pytest.mark.parametrize("family", ["activation", "augment", "conv", "data", "geometry", "linear", "loss", "norm", "optim", "pool"])
 def test_examples_in_docstrings(family):
     module = importlib.import_module(f"fastnn.kernels.functions.{family}")
     assert doctest.testmod(module, extraglobs={"np": np}).failed == 0

@@ -8,9 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fastnn.kernels.numpy_ref import activation, conv, data, loss, metric, norm, optim, pool, step
+from fastnn.kernels.numpy_ref import activation, augment, conv, data, loss, metric, norm, optim, pool, step
 from fastnn.kernels.spec import FAMILIES, FAMILY_OF, OPS
 from fastnn.kernels.spec.activation import FUSED, SELU_ALPHA, SELU_SCALE
+from fastnn.kernels.spec.augment import FILL_MODES, INTERPOLATIONS
 
 from .user_functions import record
 
@@ -45,6 +46,8 @@ PARAMS = {
     **{"stride_h": 2, "stride_w": 1, "pad_top": 1, "pad_left": 1, "dilation_h": 1, "dilation_w": 1, "groups": 2},
     **{"pool_h": 2, "pool_w": 3, "activation": FUSED["tanh"], "alpha": 0.3, "delta": 0.7, "eps": 1e-3, "rate": 0.4},
     **{"momentum": 0.9, "rho": 0.8, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.01},
+    **{"same_zoom": 0, "fill_mode": FILL_MODES["reflect"], "interpolation": INTERPOLATIONS["bilinear"], "fill_value": 0.25},
+    **{"low": -0.5, "high": 0.75},
     **{"scale": 0.5, "offset": -0.25, "l1": 0.01, "l2": 0.02, "threshold": 0.5, "count": 3.0},
 }
 POSITIVE = {"var", "a", "v", "probs"}
@@ -477,6 +480,72 @@ def test_dropout_keeps_a_word_at_the_threshold():
     word = int(norm.random_words(state, 1)[0])
     assert dropout(np.ones(1), word / 2**32, state.copy())[0] > 0
     assert dropout(np.ones(1), (word + 1) / 2**32, state.copy())[0] == 0
+
+
+def test_numbers_drawn_for_images():
+    state, value = np.array([7, 3], np.uint64), fresh((5, 3))
+    augment.random_uniform(np.array([0.0, -2.0, 4.0]), np.array([1.0, 2.0, 4.0]), value, state)
+    words = norm.random_words(np.array([7, 3], np.uint64), 15).reshape(5, 3) / 2**32
+    np.testing.assert_array_equal(value, np.stack([words[:, 0], 4 * words[:, 1] - 2, np.full(5, 4.0)], axis=1))
+    assert state.tolist() == [7, 4]
+
+
+#: the fill modes as SciPy calls them
+SCIPY_MODES = {"reflect": "reflect", "constant": "grid-constant", "nearest": "nearest", "wrap": "grid-wrap"}
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_affine_warp_against_scipy(fill_mode, interpolation):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((6, 5, 7, 2)), fresh((6, 4, 9, 2))
+    motion = rng.uniform(-1, 1, (6, 7)) * [1, 1, 3, 9, 9, 1, 1] + [1.2, 1.2, 0, 0, 0, 0, 0]
+    augment.affine_warp(x, motion, 0, FILL_MODES[fill_mode], INTERPOLATIONS[interpolation], 0.25, y)
+    for image, (zoom_h, zoom_w, angle, shift_h, shift_w, flip_h, flip_w), got in zip(x, motion, y, strict=True):
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        matrix = turn @ np.diag([zoom_h * np.sign(flip_h), zoom_w * np.sign(flip_w)])
+        offset = np.array([2, 3]) - [shift_h, shift_w] - matrix @ [1.5, 4]
+        order = INTERPOLATIONS[interpolation]
+        for c in range(2):
+            wanted = ndimage.affine_transform(
+                image[..., c], matrix, offset, (4, 9), order=order, mode=SCIPY_MODES[fill_mode], cval=0.25, prefilter=False
+            )
+            np.testing.assert_allclose(got[..., c], wanted, rtol=0, atol=1e-12)
+
+
+def test_affine_warp_by_hand():
+    image = np.arange(6.0).reshape(1, 2, 3, 1)
+
+    def warped(motion, fill_mode="constant", interpolation="bilinear", same_zoom=0):
+        y = fresh(image.shape)
+        given = np.array([[motion.get(name, start) for name, start in zip(MOTION, (1, 1, 0, 0, 0, 1, 1), strict=True)]], float)
+        augment.affine_warp(image, given, same_zoom, FILL_MODES[fill_mode], INTERPOLATIONS[interpolation], -1.0, y)
+        return y[0, :, :, 0].tolist()
+
+    MOTION = ("zoom_h", "zoom_w", "angle", "shift_h", "shift_w", "flip_h", "flip_w")
+    assert warped({}) == [[0, 1, 2], [3, 4, 5]]
+    assert warped({"flip_w": -0.1}) == [[2, 1, 0], [5, 4, 3]]
+    assert warped({"flip_h": -3}) == [[3, 4, 5], [0, 1, 2]]
+    assert warped({"shift_w": 1}) == [[-1, 0, 1], [-1, 3, 4]]
+    assert warped({"shift_w": 2}, "wrap") == [[1, 2, 0], [4, 5, 3]]
+    assert warped({"shift_w": 2}, "reflect") == [[1, 0, 0], [4, 3, 3]]
+    assert warped({"shift_h": -1}, "nearest") == [[3, 4, 5], [3, 4, 5]]
+    assert warped({"shift_w": 0.5}) == [[-0.5, 0.5, 1.5], [1, 3.5, 4.5]]
+    assert warped({"shift_w": 0.25}, interpolation="nearest") == [[0, 1, 2], [3, 4, 5]]
+    assert warped({"zoom_w": 0.5}) == [[0.5, 1, 1.5], [3.5, 4, 4.5]]  # nearer: half of the width
+    assert warped({"zoom_h": 1, "zoom_w": 0.5}, same_zoom=1) == [[0, 1, 2], [3, 4, 5]]
+    quarter = warped({"angle": np.pi / 2}, interpolation="nearest", fill_mode="nearest")
+    assert quarter[1][1] in (1, 4) and quarter[0][1] != quarter[1][1]
+
+
+def test_contrast_and_brightness_by_hand():
+    x, y = np.array([0.0, 4.0, 10.0, 10.0]).reshape(2, 2, 1, 1), fresh((2, 2, 1, 1))
+    augment.contrast_brightness(x, np.array([[0.5, 1.0], [3.0, -2.0]]), 0.0, 7.5, y)
+    assert y.ravel().tolist() == [2, 4, 7.5, 7.5]
+    x[0, 0] = np.nan
+    augment.contrast_brightness(x, np.ones((2, 2)), 0.0, 7.5, y)
+    assert np.isnan(y[0]).all() and np.isfinite(y[1]).all()
 
 
 def test_dropout_of_nothing_and_of_all():
