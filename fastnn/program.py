@@ -37,7 +37,7 @@ class Program:
     def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray]) -> None:
         needed = _without_dead_calls(derivatives_behind_pools(calls), [base_of(array) for array in results])
         self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results})
-        self._compiled = backends.compile_program(self.calls)
+        self._compiled = backends.compile_program(self.calls, self.arena)
 
     def run(self, times: int = 1) -> None:
         """Run all calls in order, `times` times over."""
@@ -46,7 +46,7 @@ class Program:
     def replace(self, arrays: dict[int, np.ndarray]) -> None:
         """Read other arrays from now on, given by the id of the ones before: of the same types, with samples of the same shape."""
         self.calls = [(name, tuple(arrays.get(id(value), value) for value in args)) for name, args in self.calls]
-        self._compiled = backends.compile_program(self.calls)
+        self._compiled = backends.compile_program(self.calls, self.arena)
 
 
 class Replay:

@@ -88,10 +88,10 @@ class ArraySource:
 
     def take(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> dict[int, np.ndarray]:
         """Gather from other arrays of the same types; return by which ones those in calls recorded so far are to be replaced."""
-        self.x, self.y, self.weight = x, y, weight
+        self.x, self.y, self.weight = _read_only(x), _read_only(y), None if weight is None else _read_only(weight)
         self.order = np.arange(len(x), dtype=np.int32)
         before = self._rows
-        self._rows = (self.order, _rows(x), _rows(y), None if weight is None else _rows(weight))
+        self._rows = (self.order, _rows(self.x), _rows(self.y), None if self.weight is None else _rows(self.weight))
         return {id(old): new for old, new in zip(before, self._rows, strict=False) if new is not None}
 
     def start_epoch(self, generator: np.random.Generator | None) -> None:
@@ -119,6 +119,13 @@ class ArraySource:
                 table.call("gather", y, index, 1.0, 0.0, _rows(batch.y))
         if weight is not None and batch.weight is not None:
             table.call("gather", weight, index, 1.0, 0.0, _rows(batch.weight))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view that cannot be written to, which tells a backend with memory of its own that one copy is enough."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _rows(array: np.ndarray) -> np.ndarray:

@@ -28,10 +28,16 @@ def _compiled_kernels(module: ModuleType) -> Mapping[str, Callable]:
     return module.KERNELS
 
 
+def _device_program(temporary: Any) -> Any:
+    from .numba_gpu.program import Program
+
+    return Program(temporary)
+
+
 class _CallByCall:
     """A program for backends without a native one: the kernels called from Python, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, temporary: Any) -> None:
         self._calls: list[tuple[Callable, tuple]] = []
 
     def append(self, kernel: Callable, *args: Any) -> None:
@@ -43,13 +49,13 @@ class _CallByCall:
                 kernel(*args)
 
 
-def _cython_program() -> Any:
+def _cython_program(temporary: Any) -> Any:
     from .cython_aot import call
 
     return call.Program()
 
 
-def _numba_program() -> Any:
+def _numba_program(temporary: Any) -> Any:
     from .numba_jit import call
 
     return call.Program()
@@ -70,7 +76,8 @@ class Backend:
     kernels : callable
         From the imported package to op name -> kernel.
     program : callable
-        Makes an empty program: ``append(kernel, *args)``, then ``run(times)``.
+        Makes an empty program: ``append(kernel, *args)``, then ``run(times)``. Its argument is the array whose memory nobody reads
+        or writes between runs, or None.
     installed : callable
         Whether what the backend needs is there. A backend that is installed and cannot be imported raises when used.
     """
@@ -79,7 +86,7 @@ class Backend:
     folder: str
     description: str
     kernels: Callable[[ModuleType], Mapping[str, Callable]]
-    program: Callable[[], Any]
+    program: Callable[[Any], Any]
     installed: Callable[[], bool]
 
     def load(self) -> Mapping[str, Callable]:
@@ -96,6 +103,16 @@ def _numba_installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def _gpu_usable() -> bool:
+    if importlib.util.find_spec("numba_cuda") is None:
+        return False
+    try:
+        importlib.import_module(".numba_gpu", __package__)
+    except ImportError:  # it says what is missing: the driver, a card
+        return False
+    return True
+
+
 #: backend name -> backend, the preferred one for a CPU first
 BACKENDS = {
     backend.name: backend
@@ -103,6 +120,9 @@ BACKENDS = {
         Backend("cython", "cython_aot", "compiled ahead of time, parallel", _compiled_kernels, _cython_program, _extensions_built),
         Backend("numba", "numba_jit", "compiled when first used, parallel", _compiled_kernels, _numba_program, _numba_installed),
         Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, _CallByCall, lambda: True),
+        Backend(
+            "cuda", "numba_gpu", "NVIDIA GPUs, kernels compiled at their first use", _compiled_kernels, _device_program, _gpu_usable
+        ),
     )
 }
 
@@ -139,7 +159,7 @@ class use_backend:
 
     Parameters
     ----------
-    name : {"cython", "numba", "numpy"}
+    name : {"cython", "numba", "numpy", "cuda"}
         The backend.
 
     Raises
@@ -171,10 +191,13 @@ class use_backend:
         _active = self._previous
 
 
-def compile_program(calls: Sequence[tuple[str, tuple]]) -> Any:
-    """Return an object whose ``run(times)`` repeats recorded calls on the active backend."""
+def compile_program(calls: Sequence[tuple[str, tuple]], temporary: Any = None) -> Any:
+    """Return an object whose ``run(times)`` repeats recorded calls on the active backend.
+
+    `temporary` is the array in whose memory the temporaries of the calls lie.
+    """
     name = active_backend()
-    kernels, program = kernels_of(name), BACKENDS[name].program()
+    kernels, program = kernels_of(name), BACKENDS[name].program(temporary)
     for op, args in calls:
         program.append(kernels[op], *args)
     return program

@@ -120,6 +120,14 @@ def test_show_config_names_version_backends_and_threads():
     assert text.count("active") == 1
 
 
+def test_without_a_gpu_the_message_says_what_is_missing():
+    if BACKENDS["cuda"].installed():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ImportError, match=r"pip install 'fastnn-kernels\[cuda\]'|needs an NVIDIA GPU and its driver"):
+        fastnn.use_backend("cuda")
+    assert fastnn.kernels.active_backend() != "cuda"
+
+
 class TestCheckoutBesideAnInstalledCopy:
     """The shell stands in the repository's root: ./fastnn, which has no kernels in it, comes before the installed package."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from fastnn.kernels.backends import kernels_of
+from fastnn.kernels.backends import BACKENDS, kernels_of
 from fastnn.kernels.spec import FAMILY_OF, OPS, Array, Op
 from fastnn.kernels.spec.activation import FUSED
 from fastnn.kernels.spec.augment import FILL_MODES, INTERPOLATIONS
@@ -20,6 +21,8 @@ from .user_functions import record
 
 DTYPES = {"int32": np.int32, "uint8": np.uint8, "uint64": np.uint64, "float64": np.float64}
 FLOATS = ("float32", "float64")
+#: the backends as parameters of tests; those of a GPU run where there is one
+BACKEND_PARAMS = [pytest.param(name, marks=[pytest.mark.gpu] if name == "cuda" else []) for name in BACKENDS]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fastnn import kernels
 from fastnn.kernels.backends import BACKENDS, kernels_of
 from fastnn.kernels.spec import OPS
 
-from .cases import Case, conv_case
+from .cases import BACKEND_PARAMS, Case, conv_case
 
 X, W, B = np.ones((2, 5, 6, 3), np.float32), np.ones((3, 2, 3, 4), np.float32), np.ones(4, np.float32)
 ROWS, MATRIX = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
@@ -19,7 +19,7 @@ IMAGES = np.ones((2, 4, 5, 3), np.float32)
 NAN = float("nan")
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=BACKEND_PARAMS)
 def backend(request):
     if not BACKENDS[request.param].installed():
         pytest.skip(f"the backend {request.param} is not installed")

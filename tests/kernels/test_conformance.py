@@ -15,7 +15,7 @@ from fastnn.kernels.backends import BACKENDS, kernels_of
 from fastnn.kernels.spec import FAMILIES, FAMILY_OF, OPS
 from fastnn.kernels.threads import get_num_threads, set_num_threads
 
-from .cases import EXTREMES, FLOATS, Case, cases, large_cases, output_of_forward
+from .cases import BACKEND_PARAMS, EXTREMES, FLOATS, Case, cases, large_cases, output_of_forward
 
 #: what stands in the guard bands, byte by byte; as float32 or float64 a number that no test computes
 GUARD = 0xA5
@@ -24,10 +24,12 @@ GUARD_BYTES = 512
 EXAMPLES = {"conv": 60, "pool": 40}
 
 
-@pytest.fixture(params=[name for name in BACKENDS if name != "numpy"])
+@pytest.fixture(params=[param for param in BACKEND_PARAMS if param.values != ("numpy",)])
 def backend(request):
     if not BACKENDS[request.param].installed():
         pytest.skip(f"the backend {request.param} is not installed")
+    if request.param == "cuda" and "custom_forward" in request.node.name:
+        pytest.skip("functions of the user's have no kernels for GPUs yet")
     return request.param
 
 

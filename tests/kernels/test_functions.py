@@ -24,10 +24,12 @@ from fastnn.kernels.backends import BACKENDS
 from fastnn.kernels.functions import geometry
 from fastnn.kernels.spec import OPS
 
+from .cases import BACKEND_PARAMS
+
 RNG = np.random.default_rng(20)
 
 
-@pytest.fixture(params=list(BACKENDS), autouse=True)
+@pytest.fixture(params=BACKEND_PARAMS, autouse=True)
 def backend(request):
     if not BACKENDS[request.param].installed():
         pytest.skip(f"the backend {request.param} is not installed")

@@ -1,0 +1,165 @@
+"""Activations and their derivatives, each in the form that stays exact at large arguments."""
+
+import math
+from functools import cache
+
+from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED, SELU_ALPHA, SELU_SCALE
+from .compiler import device, float64, number
+from .maps import each
+from .rows import softmax, softmax_gradient
+
+#: from these arguments down the normal distribution function and the sigmoid are 0 in float64
+GELU_ZERO, SILU_ZERO = -40.0, -800.0
+NAME_OF = {code: name for name, code in FUSED.items()}
+
+
+@cache
+def function(name, real, alpha=0.0):
+    """Return an activation of one number, for kernels to call."""
+    zero, half, one, slope = real(0), real(0.5), real(1), real(alpha)
+    scale, scaled_alpha = real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
+    gelu_zero, silu_zero, root = float64(GELU_ZERO), real(SILU_ZERO), float64(math.sqrt(2))
+
+    # comparisons are such that NaN goes to the branch that keeps it
+    def linear(x):
+        return x
+
+    def relu(x):
+        return zero if x <= zero else x
+
+    def sigmoid(x):
+        e = real(math.exp(-abs(x)))
+        return (one if x >= zero else e) / (one + e)
+
+    def tanh(x):
+        return real(math.tanh(x))
+
+    def bipolar_sigmoid(x):
+        return real(math.tanh(x * half))
+
+    def leaky_relu(x):
+        return x if x > zero else slope * x
+
+    def elu(x):
+        return x if x > zero else slope * real(math.expm1(x))
+
+    def selu(x):
+        return scale * x if x > zero else scaled_alpha * real(math.expm1(x))
+
+    def softplus(x):
+        return (x if x > zero else zero) + real(math.log1p(real(math.exp(-abs(x)))))
+
+    def gelu(x):
+        wide = float64(x)  # in float32 the rounding of x / sqrt(2) alone costs digits of the tail
+        if wide < gelu_zero:
+            wide = gelu_zero
+        return real(wide * math.erfc(-wide / root) * 0.5)
+
+    def silu(x):
+        if x < silu_zero:
+            x = silu_zero
+        e = real(math.exp(-abs(x)))
+        return x * ((one if x >= zero else e) / (one + e))
+
+    return device(locals()[name])
+
+
+@cache
+def derivative(name, real, alpha=0.0):
+    """Return the gradient by an activation's input from dy and what was saved, for kernels to call."""
+    zero, half, one, slope = real(0), real(0.5), real(1), real(alpha)
+    scale, scaled_alpha = real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
+    gelu_zero, silu_zero, root = float64(GELU_ZERO), real(SILU_ZERO), float64(math.sqrt(2))
+    density_scale = float64(1 / math.sqrt(2 * math.pi))
+
+    def linear(dy, y):
+        return dy
+
+    def relu(dy, y):
+        return dy if y > zero else zero
+
+    def sigmoid(dy, y):
+        return dy * y * (one - y)
+
+    def tanh(dy, y):
+        return dy * (one - y) * (one + y)
+
+    def bipolar_sigmoid(dy, y):
+        return dy * (one - y) * (one + y) * half
+
+    def leaky_relu(dy, y):
+        return dy if y > zero else dy * slope
+
+    def elu(dy, y):
+        return dy if y > zero else dy * (y + slope)
+
+    def selu(dy, y):
+        return dy * scale if y > zero else dy * (y + scaled_alpha)
+
+    def softplus(dy, y):
+        return dy * -real(math.expm1(-y))
+
+    def gelu(dy, x):
+        wide = float64(x)
+        if wide < gelu_zero:
+            wide = gelu_zero
+        elif wide > -gelu_zero:
+            wide = -gelu_zero
+        density = math.exp(wide * wide * -0.5) * density_scale
+        return real(dy * (math.erfc(-wide / root) * 0.5 + wide * density))
+
+    def silu(dy, x):
+        if x < silu_zero:
+            x = silu_zero
+        elif x > -silu_zero:
+            x = -silu_zero
+        e = real(math.exp(-abs(x)))
+        up = (one if x >= zero else e) / (one + e)  # sigmoid(x)
+        down = (e if x >= zero else one) / (one + e)  # sigmoid(-x)
+        return dy * up * (one + x * down)
+
+    return device(locals()[name])
+
+
+def _forward(name):
+    def launches(x, *alpha_and_y):
+        *alpha, y = alpha_and_y
+        return each(function(name, number(x.dtype), *alpha), x, y)
+
+    return launches
+
+
+def _backward(name):
+    def launches(dy, saved, *alpha_and_dx):
+        *alpha, dx = alpha_and_dx
+        return each(derivative(name, number(dy.dtype), *alpha), dy, saved, dx)
+
+    return launches
+
+
+for _name in (*FUSED, *FROM_INPUT):
+    globals()[f"{_name}_forward"] = _forward(_name)
+    globals()[f"{_name}_backward"] = _backward(_name)
+
+
+def fused(activation, alpha, real):
+    """Return the activation of a code of `FUSED`, for kernels to call."""
+    name = NAME_OF[activation]
+    return function(name, real, *((alpha,) if name in ALPHA_DEFAULT else ()))
+
+
+@device
+def _product(a, b):
+    return a * b
+
+
+def custom_backward(dy, slope, dx):
+    return each(_product, dy, slope, dx)
+
+
+def softmax_forward(x, y):
+    return softmax(x, y)
+
+
+def softmax_backward(dy, y, dx):
+    return softmax_gradient(dy, y, dx)

@@ -1,0 +1,195 @@
+"""Convolution as an implicit matrix product: the factors' elements are looked up in the image, patches are nowhere written down."""
+
+from functools import cache
+
+import numpy as np
+
+from .activation import fused
+from .compiler import cuda, device, int32, number, uint32
+from .launch import THREADS, check_count, over
+from .sums import column_sums
+from .tile import Factor, product
+
+u = uint32
+
+
+@cache
+def _patches(real, geometry, pixels_along_sum):
+    """Return what loads an element of an image's patches; a patch is a row of the factor, or a place of the sum."""
+    ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
+
+    @device
+    def load(x, i, k, extent, depth, group):
+        pixel, tap = (u(k), u(i)) if pixels_along_sum else (u(i), u(k))
+        channel, tap = tap % u(cg), tap // u(cg)
+        px = int32(pixel % u(ow)) * stride_w - pad_left + int32(tap % u(kw)) * dilation_w
+        row = pixel // u(ow)
+        py = int32(row % u(oh)) * stride_h - pad_top + int32(tap // u(kw)) * dilation_h
+        value = real(0)
+        if int32(0) <= py < ih and int32(0) <= px < iw:
+            value = x[((row // u(oh) * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + group * u(cg) + channel]
+        return value
+
+    return load
+
+
+@cache
+def _patches_of_gradient(real, geometry):
+    """Return what loads, for a pixel of the image, an element of the patch of output gradients that it went into."""
+    ih, iw, oh, ow, co, kh, kw, cog, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
+
+    @device
+    def load(dy, i, k, extent, depth, group):
+        pixel = u(i)
+        channel, tap = u(k) % u(cog), u(k) // u(cog)
+        x_reach = int32(pixel % u(iw)) + pad_left - int32(tap % u(kw)) * dilation_w
+        row = pixel // u(iw)
+        y_reach = int32(row % u(ih)) + pad_top - int32(tap // u(kw)) * dilation_h
+        oy, ox = y_reach // stride_h, x_reach // stride_w
+        value = real(0)
+        if int32(0) <= oy < oh and int32(0) <= ox < ow:
+            if oy * stride_h == y_reach and ox * stride_w == x_reach:
+                value = dy[((row // u(ih) * u(oh) + u(oy)) * u(ow) + u(ox)) * u(co) + group * u(cog) + channel]
+        return value
+
+    return load
+
+
+@cache
+def _filters(co, cog):
+    """Return what loads an element of the filters: column i is an output channel, k a tap and input channel."""
+    co, cog = u(co), u(cog)
+
+    @device
+    def load(w, i, k, extent, depth, group):
+        return w[k * co + group * cog + i]
+
+    return load
+
+
+@cache
+def _filters_of_gradient(cg, co, cog):
+    """Return what loads an element of the filters: column i is an input channel, k a tap and output channel."""
+    cg, co, cog = u(cg), u(co), u(cog)
+
+    @device
+    def load(w, i, k, extent, depth, group):
+        return w[(k // cog * cg + i) * co + group * cog + k % cog]
+
+    return load
+
+
+@cache
+def _store_activated(activation, alpha, real, with_bias, channels):
+    f = fused(activation, alpha, real)
+    channels = u(channels)
+
+    @device
+    def store(result, bias, m, n, rows, columns, group, value):
+        channel = group * columns + n
+        if with_bias:
+            value += bias[channel]
+        result[m * channels + channel] = f(value)
+
+    return store
+
+
+@cache
+def _store(channels):
+    channels = u(channels)
+
+    @device
+    def store(result, bias, m, n, rows, columns, group, value):
+        result[m * channels + group * columns + n] = value
+
+    return store
+
+
+def conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y):
+    n, ih, iw, c = x.shape
+    kh, kw, cg, co = w.shape
+    oh, ow = y.shape[1:3]
+    geometry = (ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    real = number(x.dtype)
+    patches = Factor(x, _patches(real, geometry, False), True)
+    filters = Factor(w, _filters(co, co // groups), False)
+    store = _store_activated(activation, alpha, real, b is not None, co)
+    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups)
+
+
+def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx):
+    n, ih, iw, c = dx.shape
+    kh, kw, cg, co = w.shape
+    oh, ow = dy.shape[1:3]
+    cog = co // groups
+    geometry = (ih, iw, oh, ow, co, kh, kw, cog, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    patches = Factor(dy, _patches_of_gradient(number(dy.dtype), geometry), True)
+    filters = Factor(w, _filters_of_gradient(cg, co, cog), True)
+    return product(n * ih * iw, cg, kh * kw * cog, patches, filters, None, dx, _store(c), groups)
+
+
+def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dw, db):
+    n, ih, iw, c = x.shape
+    kh, kw, cg, co = dw.shape
+    oh, ow = dy.shape[1:3]
+    geometry = (ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    patches = Factor(x, _patches(number(x.dtype), geometry, True), False)
+    errors = Factor(dy, _filters(co, co // groups), False)
+    launches = product(kh * kw * cg, co // groups, n * oh * ow, patches, errors, None, dw, _store(co), groups)
+    return launches if db is None else [*launches, *column_sums(dy, db, n * oh * ow, co)]
+
+
+@cache
+def _copy_patches(real, geometry):
+    load = _patches(real, geometry, False)
+
+    def kernel(x, cols, row, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            cols[i] = load(x, i // row, i % row, n, row, u(0))
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def im2col(x, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, cols):
+    check_count(x.size)
+    n, oh, ow, kh, kw, c = cols.shape
+    geometry = (*x.shape[1:3], oh, ow, c, kh, kw, c, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    return over(cols.size, _copy_patches(number(x.dtype), geometry), x, cols, np.uint32(kh * kw * c))
+
+
+@cache
+def _put_back(real, geometry):
+    ih, iw, oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
+
+    def kernel(cols, x, n):
+        p = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while p < n:
+            channel, column, row, sample = p % u(c), p // u(c) % u(iw), p // u(c) // u(iw) % u(ih), p // u(c) // u(iw) // u(ih)
+            total = real(0)
+            for i in range(kh):
+                y_reach = int32(row) + pad_top - int32(i) * dilation_h
+                for j in range(kw):
+                    x_reach = int32(column) + pad_left - int32(j) * dilation_w
+                    if (
+                        x_reach >= int32(0)
+                        and y_reach >= int32(0)
+                        and x_reach % stride_w == int32(0)
+                        and y_reach % stride_h == int32(0)
+                    ):
+                        oy, ox = y_reach // stride_h, x_reach // stride_w
+                        if oy < oh and ox < ow:
+                            window = (sample * u(oh) + u(oy)) * u(ow) + u(ox)
+                            total += cols[((window * u(kh) + u(i)) * u(kw) + u(j)) * u(c) + channel]
+            x[p] = total
+            p += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def col2im(cols, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, x):
+    check_count(cols.size)
+    n, oh, ow, kh, kw, c = cols.shape
+    geometry = (*x.shape[1:3], oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    return over(x.size, _put_back(number(x.dtype), geometry), cols, x)

@@ -1,0 +1,138 @@
+"""The card: its memory, its compiled kernels, and launches that are recorded as one CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from cuda.bindings import driver
+from cuda.core import Device, Kernel, LaunchConfig, launch
+
+from .compiler import compile_kernel
+from .launch import Array, Launch
+
+#: the oldest cards that CUDA 13 compiles for
+OLDEST = (7, 5)
+
+
+class Graph:
+    """Launches recorded once, repeated by one call of the driver each time."""
+
+    def __init__(self, graph: Any, stream: Any) -> None:
+        self._graph, self._stream = graph, stream
+
+    def run(self, times: int) -> None:
+        """Start all launches, in order, `times` times over; does not wait for them."""
+        for _ in range(times):
+            self._graph.launch(self._stream)
+
+
+class Card:
+    """One GPU, with a stream in which everything happens in order."""
+
+    def __init__(self) -> None:
+        self._device = Device()
+        self._device.set_current()
+        self._stream = self._device.create_stream()
+        self.name = self._device.name
+        self.compute_capability = tuple(self._device.compute_capability)
+        if self.compute_capability < OLDEST:
+            raise ImportError(
+                f"the GPU {self.name} has compute capability {_dotted(self.compute_capability)}; "
+                f"CUDA 13 needs at least {_dotted(OLDEST)}. Use another backend: fastnn.use_backend('cython')"
+            )
+        self._kernels: dict[tuple, Kernel] = {}
+
+    def make_current(self) -> None:
+        """Use the card in this thread."""
+        self._device.set_current()
+
+    def allocate(self, nbytes: int) -> int:
+        """Return the address of memory on the card.
+
+        Raises
+        ------
+        MemoryError
+            If there is too little.
+        """
+        result, address = driver.cuMemAlloc(nbytes)
+        if result == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            _, free, all_of_it = driver.cuMemGetInfo()
+            raise MemoryError(
+                f"{nbytes / 2**20:.0f} MiB are needed on the GPU {self.name}, {free / 2**20:.0f} MiB "
+                f"of its {all_of_it / 2**20:.0f} MiB are free"
+            )
+        _check(result)
+        return int(address)
+
+    def free(self, address: int) -> None:
+        """Give memory back, when everything started before is done."""
+        self._device.set_current()
+        self._stream.sync()
+        driver.cuMemFree(address)
+
+    def upload(self, address: int, host_address: int, nbytes: int) -> None:
+        """Copy host memory to the card; the host memory may change afterwards."""
+        _check(*driver.cuMemcpyHtoDAsync(address, host_address, nbytes, self._stream.handle))
+
+    def download(self, host_address: int, address: int, nbytes: int) -> None:
+        """Copy the card's memory to the host, once what was started before is done."""
+        _check(*driver.cuMemcpyDtoHAsync(host_address, address, nbytes, self._stream.handle))
+
+    def synchronize(self) -> None:
+        """Wait for everything started before."""
+        self._stream.sync()
+
+    def run(self, launches: Iterable[Launch]) -> None:
+        """Start launches in order; does not wait for them."""
+        for one in launches:
+            launch(self._stream, *self._prepared(one))
+
+    def record(self, launches: Sequence[Launch]) -> Graph:
+        """Return a CUDA graph of launches, in order."""
+        prepared = [self._prepared(one) for one in launches]  # modules are loaded before the recording begins
+        builder = self._device.create_graph_builder().begin_building()
+        for one in prepared:
+            launch(builder, *one)
+        graph = builder.end_building().complete()
+        graph.upload(self._stream)
+        return Graph(graph, self._stream)
+
+    def _prepared(self, one: Launch) -> tuple:
+        key = (one.kernel, one.signature, one.threads)
+        if key not in self._kernels:
+            code, name, _ = compile_kernel(*key, self.compute_capability)
+            self._kernels[key] = code.get_kernel(name)
+        args = (arg.address if isinstance(arg, Array) else arg for arg in one.args)
+        return LaunchConfig(grid=one.grid, block=one.threads), self._kernels[key], *args
+
+
+@cache
+def card() -> Card:
+    """Return the GPU.
+
+    Raises
+    ------
+    ImportError
+        If there is none that can be used.
+    """
+    try:
+        return Card()
+    except ImportError:
+        raise
+    except Exception as error:  # cuda.core's own exceptions, by what is missing: the driver's library, a card
+        raise ImportError(
+            f"the backend 'cuda' needs an NVIDIA GPU and its driver, of CUDA 13 (580) or newer: {error}. "
+            "`nvidia-smi` shows both. Without them use another backend: fastnn.use_backend('cython')"
+        ) from error
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _check(result: Any) -> None:
+    if result != driver.CUresult.CUDA_SUCCESS:
+        _, text = driver.cuGetErrorString(result)
+        raise RuntimeError(f"CUDA: {text.decode()} ({result.name})")

@@ -1,0 +1,99 @@
+"""What an op becomes on the card: launches of kernels on arrays in its memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: threads of a block where the kernel does not want another number
+THREADS = 256
+#: most blocks of a kernel whose threads go on in steps of the whole grid
+MAX_BLOCKS = 4096
+
+
+@dataclass(eq=False)
+class Array:
+    """An array in the card's memory.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    address : int
+        None until the array has a place: see `scratch` and `constant`.
+    content : ndarray, optional
+        What the array holds from the beginning.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    address: int | None = None
+    content: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self.size * self.dtype.itemsize
+
+
+def scratch(*shape: int, dtype: Any) -> Array:
+    """Return an array that lasts for one op only; the program gives it a place."""
+    return Array(shape, np.dtype(dtype))
+
+
+def constant(content: np.ndarray) -> Array:
+    """Return an array with fixed content; the program gives it a place."""
+    return Array(content.shape, content.dtype, content=content)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch of a kernel.
+
+    Attributes
+    ----------
+    kernel : callable
+        A Python function in the language of `compiler`. Equal kernels are the same function, so that each is compiled once.
+    grid : tuple of three int
+        Blocks along x, y and z.
+    args : tuple of Array or NumPy scalar
+        The arguments; their dtypes are those of the compiled kernel.
+    threads : int
+        Threads of a block, along x.
+    """
+
+    kernel: Callable
+    grid: tuple[int, int, int]
+    args: tuple
+    threads: int = THREADS
+
+    @property
+    def signature(self) -> tuple:
+        """Dtype of each argument, and whether it is an array of them."""
+        return tuple((arg.dtype, isinstance(arg, Array)) for arg in self.args)
+
+
+def over(n: int, kernel: Callable, *args: Any) -> list[Launch]:
+    """Return the launch of a kernel that counts through `n` elements in steps of the grid; none for no elements.
+
+    The kernel's arguments are `args`, then `n`.
+    """
+    if not n:
+        return []
+    check_count(n)
+    return [Launch(kernel, (min(-(-n // THREADS), MAX_BLOCKS), 1, 1), (*args, np.uint32(n)))]
+
+
+def check_count(n: int) -> None:
+    """Raise ValueError where a number of elements is more than kernels count to."""
+    if n >= 2**32 - MAX_BLOCKS * THREADS:
+        raise ValueError(f"an array on the GPU has at most {2**32 - MAX_BLOCKS * THREADS} elements, got {n}")

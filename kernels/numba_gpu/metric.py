@@ -1,0 +1,83 @@
+"""Metrics of each sample, and the running sums that they are collected in."""
+
+from functools import cache
+
+import numpy as np
+
+from .compiler import device, float64, number
+from .launch import Launch
+from .rows import largest_matches, row_means
+from .sums import total
+
+
+def sparse_match(pred, label, match):
+    return largest_matches(pred, label, match)
+
+
+def categorical_match(pred, target, match):
+    return largest_matches(pred, target, match)
+
+
+@cache
+def _right(real, threshold):
+    threshold = real(threshold)
+
+    @device
+    def right(p, t):
+        return real(1) if (real(1) if p > threshold else real(0)) == t else real(0)
+
+    return right
+
+
+def binary_match(pred, target, threshold, match):
+    return row_means(_right(number(pred.dtype), threshold), pred, target, match)
+
+
+@device
+def _value(value, weight, i):
+    return float64(value[i])
+
+
+@device
+def _weighted_value(value, weight, i):
+    return float64(value[i]) * float64(weight[i])
+
+
+@device
+def _weight(value, weight, i):
+    return float64(weight[i])
+
+
+@device
+def _add_value(result, place, value, count):
+    result[0] += value
+
+
+@device
+def _add_value_and_count(result, place, value, count):
+    result[0] += value
+    result[1] += float64(count)
+
+
+@device
+def _add_weight(result, place, value, count):
+    result[1] += value
+
+
+def collect_samples(value, weight, total_):
+    count = value.shape[0]
+    if weight is None:
+        return total(_value, _add_value_and_count, value, value, total_, count, np.float64)
+    return [
+        *total(_weighted_value, _add_value, value, weight, total_, count, np.float64),
+        *total(_weight, _add_weight, value, weight, total_, count, np.float64),
+    ]
+
+
+def _mean_of_batch(value, count, result):
+    result[0] += float64(value[0]) * count
+    result[1] += count
+
+
+def collect_mean(value, count, total_):
+    return [Launch(_mean_of_batch, (1, 1, 1), (value, np.float64(count), total_), 1)]

@@ -1,0 +1,184 @@
+"""Normalization over the batch or over a sample's features, and dropout."""
+
+import math
+from functools import cache
+
+import numpy as np
+
+from .compiler import cuda, device, number, uint32, uint64
+from .launch import THREADS, Launch, over
+from .maps import each
+from .rows import normalize_rows, normalize_rows_gradient
+from .sums import as_they_are, column_pairs
+
+u = uint32
+
+
+@device
+def _from_first_row(x, b, p, q, row, column, columns):
+    # the variance is a difference of sums: of distances from one of the values little cancels
+    distance = x[row * columns + column] - x[column]
+    return distance, distance * distance
+
+
+@cache
+def _mean_and_variance(real):
+    @device
+    def finish(first, second, x, column, rows):
+        shift = first / real(rows)
+        var = second / real(rows) - shift * shift
+        return (x[column] if rows else shift) + shift, real(0) if var <= real(0) else var
+
+    return finish
+
+
+@cache
+def _normalize(real, eps):
+    eps = real(eps)
+
+    def kernel(x, gamma, beta, mean, var, y, columns, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            column = i % columns
+            y[i] = gamma[column] * ((x[i] - mean[column]) / real(math.sqrt(var[column] + eps))) + beta[column]
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
+    return over(y.size, _normalize(number(x.dtype), eps), x, gamma, beta, mean, var, y, np.uint32(x.shape[1]))
+
+
+def batchnorm_forward(x, gamma, beta, eps, y, mean, var):
+    finish = _mean_and_variance(number(x.dtype))
+    return [
+        *column_pairs(_from_first_row, finish, x, x, x, x, x, mean, var, *x.shape),
+        *batchnorm_inference(x, gamma, beta, mean, var, eps, y),
+    ]
+
+
+@device
+def _centred(dy, x, mean, q, row, column, columns):
+    i = row * columns + column
+    return dy[i] * (x[i] - mean[column]), dy[i]
+
+
+@cache
+def _scaled_down(real, eps):
+    eps = real(eps)
+
+    @device
+    def finish(first, second, var, column, rows):
+        return first / real(math.sqrt(var[column] + eps)), second
+
+    return finish
+
+
+@cache
+def _batchnorm_dx(real, eps):
+    eps = real(eps)
+
+    def kernel(dy, x, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            column = i % columns
+            std = real(math.sqrt(var[column] + eps))
+            normal = (x[i] - mean[column]) / std
+            dx[i] = gamma[column] / std * (dy[i] - (dbeta[column] + normal * dgamma[column]) / real(rows))
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def batchnorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
+    rows, columns = x.shape
+    real = number(x.dtype)
+    sums = column_pairs(_centred, _scaled_down(real, eps), dy, x, mean, mean, var, dgamma, dbeta, rows, columns)
+    dx_kernel, sizes = _batchnorm_dx(real, eps), (np.uint32(columns), np.uint32(rows))
+    return [*sums, *over(x.size, dx_kernel, dy, x, gamma, mean, var, dgamma, dbeta, dx, *sizes)]
+
+
+@cache
+def _average(real, momentum):
+    rest, momentum = real(1 - momentum), real(momentum)
+
+    @device
+    def average(value, old):
+        return momentum * old + rest * value
+
+    return average
+
+
+def moving_average(value, momentum, average):
+    return each(_average(number(value.dtype), momentum), value, average, average)
+
+
+def layernorm_forward(x, gamma, beta, eps, y, mean, var):
+    return normalize_rows(x, gamma, beta, eps, y, mean, var)
+
+
+@cache
+def _normal_terms(real, eps):
+    eps = real(eps)
+
+    @device
+    def terms(dy, x, mean, var, row, column, columns):
+        i = row * columns + column
+        return dy[i] * ((x[i] - mean[row]) / real(math.sqrt(var[row] + eps))), dy[i]
+
+    return terms
+
+
+def layernorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
+    terms = _normal_terms(number(x.dtype), eps)
+    return [
+        *column_pairs(terms, as_they_are, dy, x, mean, var, mean, dgamma, dbeta, *x.shape),
+        *normalize_rows_gradient(dy, x, gamma, mean, var, eps, dx),
+    ]
+
+
+HALF, LOW = uint64(32), uint64(0xFFFFFFFF)
+MULTIPLIER0, MULTIPLIER1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
+STEP0, STEP1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
+
+
+@cache
+def _drop(real, rate):
+    threshold, scale, zero = uint64(round(rate * 2**32)), real(1 / (1 - rate)), real(0)
+
+    def kernel(x, state, y, size, n):
+        """Philox4x32-7: a block of four random words for four elements."""
+        i = uint64(cuda.blockIdx.x) * uint64(THREADS) + uint64(cuda.threadIdx.x)
+        while i < n:
+            c0, c1, c2, c3 = i & LOW, i >> HALF, state[1] & LOW, state[1] >> HALF
+            k0, k1 = state[0] & LOW, state[0] >> HALF
+            for _ in range(7):
+                first, second = MULTIPLIER0 * c0, MULTIPLIER1 * c2
+                c0, c1, c2, c3 = (second >> HALF) ^ c1 ^ k0, second & LOW, (first >> HALF) ^ c3 ^ k1, first & LOW
+                k0, k1 = (k0 + STEP0) & LOW, (k1 + STEP1) & LOW
+            place = i * uint64(4)
+            y[place] = x[place] * scale if c0 >= threshold else zero
+            if place + uint64(1) < size:
+                y[place + uint64(1)] = x[place + uint64(1)] * scale if c1 >= threshold else zero
+            if place + uint64(2) < size:
+                y[place + uint64(2)] = x[place + uint64(2)] * scale if c2 >= threshold else zero
+            if place + uint64(3) < size:
+                y[place + uint64(3)] = x[place + uint64(3)] * scale if c3 >= threshold else zero
+            i += uint64(cuda.gridDim.x) * uint64(THREADS)
+
+    return kernel
+
+
+def _advance(used, state):
+    used[0] = state[0]
+    used[1] = state[1]
+    state[1] += uint64(1)
+
+
+def dropout_forward(x, rate, y, used, state):
+    return [Launch(_advance, (1, 1, 1), (used, state), 1), *dropout_backward(x, used, rate, y)]
+
+
+def dropout_backward(dy, used, rate, dx):
+    return over(-(-dy.size // 4), _drop(number(dy.dtype), rate), dy, used, dx, np.uint32(dy.size))

@@ -1,0 +1,158 @@
+"""Optimizer steps: one launch for all the parameters that a step updates by the same rule.
+
+Each function takes the arguments of one call, or for the arrays of each parameter tuples of the same length: the calls that
+`program` has put together.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+
+from .compiler import cuda, device, float64, number, pointer_to, uint32
+from .launch import MAX_BLOCKS, THREADS, Launch, check_count, constant
+
+u = uint32
+
+
+@cache
+def _kernel(rule, size_of_step, state, real):
+    """A kernel that updates parameter blockIdx.y; `state` is how many arrays it has besides g and w (0, 1 or 2)."""
+    arrays = u(2 + state)
+    pointer = pointer_to(real)
+
+    def kernel(addresses, sizes, lr, step):
+        place = u(cuda.blockIdx.y) * arrays
+        g, w = pointer(addresses[place]), pointer(addresses[place + u(1)])
+        first = pointer(addresses[place + min(u(2), arrays - u(1))])
+        second = pointer(addresses[place + min(u(3), arrays - u(1))])
+        rate, size = real(lr[0]), real(size_of_step(lr[0], step[0]))
+        n = sizes[u(cuda.blockIdx.y)]
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            rule(i, rate, size, g, w, first, second)
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+@device
+def _rate(rate, step):
+    return rate
+
+
+def _update(rule, g, lr, step, w, *state, size_of_step=_rate):
+    each = list(zip(*(a if isinstance(a, tuple) else (a,) for a in (g, w, *state)), strict=True))
+    each = [arrays for arrays in each if arrays[0].size]
+    if not each:
+        return []
+    largest = max(arrays[0].size for arrays in each)
+    check_count(largest)
+    addresses = constant(np.array([a.address for arrays in each for a in arrays], np.uint64))
+    sizes = constant(np.array([arrays[0].size for arrays in each], np.uint32))
+    grid = (min(-(-largest // THREADS), MAX_BLOCKS), len(each), 1)
+    kernel = _kernel(rule, size_of_step, len(state), number(each[0][0].dtype))
+    return [Launch(kernel, grid, (addresses, sizes, lr, step))]
+
+
+@cache
+def _sgd(real):
+    @device
+    def rule(i, rate, size, g, w, first, second):
+        w[i] -= rate * g[i]
+
+    return rule
+
+
+def sgd_step(g, lr, w):
+    return _update(_sgd(_real(w)), g, lr, lr, w)
+
+
+@cache
+def _momentum(real, momentum, nesterov):
+    momentum = real(momentum)
+
+    @device
+    def rule(i, rate, size, g, w, v, unused):
+        push = rate * g[i]
+        v[i] = momentum * v[i] - push
+        w[i] += momentum * v[i] - push if nesterov else v[i]
+
+    return rule
+
+
+def momentum_step(g, lr, momentum, w, v):
+    return _update(_momentum(_real(w), momentum, False), g, lr, lr, w, v)
+
+
+def nesterov_step(g, lr, momentum, w, v):
+    return _update(_momentum(_real(w), momentum, True), g, lr, lr, w, v)
+
+
+@cache
+def _adagrad(real, eps):
+    eps = real(eps)
+
+    @device
+    def rule(i, rate, size, g, w, a, unused):
+        a[i] += g[i] * g[i]
+        w[i] -= rate * g[i] / real(math.sqrt(a[i] + eps))
+
+    return rule
+
+
+def adagrad_step(g, lr, eps, w, a):
+    return _update(_adagrad(_real(w), eps), g, lr, lr, w, a)
+
+
+@cache
+def _rmsprop(real, rho, eps):
+    rest, rho, eps = real(1 - rho), real(rho), real(eps)
+
+    @device
+    def rule(i, rate, size, g, w, a, unused):
+        a[i] = rho * a[i] + rest * (g[i] * g[i])
+        w[i] -= rate * g[i] / real(math.sqrt(a[i] + eps))
+
+    return rule
+
+
+def rmsprop_step(g, lr, rho, eps, w, a):
+    return _update(_rmsprop(_real(w), rho, eps), g, lr, lr, w, a)
+
+
+@cache
+def _corrected(beta1, beta2):
+    beta1, beta2, one = float64(beta1), float64(beta2), float64(1)
+
+    @device
+    def size_of_step(rate, step):
+        return rate * math.sqrt(one - beta2**step) / (one - beta1**step)
+
+    return size_of_step
+
+
+@cache
+def _adam(real, beta1, beta2, eps, weight_decay):
+    rest1, rest2, beta1, beta2 = real(1 - beta1), real(1 - beta2), real(beta1), real(beta2)
+    eps, decay = real(eps), real(weight_decay)
+
+    @device
+    def rule(i, rate, size, g, w, m, v):
+        m[i] = beta1 * m[i] + rest1 * g[i]
+        v[i] = beta2 * v[i] + rest2 * (g[i] * g[i])
+        w[i] -= rate * decay * w[i] + size * m[i] / (real(math.sqrt(v[i])) + eps)
+
+    return rule
+
+
+def adam_step(g, lr, step, beta1, beta2, eps, w, m, v):
+    return _update(_adam(_real(w), beta1, beta2, eps, 0.0), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
+
+
+def adamw_step(g, lr, step, beta1, beta2, eps, weight_decay, w, m, v):
+    return _update(_adam(_real(w), beta1, beta2, eps, weight_decay), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
+
+
+def _real(w):
+    return number((w[0] if isinstance(w, tuple) else w).dtype)

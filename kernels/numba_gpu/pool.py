@@ -1,0 +1,162 @@
+"""Pooling. Backward passes gather for each pixel what its windows send, or go through the windows in order: no atomic additions."""
+
+import math
+from functools import cache
+
+import numpy as np
+
+from .compiler import cuda, int32, number, uint32
+from .launch import THREADS, check_count, over
+
+u = uint32
+
+
+@cache
+def _largest(real, geometry):
+    ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
+
+    def kernel(x, y, argmax, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
+            top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
+            best, place = real(-math.inf), int32(-1)
+            for py in range(max(top, int32(0)), min(top + pool_h, ih)):
+                for px in range(max(left, int32(0)), min(left + pool_w, iw)):
+                    value = x[((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel]
+                    # strict: the first maximum stays; a NaN is the maximum
+                    if value > best or (value != value and best == best) or place < int32(0):
+                        best, place = value, int32(int32(py) * iw + int32(px))
+            y[i] = best
+            argmax[i] = place
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax):
+    check_count(x.size)
+    geometry = (*x.shape[1:3], *y.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
+    return over(y.size, _largest(number(x.dtype), geometry), x, y, argmax)
+
+
+@cache
+def _send_back(real):
+    def kernel(dy, argmax, dx, pixels, windows, channels, n):
+        """A thread for each channel of each image, which adds in the order of the windows."""
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            channel, sample = i % channels, i // channels
+            image = sample * pixels * channels + channel
+            for pixel in range(pixels):
+                dx[image + u(pixel) * channels] = real(0)
+            for window in range(windows):
+                place = (sample * windows + u(window)) * channels + channel
+                dx[image + u(argmax[place]) * channels] += dy[place]
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def maxpool2d_backward(dy, argmax, dx):
+    samples, height, width, channels = dx.shape
+    check_count(max(dx.size, dy.size))
+    sizes = map(np.uint32, (height * width, dy.shape[1] * dy.shape[2], channels))
+    return over(samples * channels, _send_back(number(dx.dtype)), dy, argmax, dx, *sizes)
+
+
+@cache
+def _mean(real, geometry):
+    ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
+
+    def kernel(x, y, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
+            top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
+            first_y, last_y = max(top, int32(0)), min(top + pool_h, ih)
+            first_x, last_x = max(left, int32(0)), min(left + pool_w, iw)
+            total = real(0)
+            for py in range(first_y, last_y):
+                for px in range(first_x, last_x):
+                    total += x[((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel]
+            y[i] = total / real((last_y - first_y) * (last_x - first_x))
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def avgpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y):
+    check_count(x.size)
+    geometry = (*x.shape[1:3], *y.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
+    return over(y.size, _mean(number(x.dtype), geometry), x, y)
+
+
+@cache
+def _spread(real, geometry):
+    ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
+    one = int32(1)
+
+    def kernel(dy, dx, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            channel, column, row, sample = i % u(c), i // u(c) % u(iw), i // u(c) // u(iw) % u(ih), i // u(c) // u(iw) // u(ih)
+            py, px = int32(row) + pad_top, int32(column) + pad_left
+            # the windows that hold the pixel: o * stride <= p < o * stride + pool
+            first_y, last_y = max(py - pool_h + stride_h, int32(0)) // stride_h, min(py // stride_h + one, oh)
+            first_x, last_x = max(px - pool_w + stride_w, int32(0)) // stride_w, min(px // stride_w + one, ow)
+            total = real(0)
+            for oy in range(first_y, last_y):
+                top = int32(oy) * stride_h - pad_top
+                height = min(top + pool_h, ih) - max(top, int32(0))
+                for ox in range(first_x, last_x):
+                    left = int32(ox) * stride_w - pad_left
+                    width = min(left + pool_w, iw) - max(left, int32(0))
+                    total += dy[((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel] / real(height * width)
+            dx[i] = total
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def avgpool2d_backward(dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx):
+    check_count(dy.size)
+    geometry = (*dx.shape[1:3], *dy.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
+    return over(dx.size, _spread(number(dx.dtype), geometry), dy, dx)
+
+
+@cache
+def _mean_of_all(real):
+    def kernel(x, y, pixels, channels, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            start = i // channels * pixels * channels + i % channels
+            total = real(0)
+            for pixel in range(pixels):
+                total += x[start + u(pixel) * channels]
+            y[i] = total / real(pixels)
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def global_avgpool2d_forward(x, y):
+    check_count(x.size)
+    pixels = x.shape[1] * x.shape[2]
+    return over(y.size, _mean_of_all(number(x.dtype)), x, y, np.uint32(pixels), np.uint32(x.shape[3]))
+
+
+@cache
+def _spread_over_all(real):
+    def kernel(dy, dx, pixels, channels, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            dx[i] = dy[i // (pixels * channels) * channels + i % channels] / real(pixels)
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def global_avgpool2d_backward(dy, dx):
+    pixels = dx.shape[1] * dx.shape[2]
+    return over(dx.size, _spread_over_all(number(dx.dtype)), dy, dx, np.uint32(pixels), np.uint32(dx.shape[3]))

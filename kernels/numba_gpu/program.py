@@ -1,0 +1,353 @@
+"""From recorded calls on host arrays to launches on the card's memory.
+
+Host arrays have images on the card, one for each stretch of host memory that the calls use, so that views which share memory here
+share it there. Before a run what the calls read is copied to the card, after it what they wrote is copied back; between the
+steps of a run nothing is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import spec
+from .device import card
+from .launch import Array, Launch
+
+#: places in the card's memory are multiples of this many bytes
+ALIGNMENT = 256
+
+
+class Use(NamedTuple):
+    """How a call uses an array."""
+
+    op: str
+    name: str
+    role: str
+    array: np.ndarray
+
+
+class Memory:
+    """A piece of the card's memory, given back when nobody refers to it."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.address = card().allocate(max(nbytes, 1))
+        weakref.finalize(self, card().free, self.address).atexit = False
+
+
+@dataclass
+class Stretch:
+    """Consecutive bytes of host memory, and their image on the card.
+
+    Attributes
+    ----------
+    start, end : int
+        Addresses on the host.
+    uses : list of Use
+        In the order of the calls.
+    address : int
+        On the card.
+    """
+
+    start: int
+    end: int
+    uses: list[Use]
+    address: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self.end - self.start
+
+    @property
+    def constant(self) -> bool:
+        """Whether nobody writes it, here or on the host: its arrays are marked as not writeable."""
+        return not any(use.array.flags.writeable for use in self.uses)
+
+    @property
+    def read(self) -> bool:
+        """Whether the calls depend on what it holds: the first one does not overwrite all of it."""
+        first = self.uses[0]
+        return first.role != "out" or first.array.nbytes < self.nbytes
+
+    @property
+    def written(self) -> bool:
+        return any(use.role != "in" for use in self.uses)
+
+
+class Step(NamedTuple):
+    """What becomes of one call, or of several that are one launch.
+
+    Attributes
+    ----------
+    op : str
+    calls : list of tuple
+        The arguments of each call, with `Array` in the place of host arrays.
+    launches : list of Launch
+    """
+
+    op: str
+    calls: list[tuple]
+    launches: list[Launch]
+
+
+#: images of constant stretches by host address and size: programs that read the same data set share it
+_constants: weakref.WeakValueDictionary[tuple[int, int], Memory] = weakref.WeakValueDictionary()
+
+
+class Program:
+    """Calls that are recorded as one CUDA graph when they first run.
+
+    Parameters
+    ----------
+    temporary : ndarray, optional
+        Memory of arrays that nobody reads or writes between runs.
+    """
+
+    def __init__(self, temporary: np.ndarray | None = None) -> None:
+        self._temporary = temporary
+        self._calls: list[tuple[spec.Op, tuple]] = []
+        self._graph: Any = None
+
+    def append(self, kernel: Kernel, *args: Any) -> None:
+        """Add a call."""
+        self._calls.append((kernel.op, args))
+
+    def run(self, times: int) -> None:
+        """Run all calls in order, `times` times over, and wait for them."""
+        if times < 1:
+            return  # what was not computed must not be copied back
+        card().make_current()
+        if self._graph is None:
+            self._images = Images(self._calls, self._temporary)
+            self._steps = plan(self._calls, self._images)
+            self._kept = place(self._steps)
+            self._graph = card().record([launch for step in self._steps for launch in step.launches])
+        self._images.upload()
+        self._graph.run(times)
+        self._images.download()
+
+
+class Kernel:
+    """One op called by itself: its arrays are copied to the card and the results back.
+
+    Raises
+    ------
+    NotImplementedError
+        When called, if the op has no kernels for the card.
+    """
+
+    def __init__(self, op: spec.Op) -> None:
+        self.op = op
+
+    def __call__(self, *args: Any) -> None:
+        card().make_current()
+        calls = [(self.op, args)]
+        images = Images(calls, None)
+        steps = plan(calls, images)
+        kept = place(steps)
+        images.upload()
+        card().run(launch for step in steps for launch in step.launches)
+        images.download()
+        del kept
+
+
+class Images:
+    """The images on the card of all host memory that some calls use."""
+
+    def __init__(self, calls: Sequence[tuple[spec.Op, tuple]], temporary: np.ndarray | None) -> None:
+        uses = [use for op, args in calls for use in _uses(op, args) if use.array.nbytes]
+        self.stretches = _stretches(uses)
+        self._uploads, self._downloads = [], []
+        self._kept = []
+        own = []
+        for stretch in self.stretches:
+            if temporary is not None and _start(temporary) <= stretch.start < _start(temporary) + temporary.nbytes:
+                own.append(stretch)
+                continue
+            if stretch.constant:
+                memory = _constants.setdefault((stretch.start, stretch.nbytes), Memory(stretch.nbytes))
+                self._kept.append(memory)
+                stretch.address = memory.address
+                card().upload(stretch.address, stretch.start, stretch.nbytes)
+                continue
+            own.append(stretch)
+            if stretch.read:
+                self._uploads.append(stretch)
+            if stretch.written:
+                self._downloads.append(stretch)
+        self._place(own)
+
+    def _place(self, stretches: list[Stretch]) -> None:
+        nbytes = 0
+        for stretch in stretches:
+            stretch.address, nbytes = nbytes, _aligned(nbytes + stretch.nbytes)
+        try:
+            memory = Memory(nbytes)
+        except MemoryError as error:
+            largest = sorted(stretches, key=lambda stretch: -stretch.nbytes)[:3]
+            names = ", ".join(f"{s.uses[0].name} of {s.uses[0].op} ({s.nbytes / 2**20:.0f} MiB)" for s in largest)
+            raise MemoryError(f"{error}; the largest arrays are {names}. A smaller batch needs less") from error
+        self._kept.append(memory)
+        for stretch in stretches:
+            stretch.address += memory.address
+
+    def of(self, array: np.ndarray) -> Array:
+        """Return the image of a host array."""
+        if not array.nbytes:
+            return Array(array.shape, array.dtype, 0)
+        start = _start(array)
+        stretch = next(s for s in self.stretches if s.start <= start < s.end)
+        return Array(array.shape, array.dtype, stretch.address + start - stretch.start)
+
+    def upload(self) -> None:
+        """Copy what the calls read to the card."""
+        for stretch in self._uploads:
+            card().upload(stretch.address, stretch.start, stretch.nbytes)
+
+    def download(self) -> None:
+        """Copy what the calls wrote back to the host, and wait for it."""
+        for stretch in self._downloads:
+            card().download(stretch.start, stretch.address, stretch.nbytes)
+        card().synchronize()
+
+
+def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
+    """Return what becomes of calls, in order; steps of an optimizer that follow one another become one."""
+    steps = []
+    for op, together in _grouped(calls):
+        moved = [tuple(images.of(a) if isinstance(a, np.ndarray) else a for a in args) for args in together]
+        args = moved[0] if len(moved) == 1 else _joined(op, moved)
+        steps.append(Step(op.name, moved, launches_of(op)(*args)))
+    return steps
+
+
+def launches_of(op: spec.Op) -> Callable[..., list[Launch]]:
+    """Return the function from an op's arguments on the card to its launches."""
+    module = importlib.import_module(f".{spec.FAMILY_OF[op.name]}", __package__)
+    if not hasattr(module, op.name):
+        raise NotImplementedError(
+            f"{op.name} has no kernel for the GPU yet; a model that needs it can be trained with fastnn.use_backend('cython')"
+        )
+    return getattr(module, op.name)
+
+
+def place(steps: list[Step]) -> list[Any]:
+    """Give scratch arrays and constants of launches their places; return what has to be kept for them to stay."""
+    scratch: dict[int, tuple[Array, int]] = {}
+    constants: dict[int, tuple[Array, int]] = {}
+    most = fixed = 0
+    for step in steps:
+        used = 0  # the scratch arrays of a step are free again in the next
+        for array in (a for launch in step.launches for a in launch.args if isinstance(a, Array) and a.address is None):
+            if array.content is not None and id(array) not in constants:
+                constants[id(array)] = array, fixed
+                fixed = _aligned(fixed + array.nbytes)
+            elif array.content is None and id(array) not in scratch:
+                scratch[id(array)] = array, used
+                used = _aligned(used + array.nbytes)
+        most = max(most, used)
+    memory = Memory(fixed + most)
+    for array, offset in constants.values():
+        array.address = memory.address + offset
+        card().upload(array.address, _start(array.content), array.nbytes)
+    for array, offset in scratch.values():
+        array.address = memory.address + fixed + offset
+    return [memory, *(array for array, _ in constants.values())]
+
+
+def _grouped(calls: Iterable[tuple[spec.Op, tuple]]) -> Iterator[tuple[spec.Op, list[tuple]]]:
+    """Yield runs of optimizer steps that differ in the parameter's arrays only, and all other calls one by one."""
+    group: list[tuple] = []
+    shared = None
+    previous = None
+    for op, args in calls:
+        own = _own_arrays(op)
+        key = (
+            None
+            if own is None
+            else (op.name, *(id(a) if isinstance(a, np.ndarray) else a for i, a in enumerate(args) if i not in own))
+        )
+        if group and (key is None or key != shared):
+            yield previous, group
+            group = []
+        group.append(args)
+        previous, shared = op, key
+    if group:
+        yield previous, group
+
+
+def _own_arrays(op: spec.Op) -> set[int] | None:
+    """Return the places of the arguments of an optimizer step that belong to one parameter; None for other ops."""
+    if spec.FAMILY_OF[op.name] != "optim":
+        return None
+    names = op.argument_names
+    return {names.index(array.name) for array in op.arrays if array.axes == "*"}
+
+
+def _joined(op: spec.Op, calls: list[tuple]) -> tuple:
+    own = _own_arrays(op)
+    assert own is not None
+    return tuple(tuple(call[i] for call in calls) if i in own else arg for i, arg in enumerate(calls[0]))
+
+
+def _uses(op: spec.Op, args: tuple) -> Iterator[Use]:
+    """Yield the array arguments of a call, checked: on the card a wrong shape would reach into other arrays."""
+    if len(args) != len(op.argument_names):
+        raise TypeError(f"{op.name} takes {', '.join(op.argument_names)}; got {len(args)} arguments")
+    given = dict(zip(op.argument_names, args, strict=True))
+    extents: dict[str, int] = {}
+    real = None
+    for declared in op.arrays:
+        array = given[declared.name]
+        if array is None and declared.optional:
+            continue
+        where = f"{op.name}: {declared.name}"
+        if (
+            not isinstance(array, np.ndarray)
+            or not array.flags.c_contiguous
+            or (declared.role != "in" and not array.flags.writeable)
+        ):
+            raise TypeError(f"{where} must be a C-contiguous array, writeable where it is a result; got {type(array).__name__}")
+        if declared.kind == "real":
+            real = real or array.dtype
+        if array.dtype != (real if declared.kind == "real" else declared.kind) or (real is not None and real.name not in REALS):
+            raise TypeError(f"{where} must be {declared.kind}, all real arrays float32 or all float64; got {array.dtype}")
+        shape = (array.size,) if declared.axes == "*" else array.shape
+        if len(shape) != len(declared.axis_names):
+            raise ValueError(f"{where} must have axes ({declared.axes}), got an array of shape {shape}")
+        for axis, extent in zip(declared.axis_names, shape, strict=True):
+            if extent != (int(axis) if axis.isdigit() else extents.setdefault(axis, extent)):
+                raise ValueError(f"{where} has extent {extent} along axis {axis!r}, expected {extents.get(axis, axis)}")
+        yield Use(op.name, declared.name, declared.role, array)
+
+
+REALS = ("float32", "float64")
+
+
+def _stretches(uses: list[Use]) -> list[Stretch]:
+    """Join the memory of arrays that overlap."""
+    stretches: list[Stretch] = []
+    for place in sorted(range(len(uses)), key=lambda i: _start(uses[i].array)):
+        start = _start(uses[place].array)
+        end = start + uses[place].array.nbytes
+        if stretches and start < stretches[-1].end:
+            stretches[-1].end = max(stretches[-1].end, end)
+        else:
+            stretches.append(Stretch(start, end, []))
+    starts = np.array([stretch.start for stretch in stretches], np.uint64)
+    for use in uses:  # in the order of the calls
+        stretches[int(np.searchsorted(starts, np.uint64(_start(use.array)), "right")) - 1].uses.append(use)
+    return stretches
+
+
+def _start(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,68 @@
+"""What the kernels need on a card: compiles those of some ops, without one, and prints a line of JSON for each.
+
+python -m tests.gpu.resources PART PARTS
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+
+from tests.gpu import simulator
+from tests.kernels.cases import large_cases
+
+CARDS = (8, 0), (9, 0)
+#: ops whose tiles depend on the shape: compiled with those that need most registers too
+PRODUCTS = ("dense_forward", "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight")
+
+
+def launches(op_name: str, dtype: str) -> Iterator:
+    """Yield the launches of an op's first large case, and of a matrix product with each of the largest tiles."""
+    from fastnn.kernels import spec
+    from fastnn.kernels.numba_gpu import program, tile
+
+    calls = [(spec.OPS[op_name], tuple(large_cases(op_name)[0].arguments(dtype).values()))]
+    images = program.Images(calls, None)
+    usual = tile.TILES
+    for tiles in (usual, *([(t,) for t in usual if t.down == 8] if op_name in PRODUCTS else ())):
+        tile.TILES = tiles
+        for step in program.plan(calls, images):
+            yield from step.launches
+    tile.TILES = usual
+
+
+def resources(log: str) -> dict[str, int]:
+    """Return what the assembler's log says."""
+
+    def largest(pattern: str) -> int:
+        return max((int(number) for number in re.findall(pattern, log)), default=0)
+
+    return {
+        "registers": largest(r"[Uu]sed (\d+) registers"),
+        "stack": largest(r"(\d+) bytes stack frame"),
+        "spills": largest(r"(\d+) bytes spill"),
+        "shared": largest(r"(\d+) bytes smem"),
+    }
+
+
+def main(dtype: str, part: int, parts: int) -> None:
+    simulator.install(compiler=False)
+    from fastnn.kernels import spec
+    from fastnn.kernels.numba_gpu.compiler import compile_kernel
+
+    seen = set()
+    for op_name in [name for name in spec.OPS if name not in simulator.MISSING][part::parts]:
+        for launch in launches(op_name, dtype):
+            for capability in CARDS:
+                key = (launch.kernel, launch.signature, launch.threads, capability)
+                if key in seen:
+                    continue
+                seen.add(key)
+                _, name, log = compile_kernel(*key)
+                print(json.dumps({"op": op_name, "kernel": name, "capability": capability} | resources(log)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

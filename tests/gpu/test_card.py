@@ -1,0 +1,37 @@
+"""On a real card; `tests/kernels/test_conformance.py` compares every op there as well (pytest -m gpu)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import recipes
+
+pytestmark = pytest.mark.gpu
+
+
+def train(backend, name, optimizer="adam", epochs=1):
+    with fastnn.use_backend(backend):
+        fastnn.set_seed(0)
+        (x, y), test = fastnn.datasets.load_mnist()
+        model = recipes.RECIPES[name].build(x.shape[1:], 10)
+        model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x[:4000], y[:4000], batch_size=128, epochs=epochs, verbose=0)
+        return model.get_weights(), model.evaluate(test[0][:2000], test[1][:2000])
+
+
+@pytest.mark.parametrize("name", ["mnist-mlp", "mnist-cnn"])
+def test_a_training_agrees_with_the_cpu(name):
+    weights, (loss, accuracy) = train("cython", name, fastnn.optimizers.SGD(0.05))
+    gpu_weights, (gpu_loss, gpu_accuracy) = train("cuda", name, fastnn.optimizers.SGD(0.05))
+    assert abs(gpu_loss - loss) < 0.01 * loss
+    assert abs(gpu_accuracy - accuracy) < 0.01
+    for ours, theirs in zip(gpu_weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    first, second = (train("cuda", "mnist-cnn", epochs=2)[0] for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one.tobytes() == other.tobytes()

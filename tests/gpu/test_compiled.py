@@ -1,0 +1,48 @@
+"""Every kernel compiled to machine code, without a GPU: for an A100 and an H100, within limits of registers and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastnn.kernels import spec
+
+from . import simulator
+
+ROOT = Path(__file__).parents[2]
+#: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
+MOST_REGISTERS = 128
+#: bytes of shared memory of a block that need no special launch
+MOST_SHARED = 48 * 1024
+
+
+pytestmark = pytest.mark.compiler
+
+
+@pytest.fixture(scope="module", params=["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def kernels(request):
+    parts = min(os.cpu_count() or 1, 4)
+    commands = [[sys.executable, "-m", "tests.gpu.resources", request.param, str(i), str(parts)] for i in range(parts)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) for command in commands]
+    outputs = [process.communicate()[0] for process in running]
+    assert all(process.returncode == 0 for process in running)
+    return [json.loads(line) for output in outputs for line in output.splitlines()]
+
+
+def test_every_op_compiles(kernels):
+    assert {kernel["op"] for kernel in kernels} == set(spec.OPS) - simulator.MISSING
+    assert {tuple(kernel["capability"]) for kernel in kernels} == {(8, 0), (9, 0)}
+
+
+def test_kernels_stay_in_registers(kernels):
+    """A local array that is not in registers is a stack frame, even where nothing is said of spills."""
+    too_much = [
+        kernel for kernel in kernels if kernel["stack"] or kernel["spills"] or not 0 < kernel["registers"] <= MOST_REGISTERS
+    ]
+    assert not too_much
+    assert max(kernel["shared"] for kernel in kernels) <= MOST_SHARED

@@ -1,0 +1,299 @@
+"""The GPU backend without a GPU: its kernels run by the simulator, everything around them as it is."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastnn
+from fastnn import layers
+from fastnn.kernels import spec, table
+from fastnn.kernels.backends import kernels_of
+from fastnn.program import Program
+
+from ..kernels.cases import FLOATS, Case, cases, large_cases
+from ..kernels.test_conformance import check_close, reference, run
+from . import simulator
+
+
+@pytest.fixture(scope="module")
+def card():
+    card, remove = simulator.install()
+    yield card
+    remove()
+
+
+def check(card, case, dtype, shift=0):
+    """Compare with the reference; the same bits whichever thread runs first."""
+    card.backwards = False
+    outputs = run("cuda", case, dtype, shift)
+    check_close(case, dtype, outputs, reference(case, dtype))
+    card.backwards = True
+    again = run("cuda", case, dtype, shift)
+    card.backwards = False
+    for name, array in again.items():
+        assert array.tobytes() == outputs[name].tobytes(), f"{name} depends on the order of the threads"
+
+
+def check_small(card, op_name, dtype, examples):
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(cases(op_name), st.integers(0, 3))
+    def small(case, shift):
+        check(card, case, dtype, shift)
+
+    small()
+
+
+@pytest.mark.parametrize("op_name", [name for name in spec.OPS if name not in simulator.MISSING])
+def test_ops(card, op_name):
+    check_small(card, op_name, "float32", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op_name", [name for name in spec.OPS if name not in simulator.MISSING])
+def test_ops_thoroughly(card, op_name, dtype):
+    check_small(card, op_name, dtype, 25)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
+    from fastnn.kernels.numba_gpu import tile
+
+    chosen = tile.TILES[number]
+    monkeypatch.setattr(tile, "TILES", (chosen,))
+    extents = dict(n=chosen.rows // 2 + 3, k=37, m=chosen.columns // 2 + 5)
+    check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), "float32")
+
+
+@pytest.mark.parametrize("op_name", ["dense_forward", "dense_backward_weight", "conv2d_backward_weight"])
+def test_a_sum_in_parts(card, monkeypatch, op_name):
+    from fastnn.kernels.numba_gpu import tile
+
+    monkeypatch.setattr(tile, "_plan", lambda *_: (tile.TILES[-1], 3))
+    if op_name.startswith("dense"):
+        extents, params = dict(n=50, k=41, m=7), {"activation": 4, "alpha": 0.0} if op_name == "dense_forward" else {}
+    else:
+        extents = dict(n=2, ih=6, iw=5, oh=6, ow=5, kh=3, kw=3, c=4, cg=2, co=6)
+        names = [param.name for param in spec.OPS[op_name].params]
+        params = {name: 2 if name == "groups" else 1 for name in names}
+    before = card.launches
+    check(card, Case(op_name, extents, params), "float32")
+    assert card.launches - before >= 4, "two launches, in both orders"
+
+
+@pytest.mark.parametrize(
+    ("op_name", "extents"), [("batchnorm_forward", dict(m=200, c=35)), ("weighted_mean_forward", dict(m=9000))]
+)
+def test_sums_in_pieces(card, op_name, extents):
+    params = {"eps": 1e-3} if op_name.startswith("batchnorm") else {}
+    check(card, Case(op_name, extents, params), "float32")
+
+
+class TestPrograms:
+    def test_what_is_read_goes_up_and_what_is_written_comes_back(self, card):
+        w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
+        with fastnn.use_backend("cuda"):
+            with table.record() as recording:
+                table.call("sgd_step", g, lr, w)
+            program = Program(recording.calls, [])
+            program.run(0)
+            np.testing.assert_allclose(w, [0.95, 1.975])
+            program.run(9)
+            np.testing.assert_allclose(w, [1.0 - 10 * 0.05, 2.0 - 10 * 0.025])
+            g[:] = 1.0
+            program.run(2)
+        np.testing.assert_allclose(w, [0.5 - 0.2, 1.75 - 0.2])
+
+    def test_arrays_that_are_not_writeable_are_copied_once(self, card, monkeypatch):
+        x, index, y = np.arange(6.0).reshape(3, 2), np.array([2, 0], np.int32), np.empty((2, 2))
+        x.flags.writeable = False
+        copied = []
+        monkeypatch.setattr(card, "upload", lambda *args: (copied.append(args[1]), type(card).upload(card, *args)))
+        with fastnn.use_backend("cuda"):
+            with table.record() as recording:
+                table.call("gather", x, index, 1.0, 0.0, y)
+            program = Program(recording.calls, [y])
+            copied.clear()
+            for _ in range(3):
+                program.run()
+        assert copied.count(x.ctypes.data) == 1
+        assert copied.count(index.ctypes.data) == 3
+        np.testing.assert_array_equal(y, x[index])
+
+    def test_temporaries_never_leave_the_card(self, card, monkeypatch):
+        x, middle, y = np.array([1.0, -2.0, 3.0]), np.empty(3), np.empty(3)
+        moved = []
+        with fastnn.use_backend("cuda"):
+            with table.record() as recording:
+                table.call("relu_forward", x, middle)
+                table.call("add", middle, middle, y)
+            program = Program(recording.calls, [y])
+            monkeypatch.setattr(card, "upload", lambda *args: (moved.append(args[1]), type(card).upload(card, *args)))
+            monkeypatch.setattr(card, "download", lambda *args: (moved.append(args[0]), type(card).download(card, *args)))
+            program.run()
+        assert moved == [x.ctypes.data, y.ctypes.data]
+        np.testing.assert_array_equal(y, [2.0, 0.0, 6.0])
+
+    def test_memory_is_given_back(self, card):
+        before = len(card._memory)
+        with fastnn.use_backend("cuda"):
+            fastnn.kernels.add(np.ones(5), np.ones(5))
+        assert len(card._memory) == before
+
+    def test_too_little_memory_names_the_largest_arrays(self, card, monkeypatch):
+        def allocate(nbytes):
+            raise MemoryError("3 MiB are needed, 2 MiB are free")
+
+        monkeypatch.setattr(card, "allocate", allocate)
+        with (
+            fastnn.use_backend("cuda"),
+            pytest.raises(MemoryError, match=r"3 MiB.* are x of relu_forward \(4 MiB\), y .*smaller batch"),
+        ):
+            fastnn.kernels.relu_forward(np.ones(2**20, np.float32))
+
+    @pytest.mark.parametrize("op_name", sorted(simulator.MISSING))
+    def test_an_op_without_kernels_is_named(self, card, op_name):
+        with pytest.raises(NotImplementedError, match=f"{op_name} has no kernel for the GPU"):
+            run("cuda", large_cases(op_name)[0], "float32")
+
+    def test_arrays_that_do_not_fit_are_refused(self, card):
+        add = kernels_of("cuda")["add"]
+        with pytest.raises(ValueError, match="add: b has extent 3 along axis 'size', expected 2"):
+            add(np.ones(2), np.ones(3), np.ones(2))
+        with pytest.raises(TypeError, match="add: b must be real, all real arrays float32 or all float64; got float32"):
+            add(np.ones(2), np.ones(2, np.float32), np.ones(2))
+        with pytest.raises(TypeError, match="add: y must be a C-contiguous array"):
+            add(np.ones(2), np.ones(2), np.ones(4)[::2])
+        with pytest.raises(TypeError, match="add takes a, b, y; got 2 arguments"):
+            add(np.ones(2), np.ones(2))
+
+
+def mlp():
+    return [
+        layers.Input((6,)),
+        layers.Rescaling(1 / 255),
+        layers.Dense(5, activation="relu"),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def cnn():
+    return [
+        layers.Input((6, 6, 1)),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(3, 3, padding="same", use_bias=False),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+        layers.MaxPooling2D(2),
+        layers.Dropout(0.25),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "optimizer"), [(mlp, (10, 6), "adam"), (cnn, (6, 6, 6, 1), fastnn.optimizers.SGD(0.1, momentum=0.9))]
+)
+def test_training_agrees_with_the_reference(card, build, shape, optimizer):
+    """Two epochs: replayed steps, a smaller last batch; the same draws for dropout."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, shape, dtype=np.uint8), rng.integers(0, 3, shape[0])
+    results = []
+    for backend in ("numpy", "cuda"):
+        with fastnn.use_backend(backend):
+            fastnn.set_seed(0)
+            model = fastnn.Sequential(build())
+            model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+            if not isinstance(optimizer, str):
+                optimizer = type(optimizer).from_config(optimizer.get_config())
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                history = model.fit(x, y, batch_size=4, epochs=2, verbose=0).history
+            results.append((history["loss"], history["accuracy"], model.get_weights(), model.predict(x)))
+    (loss, accuracy, weights, pred), (gpu_loss, gpu_accuracy, gpu_weights, gpu_pred) = results
+    np.testing.assert_allclose(gpu_loss, loss, rtol=1e-5)
+    assert gpu_accuracy == accuracy
+    for ours, theirs in zip(gpu_weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    np.testing.assert_allclose(gpu_pred, pred, atol=1e-5)
+
+
+class TestTheSimulatorFinds:
+    """Kernels with a mistake: each kind is noticed."""
+
+    @staticmethod
+    def launch(card, body, threads=64):
+        from fastnn.kernels.numba_gpu.compiler import cuda, float32, uint32
+        from fastnn.kernels.numba_gpu.launch import Array, Launch
+
+        result = Array((threads,), np.dtype(np.float32), card.allocate(4 * threads))
+
+        def kernel(y):
+            body(cuda, uint32(cuda.threadIdx.x), cuda.shared.array(threads, float32), y)
+
+        card.run([Launch(kernel, (1, 1, 1), (result,), threads)])
+        return card.view(result).copy()
+
+    def test_a_missing_barrier_before_a_read(self, card):
+        def right(cuda, t, shared, y):
+            shared[t] = t
+            cuda.syncthreads()
+            y[t] = shared[63 - t]
+
+        def wrong(cuda, t, shared, y):
+            shared[t] = t
+            y[t] = shared[63 - t]
+
+        np.testing.assert_array_equal(self.launch(card, right), np.arange(63.0, -1, -1))
+        assert np.isnan(self.launch(card, wrong)).sum() == 32
+
+    def test_a_missing_barrier_before_a_write(self, card):
+        def wrong(cuda, t, shared, y):
+            shared[t] = t
+            cuda.syncthreads()
+            y[t] = shared[63 - t]
+            shared[t] = 0
+
+        forwards = self.launch(card, wrong)
+        card.backwards = True
+        backwards = self.launch(card, wrong)
+        card.backwards = False
+        assert (forwards != backwards).any()
+
+    def test_barriers_that_are_not_the_same(self, card):
+        def wrong(cuda, t, shared, y):
+            if t < 32:
+                cuda.syncthreads()
+            else:
+                cuda.syncthreads()
+
+        with pytest.raises(simulator.Divergence, match="at 2 barriers"):
+            self.launch(card, wrong)
+
+    def test_a_barrier_that_some_threads_do_not_reach(self, card):
+        def wrong(cuda, t, shared, y):
+            if t != 5:
+                cuda.syncthreads()
+
+        with pytest.raises(simulator.Divergence, match="63 of 64 threads wait"):
+            self.launch(card, wrong)
+
+    def test_a_warp_that_does_not_come_together(self, card):
+        def wrong(cuda, t, shared, y):
+            if t % 2:
+                y[t] = cuda.shfl_xor_sync(0xFFFFFFFF, t, 1)
+
+        with pytest.raises(simulator.Divergence, match="16 of 32 lanes"):
+            self.launch(card, wrong)
+
+    def test_an_index_outside(self, card):
+        def wrong(cuda, t, shared, y):
+            y[t + 1] = 0
+
+        with pytest.raises(IndexError):
+            self.launch(card, wrong)
