@@ -52,7 +52,9 @@ def load_onnx(path: PathLike) -> Sequential:
     return read_model(path)
 
 
-def load_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str] | None = None) -> None:
+def load_torch_weights(
+    model: Sequential, path: PathLike, modules: Sequence[str] | None = None, data_format: str | None = None
+) -> None:
     """Read the state dict of a PyTorch module, saved as safetensors, into a built model of the same layers.
 
     The axes of the weights are put into the order that they have here. So are the rows of the dense layer behind a `Flatten`:
@@ -68,6 +70,8 @@ def load_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str]
     modules : sequence of str, optional
         The names of the modules with weights, in the order of the layers with weights: the file does not keep their order. By
         default, those of an ``nn.Sequential``, which are numbers. Modules that are not named are not read.
+    data_format : {"channels_last", "channels_first"}, optional
+        The layout of the model's images, needed where they are flattened before any layer of images tells it.
 
     Raises
     ------
@@ -87,4 +91,4 @@ def load_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str]
     """
     from .torch_weights import read_torch_weights
 
-    read_torch_weights(model, path, modules)
+    read_torch_weights(model, path, modules, data_format)

@@ -56,6 +56,8 @@ def _from_zip(data: bytes, name: str) -> bytes:
 
 def _values(model: Sequential, root: Any) -> list[tuple[Any, np.ndarray]]:
     """Return the weights with their values: Keras names layers by their classes, and numbers those of the same class."""
+    if "layers" not in root:
+        raise ValueError("it does not have the layout of Keras 3, which has a group 'layers'; save the weights with Keras 3")
     stored = _child(root, "layers")
     counts: Counter[str] = Counter()
     left = {name for name in stored if len(_variables(_child(stored, name)))}

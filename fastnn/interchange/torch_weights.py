@@ -17,7 +17,7 @@ import safetensors.numpy
 from .. import layers
 from ..autodiff import Variable
 from ..files import PathLike
-from ..layers.images import ImageLayer
+from ..layers.images import ImageLayer, check_data_format
 from ..model import Sequential
 from ..saving import ModelFileError, reason
 from .pickles import PICKLE, refuse_pickles
@@ -40,8 +40,10 @@ UNUSED = "num_batches_tracked"
 Module = dict[str, np.ndarray]
 
 
-def read_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str] | None) -> None:
+def read_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str] | None, data_format: str | None) -> None:
     """Read weights of PyTorch into a built model; see `fastnn.interchange.load_torch_weights`."""
+    if data_format is not None:
+        check_data_format(data_format)
     name = os.fspath(path)
     with open(path, "rb") as file:
         data = file.read()
@@ -55,7 +57,7 @@ def read_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str]
     except Exception as error:
         raise ModelFileError(f"{name!r} is damaged or not a safetensors file: {reason(error)}") from error
     try:
-        values = _values(model, _by_module(tensors), modules)
+        values = _values(model, _by_module(tensors), modules, data_format)
     except ValueError as error:
         raise ModelFileError(f"{name!r} does not fit model {model.name!r}: {error}") from error
     for variable, array in values:
@@ -71,7 +73,9 @@ def _by_module(tensors: dict[str, np.ndarray]) -> dict[str, Module]:
     return found
 
 
-def _values(model: Sequential, found: dict[str, Module], names: Sequence[str] | None) -> list[tuple[Variable, np.ndarray]]:
+def _values(
+    model: Sequential, found: dict[str, Module], names: Sequence[str] | None, data_format: str | None
+) -> list[tuple[Variable, np.ndarray]]:
     with_weights = [layer for layer in model.layers if layer.weights]
     needed = [layer for layer in with_weights for _ in range(2 if isinstance(layer, layers.SeparableConv2D) else 1)]
     names = _in_order(found) if names is None else list(names)
@@ -84,12 +88,11 @@ def _values(model: Sequential, found: dict[str, Module], names: Sequence[str] | 
         )
     modules = iter(names)
     order: np.ndarray | None = None
-    data_format = "channels_last"
     values = []
     for layer in model.layers:
         if isinstance(layer, ImageLayer):
             data_format = layer.data_format
-        elif isinstance(layer, layers.Flatten) and len(layer.input_shape) == 4:
+        elif isinstance(layer, (layers.Flatten, layers.Reshape)) and (len(layer.input_shape), len(layer.output_shape)) == (4, 2):
             order = _order_of_rows(layer, data_format)
         if not layer.weights:
             continue
@@ -119,17 +122,22 @@ def _described(found: dict[str, Module]) -> str:
     return ", ".join(f"{name!r} ({text})" for name, text in shapes.items()) or "none"
 
 
-def _order_of_rows(layer: layers.Flatten, data_format: str) -> np.ndarray | None:
+def _order_of_rows(layer: layers.Layer, data_format: str | None) -> np.ndarray | None:
     """Return where the features of flattened images are in PyTorch, which flattens (C, H, W); None if they are there too."""
     shape = layer.input_shape[1:]
-    if layer.data_format == "channels_first":
+    if getattr(layer, "data_format", None) == "channels_first":  # a Flatten that moves the channels to the end
         channels_first = shape
-    elif data_format == "channels_last":
-        channels_first = (shape[2], *shape[:2])
-    else:
+    elif data_format == "channels_first":
         return None
-    size = math.prod(extent or 0 for extent in shape)
-    return np.arange(size).reshape(channels_first).transpose(1, 2, 0).ravel()  # type: ignore[arg-type]
+    else:
+        channels_first = (shape[2], *shape[:2])
+    places = np.arange(math.prod(extent or 0 for extent in shape))
+    order = places.reshape(channels_first).transpose(1, 2, 0).ravel()  # type: ignore[arg-type]
+    if channels_first is not shape and data_format is None and (order != places).any():
+        raise ValueError(
+            f"layer {layer.name!r} flattens images of shape {shape}; tell their layout, as in data_format='channels_last'"
+        )
+    return order
 
 
 def _of_layer(

@@ -143,7 +143,7 @@ def more(file):
 
 
 BAD = {
-    "nothing in it": (hdf5(lambda file: None), "no 'layers'"),
+    "nothing in it": (hdf5(lambda file: None), "does not have the layout of Keras 3"),
     "another layer": (hdf5(lambda file: file.create_group("layers/conv2d/vars")), "no weights 'dense' for layer .*; it has none"),
     "a layer more": (hdf5(more), "the layers conv2d too, which the model has not"),
     "another shape": (hdf5(lambda file: dense(file, [[1.0], [2.0]])), r"float32 of shape \(2, 1\); 'kernel' of .* shape \(1, 2\)"),
@@ -284,11 +284,25 @@ def test_rows_behind_flatten_by_hand(tmp_path):
     # behind Flatten, but before the dense layer, features are in the order of the rows too; a bias never is
     model = fastnn.Sequential([layers.Input((2, 3, 4)), layers.Flatten(), layers.LayerNormalization(), layers.Dense(24)])
     gamma, beta, weight, bias = f(24), f(24), f(24, 24), f(24)
-    load_torch_weights(model, saved(tmp_path, **{"0__weight": gamma, "0__bias": beta, "1__weight": weight, "1__bias": bias}))
+    path = saved(tmp_path, **{"0__weight": gamma, "0__bias": beta, "1__weight": weight, "1__bias": bias})
+    unchanged(
+        model, lambda: load_torch_weights(model, path), match=r"images of shape \(2, 3, 4\); tell their layout, as in data_format="
+    )
+    unchanged(model, lambda: load_torch_weights(model, path, data_format="NHWC"), ValueError, match="got 'NHWC'")
+    load_torch_weights(model, path, data_format="channels_last")
     x = f(5, 2, 3, 4)
     rows = x.transpose(0, 3, 1, 2).reshape(5, 24)  # as PyTorch flattens
     rows = (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + 1e-3) * gamma + beta
     np.testing.assert_allclose(model.predict(x), rows @ weight.T + bias, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape, data_format", [((3, 4, 5), "channels_first"), ((3, 4, 5), "channels_last"), ((4, 5, 1), None)])
+def test_rows_of_images_that_are_flattened_at_once(tmp_path, shape, data_format):
+    model = fastnn.Sequential([layers.Input(shape), layers.Reshape((-1,)), layers.Dense(2)])
+    weight, bias, x = f(2, np.prod(shape)), f(2), f(3, *shape)
+    load_torch_weights(model, saved(tmp_path, weight=weight, bias=bias), data_format=data_format)
+    images = x if data_format == "channels_first" else x.transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(model.predict(x), images.reshape(3, -1) @ weight.T + bias, rtol=1e-4, atol=1e-5)
 
 
 def test_depthwise_and_separable_convolutions(tmp_path):
