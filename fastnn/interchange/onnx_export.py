@@ -329,6 +329,11 @@ def _reshape(graph: Graph, layer: Any, x: Value) -> Value:
     return Value(graph.add("Reshape", graph.as_in_model(x), shape), layer.output_shape)
 
 
+def _nothing(graph: Graph, layer: Any, x: Value) -> Value:
+    """Of what does something in training alone."""
+    return x
+
+
 def _function(write: Callable[[Graph, Value], Value]) -> Callable[[Graph, Any, Value], Value]:
     return lambda graph, layer, x: write(graph, x)
 
@@ -345,7 +350,13 @@ LAYERS: dict[type, Callable[[Graph, Any, Value], Value]] = {
     layers.GlobalAveragePooling2D: _global_pooling("GlobalAveragePool"),
     layers.BatchNormalization: _batch_normalization,
     layers.LayerNormalization: _layer_normalization,
-    layers.Dropout: lambda graph, layer, x: x,
+    layers.Dropout: _nothing,
+    layers.RandomFlip: _nothing,
+    layers.RandomTranslation: _nothing,
+    layers.RandomRotation: _nothing,
+    layers.RandomZoom: _nothing,
+    layers.RandomContrast: _nothing,
+    layers.RandomBrightness: _nothing,
     layers.Flatten: _flatten,
     layers.Reshape: _reshape,
     layers.Rescaling: _rescaling,

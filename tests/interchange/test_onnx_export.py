@@ -62,6 +62,10 @@ STACKS = {
     "BipolarSigmoid": [layers.BipolarSigmoid()],
     "Tanh": [layers.Tanh()],
     "Dropout": [layers.Conv2D(2, 3), layers.Dropout(0.5), layers.Conv2D(2, 3)],
+    "changes of images in training": [
+        *[layers.RandomFlip(), layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.1), layers.RandomZoom(0.1)],
+        *[layers.RandomContrast(0.1), layers.RandomBrightness(0.1), layers.Conv2D(2, 3)],
+    ],
     "Dropout alone": [layers.Dropout(0.5)],
     "MNIST": [
         layers.Conv2D(4, 3, activation="relu"),
