@@ -89,7 +89,7 @@ class ArrayEpochs:
     def release(self) -> None:
         """Let go of the arrays, until others are taken."""
         x, y, weight = self._source.x, self._source.y, self._source.weight
-        self._replace(_without_samples(x), _without_samples(y), None if weight is None else _without_samples(weight))
+        self._replace(_one_sample_like(x), _one_sample_like(y), None if weight is None else _one_sample_like(weight))
 
     def _replace(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
         replaced = self._source.take(x, y, weight)
@@ -149,8 +149,8 @@ class ArrayEpochs:
         return ran
 
 
-def _without_samples(array: np.ndarray) -> np.ndarray:
-    return np.empty((0, *array.shape[1:]), array.dtype)
+def _one_sample_like(array: np.ndarray) -> np.ndarray:
+    return np.zeros((1, *array.shape[1:]), array.dtype)
 
 
 class BatchEpochs:

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from activate cimport LINEAR, RELU, activate_inplace
 from call cimport real
-from gemm cimport (LINE_BYTES, PANEL_BYTES, PANEL_ROWS, PARALLEL_FLOPS, TILE_ACCUMULATE, TILE_RELU, TILE_ROWS, first_line,
+from gemm cimport (LINE_BYTES, PANEL_BYTES, PANEL_ROWS, PARALLEL_FLOPS, TILE_ACCUMULATE, TILE_RELU, TILE_ROWS, TILE_VECTORS, first_line,
                    multiply_panel, multiply_segments, pack_columns, pack_rows, panel_width, tile_width)
 
 cdef extern from "thin.h" nogil:
@@ -21,6 +21,11 @@ cdef extern from "thin.h" nogil:
                        Py_ssize_t ldc, Py_ssize_t n)
     void thin_dots_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
                        Py_ssize_t ldc, Py_ssize_t n)
+
+    void thin_narrow_f32(Py_ssize_t k, const float *a, const float *b, Py_ssize_t ldb, Py_ssize_t b_size, float *c, Py_ssize_t n)
+    void thin_narrow_f64(Py_ssize_t k, const double *a, const double *b, Py_ssize_t ldb, Py_ssize_t b_size, double *c, Py_ssize_t n)
+    void thin_short_dots_f32(Py_ssize_t k, const float *a, const float *b, Py_ssize_t ldb, Py_ssize_t b_size, float *c, Py_ssize_t n)
+    void thin_short_dots_f64(Py_ssize_t k, const double *a, const double *b, Py_ssize_t ldb, Py_ssize_t b_size, double *c, Py_ssize_t n)
 
 cdef enum:
     CHUNK_ROWS = 144  # rows of A for which a task packs B: so many that packing is about a hundredth of the work
@@ -60,11 +65,11 @@ cdef inline void matrix_multiply(const real *a, const real *b, const real *bias,
 cdef inline void _multiply_task(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t first,
                                 Py_ssize_t last, Py_ssize_t left, Py_ssize_t right) noexcept nogil:
     """Compute rows [first, last) and columns [left, right) of C."""
-    cdef bint thin = m.rows <= THIN_ROWS and (m.k if m.transposed else m.n) >= panel_width(a)
+    cdef bint thin = m.rows <= THIN_ROWS
     cdef int relu = TILE_RELU if m.activation == RELU else 0
     cdef Py_ssize_t row
     if thin and m.transposed:
-        thin_dots(last - first, m.k, a + first * m.lda, m.lda, b + left * m.ldb, m.ldb, c + first * m.ldc + left, m.ldc, right - left)
+        _multiply_thin_transposed(a + first * m.lda, b + left * m.ldb, c + first * m.ldc + left, m, last - first, left, right - left)
     elif thin:
         _multiply_thin(a + first * m.lda, b, bias, c + first * m.ldc, m, last - first, left, right)
     else:
@@ -106,17 +111,28 @@ cdef inline void _multiply_panels(const real *a, const real *b, const real *bias
 
 cdef inline void _multiply_thin(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t rows,
                                 Py_ssize_t left, Py_ssize_t right) noexcept nogil:
-    cdef Py_ssize_t width = panel_width(a), whole = (right - left) // width * width, row
+    cdef Py_ssize_t width = panel_width(a), lanes = width // TILE_VECTORS, whole = left + (right - left) // width * width, row, piece, at
+    cdef Py_ssize_t pieces = (right - whole + lanes - 1) // lanes
     for row in range(rows):
         if bias:
-            memcpy(c + row * m.ldc + left, bias + left, whole * sizeof(real))
+            memcpy(c + row * m.ldc + left, bias + left, (right - left) * sizeof(real))
         else:
-            memset(c + row * m.ldc + left, 0, whole * sizeof(real))
-    thin_product(rows, m.k, a, m.lda, b + left, m.ldb, c + left, m.ldc, whole)
-    left += whole
-    if left < right:
-        multiply_panel(a, m.lda, 1, b + left, m.ldb, m.b_size - left, c + left, m.ldc, rows, m.k, right - left,
-                       bias + left if bias else NULL, 0)
+            memset(c + row * m.ldc + left, 0, (right - left) * sizeof(real))
+    thin_product(rows, m.k, a, m.lda, b + left, m.ldb, c + left, m.ldc, whole - left)
+    for row in range(rows):
+        for piece in range(pieces):
+            at = whole + piece * lanes
+            thin_narrow(m.k, a + row * m.lda, b + at, m.ldb, m.b_size - at, c + row * m.ldc + at, min(lanes, right - at))
+
+
+cdef inline void _multiply_thin_transposed(const real *a, const real *b, real *c, const Matrices *m, Py_ssize_t rows, Py_ssize_t left,
+                                           Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t row
+    if m.k >= panel_width(a) // TILE_VECTORS:
+        thin_dots(rows, m.k, a, m.lda, b, m.ldb, c, m.ldc, columns)
+        return
+    for row in range(rows):
+        thin_short_dots(m.k, a + row * m.lda, b, m.ldb, m.b_size - left * m.ldb, c + row * m.ldc, columns)
 
 
 cdef inline void thin_product(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, real *c,
@@ -133,3 +149,19 @@ cdef inline void thin_dots(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssiz
         thin_dots_f32(rows, k, a, lda, b, ldb, c, ldc, n)
     else:
         thin_dots_f64(rows, k, a, lda, b, ldb, c, ldc, n)
+
+
+cdef inline void thin_narrow(Py_ssize_t k, const real *a, const real *b, Py_ssize_t ldb, Py_ssize_t b_size, real *c,
+                             Py_ssize_t n) noexcept nogil:
+    if real is float:
+        thin_narrow_f32(k, a, b, ldb, b_size, c, n)
+    else:
+        thin_narrow_f64(k, a, b, ldb, b_size, c, n)
+
+
+cdef inline void thin_short_dots(Py_ssize_t k, const real *a, const real *b, Py_ssize_t ldb, Py_ssize_t b_size, real *c,
+                                 Py_ssize_t n) noexcept nogil:
+    if real is float:
+        thin_short_dots_f32(k, a, b, ldb, b_size, c, n)
+    else:
+        thin_short_dots_f64(k, a, b, ldb, b_size, c, n)

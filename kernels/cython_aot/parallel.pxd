@@ -5,8 +5,8 @@ whole layer. Pieces depend on the shapes alone, so results are the same for ever
 """
 
 cdef enum:
-    PARALLEL_ELEMENTS = 131072  # below this many elements a second thread costs more than it brings
-    CHUNK = 16384  # elements of one piece
+    PARALLEL_ELEMENTS = 65536  # below this many elements a second thread costs more than it brings
+    CHUNK = 4096  # elements of one piece
 
 
 cdef inline int team(Py_ssize_t elements, int threads) noexcept nogil:

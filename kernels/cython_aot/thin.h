@@ -7,17 +7,21 @@
 
 #define REAL float
 #define VECTOR vector_f32_wide
+#define MASK mask_f32_wide
 #define NAMED(name) name##_f32
 #include "thin_real.h"
 #undef REAL
 #undef VECTOR
+#undef MASK
 #undef NAMED
 
 #define REAL double
 #define VECTOR vector_f64_wide
+#define MASK mask_f64_wide
 #define NAMED(name) name##_f64
 #include "thin_real.h"
 #undef REAL
 #undef VECTOR
+#undef MASK
 #undef NAMED
 #endif

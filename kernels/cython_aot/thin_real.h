@@ -1,4 +1,4 @@
-/* Products of a few rows for one float type; thin.h includes this with REAL, VECTOR and NAMED(name) defined. */
+/* Products of a few rows for one float type; thin.h includes this with REAL, VECTOR, MASK (its bits) and NAMED(name) defined. */
 
 #if VECTOR_BYTES
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
@@ -28,6 +28,23 @@ static void NAMED(thin_product)(ptrdiff_t rows, ptrdiff_t k, const REAL *restric
     for (ptrdiff_t p = 0; p < k; p++)
         for (ptrdiff_t i = 0; i < rows; i++)
             for (ptrdiff_t j = 0; j < n; j += LANES) STORE(c + i * ldc + j) += a[i * lda + p] * LOAD(b + p * ldb + j);
+}
+
+/* c[n] += a[k] B[k, n] with n at most a vector. Four sums take turns, so that no multiply-add waits for the one before. Rows of B are
+ * read a whole vector wide as long as that stays within the `b_size` elements from b. */
+static void NAMED(thin_narrow)(ptrdiff_t k, const REAL *restrict a, const REAL *restrict b, ptrdiff_t ldb, ptrdiff_t b_size,
+                               REAL *restrict c, ptrdiff_t n) {
+    const ptrdiff_t inside = b_size < LANES ? 0 : (b_size - LANES) / ldb + 1, whole = inside < k ? inside : k;
+    VECTOR sum[4] = {0};
+    REAL lane[LANES];
+    ptrdiff_t p = 0;
+    for (; p + 4 <= whole; p += 4)
+        for (int q = 0; q < 4; q++) sum[q] += a[p + q] * LOAD(b + (p + q) * ldb);
+    for (; p < whole; p++) sum[0] += a[p] * LOAD(b + p * ldb);
+    STORE(lane) = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    for (; p < k; p++)
+        for (ptrdiff_t j = 0; j < n; j++) lane[j] += a[p] * b[p * ldb + j];
+    for (ptrdiff_t j = 0; j < n; j++) c[j] += lane[j];
 }
 
 /* The sum of the lanes of a vector, in halves: lane i and lane i + LANES / 2 first. */
@@ -60,6 +77,59 @@ static void NAMED(thin_dots)(ptrdiff_t rows, ptrdiff_t k, const REAL *restrict a
     }
 }
 
+#if VECTOR_BYTES && defined(__GNUC__) && !defined(__clang__)
+#define SHUFFLE __builtin_shuffle
+/* The lanes of x whose number has the bit h clear, each with the one h behind it, and of y those that have it set, with the one before. */
+FASTNN_INLINE VECTOR NAMED(add_halves)(VECTOR x, VECTOR y, const int h) {
+    MASK first, second;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        first[i] = i & h ? LANES + i - h : i;
+        second[i] = i & h ? LANES + i : i + h;
+    }
+    return SHUFFLE(x, y, first) + SHUFFLE(x, y, second);
+}
+
+/* Lane i of the result is the sum of the lanes of v[i]. */
+FASTNN_INLINE VECTOR NAMED(sums_of_lanes)(VECTOR v[LANES]) {
+#define LEVEL(h)                                                                                                                     \
+    if (h < LANES)                                                                                                                   \
+        for (int i = 0; i < h; i++) v[i] = NAMED(add_halves)(v[i], v[i + h], h);
+    LEVEL(8)
+    LEVEL(4)
+    LEVEL(2)
+    LEVEL(1)
+#undef LEVEL
+    return v[0];
+}
+#endif
+
+/* c[n] = a[k] B[n, k]^T with k at most a vector: as many rows of B at a time as a vector has lanes, each read in one piece as long as
+ * that stays within the `b_size` elements from b. What stands behind a row is cleared, since 0 times infinity would not be 0. */
+static void NAMED(thin_short_dots)(ptrdiff_t k, const REAL *restrict a, const REAL *restrict b, ptrdiff_t ldb, ptrdiff_t b_size,
+                                   REAL *restrict c, ptrdiff_t n) {
+    ptrdiff_t j = 0;
+#ifdef SHUFFLE
+    VECTOR left = {0};
+    MASK row = {0};
+    for (ptrdiff_t p = 0; p < k; p++) {
+        left[p] = a[p];
+        row[p] = -1;
+    }
+    for (; j + LANES <= n && (j + LANES - 1) * ldb + LANES <= b_size; j += LANES) {
+        VECTOR v[LANES];
+#pragma GCC unroll 16
+        for (int q = 0; q < LANES; q++) v[q] = left * (VECTOR)((MASK)LOAD(b + (j + q) * ldb) & row);
+        STORE(c + j) = NAMED(sums_of_lanes)(v);
+    }
+#endif
+    for (; j < n; j++) {
+        c[j] = 0;
+        for (ptrdiff_t p = 0; p < k; p++) c[j] += a[p] * b[j * ldb + p];
+    }
+}
+
+#undef SHUFFLE
 #undef LANES
 #undef LOAD
 #undef STORE

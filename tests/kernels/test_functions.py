@@ -62,6 +62,19 @@ def test_linear():
     assert kernels.dense_backward_weight(x, dy, bias=False)[1] is None
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_few_rows(dtype, backend):
+    """Compiled kernels treat few rows, narrow and short matrices apart, and read past rows that end inside a vector."""
+    tolerance = {"float32": 1e-5, "float64": 1e-13}[dtype]
+    for n, k, m in product((1, 2, 3), (1, 3, 10, 16, 33, 70), (1, 2, 5, 10, 16, 17, 31, 40)):
+        x, w, dy = normal(n, k, dtype=dtype), normal(k, m, dtype=dtype), normal(n, m, dtype=dtype)
+        w[-1, 0] = w[k // 2, -1] = np.inf  # in one row or column only: 0 times what stands beside a row must not be added
+        with np.errstate(invalid="ignore"):
+            close(kernels.dense_forward(x, w), (x.astype("float64") @ w).astype(dtype), tolerance, tolerance)
+            close(kernels.dense_backward_input(dy, w), (dy.astype("float64") @ w.T).astype(dtype), tolerance, tolerance)
+
+
+
 def conv_by_loops(x, w, b, stride, pad, dilation, groups):
     """Convolve (N, H, W, C) with (KH, KW, C / groups, C_out), pixel by pixel."""
     (top, bottom), (left, right) = pad
