@@ -1,5 +1,7 @@
 """CNNs, the perceptron and any Sequential as scikit-learn estimators."""
 
+import doctest
+import importlib
 import pickle
 
 import numpy as np
@@ -103,6 +105,13 @@ def test_bad_data_is_told(estimator):
         clone(estimator).partial_fit(X, y, classes=[0, 1])
 
 
+@pytest.mark.parametrize("module", ["mlp", "cnn", "perceptron", "sequential"])
+def test_the_examples_in_docstrings_run(module):
+    results = doctest.testmod(importlib.import_module(f"fastnn.estimators.{module}"))
+    assert results.attempted > 3
+    assert not results.failed
+
+
 @unconverged
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_parallel_grid_search_in_processes_and_threads(backend):
@@ -203,9 +212,8 @@ def test_perceptron_makes_scikit_learns_steps(classes, arguments):
         arguments = {}  # scikit-learn weights each class in its own problem only
     X, y = IRIS[0][IRIS[1] < classes], IRIS[1][IRIS[1] < classes]
     pair = [cls(shuffle=False, tol=None, max_iter=7, **arguments) for cls in (PerceptronClassifier, linear_model.Perceptron)]
-    with pytest.warns(match="converged"):
-        pair[0].fit(X, y)
-    pair[1].fit(X, y)
+    for estimator in pair:
+        estimator.fit(X, y)
     for attribute in ("coef_", "intercept_", "n_iter_", "classes_"):
         np.testing.assert_allclose(*(getattr(estimator, attribute) for estimator in pair), atol=1e-12)
     np.testing.assert_allclose(*(estimator.decision_function(X) for estimator in pair), atol=1e-11)

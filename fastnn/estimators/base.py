@@ -250,7 +250,7 @@ class NetworkEstimator(BaseEstimator):
                     self._no_improvement_count = 0
                 if incremental or model.stop_training:
                     break
-                if self.n_iter_ == self.max_iter:
+                if self.n_iter_ == self.max_iter and self.tol is not None:
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                         "converged yet.",

@@ -222,7 +222,7 @@ class CNNRegressor(Regressor, _CNN):
     >>> from fastnn.estimators import CNNRegressor
     >>> digits = load_digits()
     >>> ink = digits.images.mean(axis=(1, 2))
-    >>> cnn = CNNRegressor(filters=4, hidden_layer_sizes=8, max_iter=30, tol=1e-2, random_state=0)
+    >>> cnn = CNNRegressor(filters=4, hidden_layer_sizes=8, learning_rate_init=0.01, tol=1e-2, random_state=0)
     >>> cnn.fit(digits.images / 16, ink).score(digits.images / 16, ink) > 0.9
     True
     """

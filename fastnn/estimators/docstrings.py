@@ -2,8 +2,8 @@
 
 ACTIVATION = """activation : str, callable, Layer or sequence of them, default "relu"
         Of the hidden layers, one for all or one for each: "identity", "logistic", any name that `fastnn.activations.get` knows
-        ("tanh", "relu", "elu", "silu", ...), a function of a tensor made of `fastnn.ops`, or a layer such as
-        ``fastnn.layers.PReLU()``, of which each hidden layer gets its own.
+        ("tanh", "relu", "elu", "silu", ...), one of `fastnn.activation`, a function of a tensor made of `fastnn.ops`, or a layer
+        such as ``fastnn.layers.PReLU()``, of which each hidden layer gets its own.
     batch_norm : bool, default False
         Whether the inputs of each activation are normalized over the batch.
     dropout : float in [0, 1), default 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..activations import FUNCTIONS
+from ..activations import get as get_activation
 from ..callbacks import Callback
 from ..model import Sequential
 from .network import ACTIVATIONS
@@ -42,15 +43,18 @@ COUNT: Check = (count, "an integer of at least 1")
 FLAG: Check = (lambda value: isinstance(value, (bool, np.bool_)), "True or False")
 
 
-def is_activation(value: Any) -> bool:
-    """Say whether a value is an activation: a name of scikit-learn's or fastnn's, a function, or a layer."""
-    if isinstance(value, str):
-        return value in ACTIVATIONS or value in FUNCTIONS
-    return callable(value) and not isinstance(value, type)
+def _is_activation(value: Any) -> bool:
+    if not isinstance(value, str):
+        return callable(value) and not isinstance(value, type)
+    try:
+        get_activation(ACTIVATIONS.get(value, value))
+    except ValueError:
+        return False
+    return True
 
 
 def _are_activations(value: Any) -> bool:
-    return is_activation(value) or (isinstance(value, (list, tuple)) and all(map(is_activation, value)))
+    return _is_activation(value) or (isinstance(value, (list, tuple)) and all(map(_is_activation, value)))
 
 
 def _is_auto(value: Any) -> bool:
@@ -98,7 +102,7 @@ SOLVER: dict[str, Check] = {
     "activation": (
         _are_activations,
         "an activation or a sequence of them: 'identity', 'logistic', one of "
-        f"{', '.join(map(repr, FUNCTIONS))}, a function made of fastnn.ops or a layer",
+        f"{', '.join(map(repr, FUNCTIONS))}, one made by fastnn.activation, a function made of fastnn.ops or a layer",
     ),
     "batch_norm": FLAG,
     "dropout": number(0, 1, high_open=True),
