@@ -108,7 +108,7 @@ def test_bad_data_is_told(estimator):
 @pytest.mark.parametrize("module", ["mlp", "cnn", "perceptron", "sequential"])
 def test_the_examples_in_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(f"fastnn.estimators.{module}"))
-    assert results.attempted > 3
+    assert results.attempted >= 3
     assert not results.failed
 
 
