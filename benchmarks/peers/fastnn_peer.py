@@ -58,8 +58,9 @@ class Peer:
         self.model.fit(self.x[part], self.y[part], batch_size=self.batch, epochs=epochs, shuffle=False, verbose=0)
 
     def loss(self) -> float:
-        """Return the loss of the first batch, with the weights as they are."""
-        return float(self.model.evaluate(self.x[: self.batch], self.y[: self.batch]))
+        """Return the loss of the first batch as a training step computes it, with the weights as they are."""
+        pred = self.model(self.x[: self.batch], training=True)
+        return float(self.model.loss(self.y[: self.batch], pred))
 
     def loss_after(self, steps: int) -> float:
         """Return the loss of the first batch after so many steps."""
