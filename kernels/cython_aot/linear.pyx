@@ -2,7 +2,7 @@
 
 from libc.string cimport memcpy
 
-from activate cimport LINEAR
+from activate cimport LINEAR, activate_inplace
 from call cimport real
 from custom cimport Applied, applied
 from gradient cimport Gradient, multiply_transposed
@@ -11,12 +11,17 @@ from patches cimport Window
 
 cdef enum:
     LANES = 16  # products that are made side by side
+    SMALL = 256  # multiplications that plain loops have done before tiles are set up
 
 
 cdef void dense_forward(const real *x, const real *w, const real *b, Py_ssize_t activation, double alpha, real *y,
                         Py_ssize_t n, Py_ssize_t k, Py_ssize_t m, int threads) noexcept nogil:
     cdef Matrices matrices = Matrices(rows=n, k=k, n=m, lda=k, ldb=m, b_size=k * m, transposed=False, ldc=m, activation=activation,
                                       alpha=alpha)
+    if n * k * m <= SMALL:
+        _small_product(x, k, 1, w, m, 1, b, y, n, k, m)
+        activate_inplace(y, n * m, activation, <real>alpha)
+        return
     matrix_multiply(x, w, b, y, &matrices, threads)
 
 
@@ -29,7 +34,23 @@ cdef void dense_custom_forward(const real *x, const real *w, const real *b, Py_s
 cdef void dense_backward_input(const real *dy, const real *w, real *dx,
                                Py_ssize_t n, Py_ssize_t m, Py_ssize_t k, int threads) noexcept nogil:
     cdef Matrices matrices = Matrices(rows=n, k=m, n=k, lda=m, ldb=m, b_size=k * m, transposed=True, ldc=k, activation=LINEAR, alpha=0)
+    if n * k * m <= SMALL:
+        _small_product(dy, m, 1, w, 1, m, <const real *>NULL, dx, n, m, k)
+        return
     matrix_multiply(dy, w, <const real *>NULL, dx, &matrices, threads)
+
+
+cdef inline void _small_product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, const real *b, Py_ssize_t b_step, Py_ssize_t b_column,
+                                const real *bias, real *c, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns) noexcept nogil:
+    """C[rows, columns] = A B + bias; `step` elements from one term of a sum to the next."""
+    cdef Py_ssize_t i, j, p
+    cdef real total
+    for i in range(rows):
+        for j in range(columns):
+            total = bias[j] if bias else 0
+            for p in range(k):
+                total += a[i * a_row + p * a_step] * b[p * b_step + j * b_column]
+            c[i * columns + j] = total
 
 
 cdef inline Window _row(Py_ssize_t extent) noexcept nogil:
@@ -44,6 +65,12 @@ cdef void dense_backward_weight(const real *x, const real *dy, real *dw, real *d
         _outer(x, dy, dw, k, m)
         if db:
             memcpy(db, dy, m * sizeof(real))
+        return
+    cdef real one = 1
+    if n * k * m <= SMALL:
+        _small_product(x, 1, k, dy, m, 1, <const real *>NULL, dw, k, n, m)
+        if db:
+            _small_product(&one, 0, 0, dy, m, 1, <const real *>NULL, db, 1, n, m)
         return
     cdef Gradient gradient = Gradient(window=_row(k), x_size=n * k, pixels=n, k=k, n=m, dy_pixel=m, dy_size=n * m, dw_row=m)
     multiply_transposed(x, dy, dw, db, &gradient, threads)
