@@ -248,7 +248,7 @@ def define(key: Any, rule: Callable[..., Any], arguments: int | None, result: ty
     rule : callable
         From a `Dual` for each argument to that of the result, or to a machine bool.
     arguments : int or None
-        How many there are; None for any number from two.
+        How many there are; None for any number from two, the first or second of them a number.
     result : numba type, optional
         The type of the result; a number if it is left out.
     """
@@ -258,7 +258,7 @@ def define(key: Any, rule: Callable[..., Any], arguments: int | None, result: ty
         prefer_literal = key in (operator.pow, operator.ipow)
 
         def generic(self, args: tuple, kws: dict) -> Any:
-            numbers = [a for a in args if isinstance(a, Number)]
+            numbers = [a for a in (args if arguments else args[:2]) if isinstance(a, Number)]
             if not numbers or kws or (len(args) != arguments if arguments else len(args) < 2):
                 return None
             if not all(a == numbers[0] or isinstance(types.unliteral(a), CONSTANTS) for a in args):
@@ -274,8 +274,9 @@ def define(key: Any, rule: Callable[..., Any], arguments: int | None, result: ty
         made = rule(*duals)
         return made if result else as_value(context, builder, number, made)
 
-    if arguments is None:
-        lower_builtin(key, types.VarArg(types.Any))(lower)
+    if arguments is None:  # any arguments from the third on, but not all: numba-cuda would take this for max and min of its own
+        for kinds in _kinds(2):
+            lower_builtin(key, *kinds, types.VarArg(types.Any))(lower)
         return
     for kinds in _kinds(arguments):
         lower_builtin(key, *kinds)(lower)

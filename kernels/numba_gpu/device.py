@@ -123,7 +123,7 @@ def card() -> Card:
         raise
     except Exception as error:  # cuda.core's own exceptions, by what is missing: the driver's library, a card
         raise ImportError(
-            f"the backend 'cuda' needs an NVIDIA GPU and its driver, of CUDA 13 (580) or newer: {error}. "
+            f"the backend 'cuda' needs an NVIDIA GPU and its driver, of CUDA 13 (580) or newer: {str(error).rstrip('. ')}. "
             "`nvidia-smi` shows both. Without them use another backend: fastnn.use_backend('cython')"
         ) from error
 

@@ -24,8 +24,6 @@ from fastnn.kernels import backends
 
 PACKAGE = "fastnn.kernels.numba_gpu"
 WARP = 32
-#: ops that have no kernels for a card yet: functions of the user's
-MISSING = {"custom_forward", "dense_custom_forward", "conv2d_custom_forward"}
 POISON = 0xFF
 
 

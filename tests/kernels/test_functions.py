@@ -74,7 +74,6 @@ def test_products_of_few_rows(dtype, backend):
             close(kernels.dense_backward_input(dy, w), (dy.astype("float64") @ w.T).astype(dtype), tolerance, tolerance)
 
 
-
 def conv_by_loops(x, w, b, stride, pad, dilation, groups):
     """Convolve (N, H, W, C) with (KH, KW, C / groups, C_out), pixel by pixel."""
     (top, bottom), (left, right) = pad
