@@ -1,14 +1,14 @@
 """Convolution in three passes, im2col and col2im.
 
-Patches of the image are gathered a block of pixels at a time, or summed into it, next to a product of matrices. One filter per
-channel has loops of its own.
+Patches of the image are gathered a block of pixels at a time, or summed into it, next to a product of matrices. 3x3 filters of
+many channels have an algorithm of their own, in winograd.py.
 """
 
+from . import winograd
 from .activate import finish, finish_custom
 from .call import Plan, step
-from .pointers import copy, fill, inline, is_null, null, offset, on_stack
+from .pointers import copy, copy_eights, fill, inline, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, WEIGHT, multiply, multiply_panels, pack_columns, pack_rows, panel_width, panels_size
-from .sums import column_sums
 from .tile import tile_width
 
 #: a block of gathered patches: pixels, and columns of their patches
@@ -17,37 +17,69 @@ PATCH_ELEMENTS, PANEL_ELEMENTS = PIXELS * COLUMNS, PIXELS * PANEL_COLUMNS
 
 
 @inline
-def gather(call, cg, g, pixel, top, depth, patch):
-    """patch[:depth] = columns from `top` on, in the order (row, column, channel of group g), of the patch of an output pixel."""
-    c, iw, dilation = call.c, call.iw, call.dilation_w
-    ow, oh = call.ow, call.oh
-    image = offset(call.x, pixel // (oh * ow) * call.ih * iw * c)
-    h = pixel // ow % oh * call.stride_h - call.pad_top
-    w = pixel % ow * call.stride_w - call.pad_left
-    # the elements of a patch that stand side by side in the image: a row of it, or the channels of a pixel
-    runs = 1 if dilation == 1 and cg == c else call.kw
-    run = call.kw * cg // runs
+def runs_per_row(call, cg):
+    """Return into how many runs of elements that stand side by side in the image a row of a patch falls: 1, or its pixels."""
+    return 1 if call.dilation_w == 1 and cg == call.c else call.kw
+
+
+@inline
+def gather(call, cg, g, begin, pixels, top, depth, patches):
+    """Gather columns [top, top + depth), in the order (row, column, channel of group g), of the patches of some output pixels."""
     done = 0
-    while done < depth:
-        i, skipped = (top + done) // run, (top + done) % run
-        count = min(run - skipped, depth - done)
-        row = h + i // runs * call.dilation_h
-        at = (w + i % runs * dilation) * c + g * cg + skipped
-        target = offset(patch, done)
-        if 0 <= row and row < call.ih and 0 <= at and at + count <= iw * c:
-            copy(offset(image, row * iw * c + at), target, count)
-        else:
-            inside = 0 <= row and row < call.ih
-            for j in range(count):
-                target[j] = image[row * iw * c + at + j] if inside and 0 <= at + j and at + j < iw * c else 0.0
+    while done < pixels:
+        line, o = (begin + done) // call.ow, (begin + done) % call.ow
+        count = min(call.ow - o, pixels - done)
+        gather_line(call, cg, g, line, o, count, top, depth, offset(patches, done * depth))
         done += count
+
+
+@inline
+def gather_line(call, cg, g, line, o, pixels, top, depth, patches):
+    """The same for pixels of one row of an output, from column o on."""
+    c, width, stride, runs = call.c, call.iw * call.c, call.stride_w * call.c, runs_per_row(call, cg)
+    image = offset(call.x, line // call.oh * call.ih * width)
+    run, column = call.kw * cg // runs, 0
+    while column < depth:
+        i, skipped = (top + column) // run, (top + column) % run
+        n = min(run - skipped, depth - column)
+        row = line % call.oh * call.stride_h - call.pad_top + i // runs * call.dilation_h
+        at = (o * call.stride_w - call.pad_left + i % runs * call.dilation_w) * c + g * cg + skipped
+        source, target = offset(image, row * width + at), offset(patches, column)
+        inside = width if row >= 0 and row < call.ih else 0
+        # the pixels of which all of the run lies inside the image
+        first = min(max((stride - 1 - at) // stride, 0), pixels)
+        last = min(max((inside - n - at) // stride + 1, first), pixels)
+        clip(source, stride, at, inside, 0, first, target, depth, n)
+        clip(source, stride, at, inside, last, pixels, target, depth, n)
+        copy_rows(offset(source, first * stride), stride, offset(target, first * depth), depth, last - first, n)
+        column += n
+
+
+@inline
+def copy_rows(source, source_row, target, target_row, rows, n):
+    """Copy n elements of each row."""
+    if n < 8:
+        for j in range(n):
+            for i in range(rows):
+                target[i * target_row + j] = source[i * source_row + j]
+    else:
+        for i in range(rows):
+            copy_eights(offset(source, i * source_row), offset(target, i * target_row), n)
+
+
+@inline
+def clip(source, stride, at, inside, first, last, target, depth, n):
+    """Copy the runs of pixels [first, last), zero where they leave the `inside` elements of a row of the image."""
+    for p in range(first, last):
+        for j in range(n):
+            place = at + p * stride + j
+            target[p * depth + j] = source[p * stride + j] if place >= 0 and place < inside else 0.0
 
 
 @step("n oh ow", "kh kw c")
 def im2col(call, first, last):
     columns = call.kh * call.kw * call.c
-    for pixel in range(first, last):
-        gather(call, call.c, 0, pixel, 0, columns, offset(call.cols, pixel * columns))
+    gather(call, call.c, 0, first, last - first, 0, columns, offset(call.cols, first * columns))
 
 
 @step("n ih", "iw kh kw c")
@@ -81,6 +113,14 @@ def _pack_filters(call, first, last):
         pack_rows(offset(call.w, g * filters), call.co, k, 0, filters, offset(call.scratch, g * k * (filters + PANEL_COLUMNS)))
 
 
+@step("c", "kh kw co", scratch=lambda e: winograd.planes_size(e["c"], e["co"]))
+def _transform_filters(call, first, last):
+    c, co = call.c, call.co
+    for k in range(first, last):
+        for j in range(co):
+            winograd.transform_filter(offset(call.w, k * co + j), c * co, c, co, k, j, call.scratch)
+
+
 def _forward(finish):
     """Return the plan of a convolution that ends with `finish`."""
 
@@ -97,8 +137,7 @@ def _forward(finish):
                 for piece in range(pieces):
                     top = piece * k // pieces
                     depth = (piece + 1) * k // pieces - top
-                    for pixel in range(pixels):
-                        gather(call, call.cg, g, begin + pixel, top, depth, offset(patches, pixel * depth))
+                    gather(call, call.cg, g, begin, pixels, top, depth, patches)
                     for left in range(0, filters, tile_width(zeros)):
                         n = min(filters - left, tile_width(zeros))
                         panel = offset(panels, left * k + top * panel_width(n, zeros))
@@ -111,7 +150,16 @@ def _forward(finish):
                             multiply(patches, depth, 1, pixels, panel, depth, offset(call.b, g * filters + left), 0, target, co, n)
             finish(call, begin * co, pixels * co)
 
-    return Plan(((_pack_filters, convolve),))
+    convolve_winograd = winograd.convolution(finish)
+
+    @step(lambda e: e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]), "c co", weight=16 * WEIGHT, multiple=winograd.TILES)
+    def convolve_tiles(call, first, last):
+        ih, iw, c, oh, ow, co = call.ih, call.iw, call.c, call.oh, call.ow, call.co
+        planes, top, left = call.scratch, call.pad_top, call.pad_left
+        convolve_winograd(call, call.x, ih, iw, c, top, left, planes, call.b, call.y, oh, ow, co, first, last)
+
+    alternatives = ((_pack_filters, convolve), (_transform_filters, convolve_tiles))
+    return Plan(alternatives, lambda e: winograd.pays(e, "c", "co"))
 
 
 conv2d_forward = _forward(finish)
@@ -147,22 +195,44 @@ def _convolve_back(call, first, last):
 @inline
 def scatter(call, g, pixel, left, n, patch, dx):
     """Add columns [left, left + n) of the patch of an output pixel to the image."""
-    c, cg, kw = call.c, call.cg, call.kw
+    c, width, runs = call.c, call.iw * call.c, runs_per_row(call, call.cg)
     h = pixel // call.ow * call.stride_h - call.pad_top
     w = pixel % call.ow * call.stride_w - call.pad_left
-    done = 0
+    run, done = call.kw * call.cg // runs, 0
     while done < n:
-        tap, skipped = (left + done) // cg, (left + done) % cg
-        count = min(cg - skipped, n - done)
-        row, column = h + tap // kw * call.dilation_h, w + tap % kw * call.dilation_w
-        if row >= 0 and row < call.ih and column >= 0 and column < call.iw:
-            target = offset(dx, (row * call.iw + column) * c + g * cg + skipped)
-            for j in range(count):
-                target[j] += patch[done + j]
+        i, skipped = (left + done) // run, (left + done) % run
+        count = min(run - skipped, n - done)
+        row = h + i // runs * call.dilation_h
+        at = (w + i % runs * call.dilation_w) * c + g * call.cg + skipped
+        if row >= 0 and row < call.ih:
+            for j in range(max(0, -at), min(count, width - at)):
+                dx[row * width + at + j] += patch[done + j]
         done += count
 
 
-conv2d_backward_input = Plan(((_pack_transposed_filters, _convolve_back),))
+@step("co", "kh kw c", scratch=lambda e: winograd.planes_size(e["co"], e["c"]))
+def _transform_transposed_filters(call, first, last):
+    c, co = call.c, call.co
+    for k in range(first, last):
+        for j in range(c):
+            # turned by half a circle: from the last tap back
+            winograd.transform_filter(offset(call.w, (8 * c + j) * co + k), -c * co, co, c, k, j, call.scratch)
+
+
+_convolve_errors = winograd.convolution(winograd.nothing)
+
+
+@step(lambda e: e["n"] * winograd.tile_count.py_func(e["ih"], e["iw"]), "c co", weight=16 * WEIGHT, multiple=winograd.TILES)
+def _convolve_tiles_back(call, first, last):
+    ih, iw, c, oh, ow, co, dx = call.ih, call.iw, call.c, call.oh, call.ow, call.co, call.dx
+    top, left = 2 - call.pad_top, 2 - call.pad_left
+    _convolve_errors(call, call.dy, oh, ow, co, top, left, call.scratch, null(dx), dx, ih, iw, c, first, last)
+
+
+conv2d_backward_input = Plan(
+    ((_pack_transposed_filters, _convolve_back), (_transform_transposed_filters, _convolve_tiles_back)),
+    lambda e: winograd.pays(e, "co", "c"),
+)
 
 
 # The gradient of the filters: pixels are cut into pieces, as many as the shape says, whose sums stand in the scratch memory, each a
@@ -203,28 +273,33 @@ def _sum_pieces(call, first, last):
         begin, end = piece * pixels // pieces, (piece + 1) * pixels // pieces
         top, bottom = block * k // blocks, (block + 1) * k // blocks
         sums = offset(call.scratch, piece * size)
-        add_pixels(call, g, begin, end, top, bottom - top, offset(sums, top * co + g * filters))
-        if block == 0 and not is_null(call.db):
-            left = g * filters
-            column_sums(offset(call.dy, begin * co), co, end - begin, left, left + filters, offset(sums, k * co))
+        bias = offset(sums, k * co + g * filters) if block == 0 and not is_null(call.db) else null(sums)
+        add_pixels(call, g, begin, end, top, bottom - top, offset(sums, top * co + g * filters), bias)
 
 
 @inline
-def add_pixels(call, g, begin, end, top, depth, sums):
-    """Sum into `depth` rows of the filters' gradient, from row `top` on, what pixels [begin, end) add to it."""
+def add_pixels(call, g, begin, end, top, depth, sums, bias):
+    """Sum what pixels [begin, end) add to `depth` rows of the gradient, from row `top` on, and to `bias` if it is not NULL."""
     co, filters = call.co, call.co // call.groups
     patches, panel = on_stack(call.x, PATCH_ELEMENTS), on_stack(call.x, PANEL_ELEMENTS)
+    one = on_stack(call.x, 1)
+    one[0] = 1.0
+    fill(panel, PANEL_ELEMENTS, 0.0)
     for i in range(depth):
         fill(offset(sums, i * co), filters, 0.0)
+    if not is_null(bias):
+        fill(bias, filters, 0.0)
     for first in range(begin, end, PIXELS):
         pixels = min(PIXELS, end - first)
-        for pixel in range(pixels):
-            gather(call, call.cg, g, first + pixel, top, depth, offset(patches, pixel * depth))
+        gather(call, call.cg, g, first, pixels, top, depth, patches)
         for left in range(0, filters, tile_width(sums)):
             n = min(filters - left, tile_width(sums))
-            pack_rows(offset(call.dy, first * co + g * filters + left), co, pixels, 0, n, panel)
+            copy_rows(offset(call.dy, first * co + g * filters + left), co, panel, panel_width(n, panel), pixels, n)
             target = offset(sums, left)
             multiply(patches, 1, depth, depth, panel, pixels, target, co, target, co, n)
+            if not is_null(bias):
+                target = offset(bias, left)
+                multiply(one, 0, 0, 1, panel, pixels, target, co, target, co, n)
 
 
 @step("kh kw cg co", _pieces)

@@ -109,6 +109,28 @@ def copy(source, target, n):
         target[i] = source[i]
 
 
+@intrinsic
+def copy_eight(typing_context, source, target):
+    """target[:8] = source[:8]"""
+
+    def codegen(context, builder, signature, args):
+        number = signature.args[0].dtype
+        vector = ir.VectorType(context.get_value_type(number), 8).as_pointer()
+        value = builder.load(builder.bitcast(args[0], vector), align=number.bitwidth // 8)
+        builder.store(value, builder.bitcast(args[1], vector), align=number.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(source, source), codegen
+
+
+@inline
+def copy_eights(source, target, n):
+    """target[:n] = source[:n] for n of at least 8: `copy`, without the call that LLVM makes of that."""
+    for i in range(0, n - 7, 8):
+        copy_eight(offset(source, i), offset(target, i))
+    copy_eight(offset(source, n - 8), offset(target, n - 8))
+
+
 @inline
 def fill(target, n, value):
     """target[:n] = value"""
