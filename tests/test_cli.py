@@ -197,7 +197,7 @@ class TestTrain:
             (["train", "lenet", "--batch-size", "big"], "expected a positive integer, got 'big'"),
             (["train", "lenet", "--learning-rate", "nan"], "expected a positive number, got 'nan'"),
             (["train", "lenet", "--optimizer", "sdg"], "'sgd'"),
-            (["train", "lenet", "--backend", "cuda"], "'numpy'"),
+            (["train", "lenet", "--backend", "abacus"], "'numpy'"),
             (["train", "lenet", "--threads", "0"], "expected an integer from 1 to 1024, got '0'"),
             (["train", "lenet", "--seed", "-1"], "expected an integer, not negative, got '-1'"),
             (["grow"], "train"),
