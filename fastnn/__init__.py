@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     )
     from .autodiff import GradientTape, Tensor, Variable, constant
     from .config import show_config
-    from .custom import activation
+    from .custom import activation, loss, optimizer_step
     from .graphs import graph
     from .interchange import load_onnx
     from .kernels import use_backend
@@ -72,9 +72,11 @@ __all__ = [
     "layers",
     "load_model",
     "load_onnx",
+    "loss",
     "losses",
     "metrics",
     "ops",
+    "optimizer_step",
     "optimizers",
     "plotting",
     "regularizers",
@@ -93,6 +95,8 @@ _HOMES = {
     "Tensor": "autodiff",
     "Variable": "autodiff",
     "activation": "custom",
+    "loss": "custom",
+    "optimizer_step": "custom",
     "constant": "autodiff",
     "get_num_threads": "kernels.threads",
     "graph": "graphs",

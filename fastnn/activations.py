@@ -64,10 +64,15 @@ def register(name: str, activation: Activation) -> None:
     ValueError
         If it is the name of a built-in activation.
     """
-    if name in FUNCTIONS:
-        raise ValueError(f"activation {name!r} is built in; give your function a name of its own")
+    check_free(name)
     CUSTOM[name] = activation
     _NAMES[activation] = name
+
+
+def check_free(name: str) -> None:
+    """Raise ValueError if an activation of that name is built in."""
+    if name in FUNCTIONS:
+        raise ValueError(f"activation {name!r} is built in; give your function a name of its own")
 
 
 def get(identifier: Any) -> Activation:

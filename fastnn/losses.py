@@ -128,7 +128,7 @@ class MeanSquaredError(Loss):
         return targets.like(y_true, output_shape, dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return _by_sample(ops.mse(y_pred, y_true), y_pred)
+        return by_sample(ops.mse(y_pred, y_true), y_pred)
 
 
 class MeanAbsoluteError(Loss):
@@ -147,7 +147,7 @@ class MeanAbsoluteError(Loss):
         return targets.like(y_true, output_shape, dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return _by_sample(ops.mae(y_pred, y_true), y_pred)
+        return by_sample(ops.mae(y_pred, y_true), y_pred)
 
 
 class Huber(Loss):
@@ -171,7 +171,7 @@ class Huber(Loss):
         return targets.like(y_true, output_shape, dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return _by_sample(ops.huber(y_pred, y_true, self.delta), y_pred)
+        return by_sample(ops.huber(y_pred, y_true, self.delta), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"delta": self.delta, **super().get_config()}
@@ -193,7 +193,7 @@ class Hinge(Loss):
         return targets.signs(y_true, output_shape, dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return _by_sample(ops.hinge(y_pred, y_true), y_pred)
+        return by_sample(ops.hinge(y_pred, y_true), y_pred)
 
 
 class Perceptron(Loss):
@@ -214,7 +214,7 @@ class Perceptron(Loss):
         return targets.signs(y_true, output_shape, dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return _by_sample(ops.perceptron(y_pred, y_true), y_pred)
+        return by_sample(ops.perceptron(y_pred, y_true), y_pred)
 
 
 class SparseCategoricalCrossentropy(Loss):
@@ -245,10 +245,10 @@ class SparseCategoricalCrossentropy(Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = _logits(self, y_pred, "softmax")
         if logits is not None:
-            return _by_sample(ops.softmax_xent(_rows(logits), ops.reshape(y_true, (-1,))), y_pred)
+            return by_sample(ops.softmax_xent(_rows(logits), ops.reshape(y_true, (-1,))), y_pred)
         table.python_step("one-hot targets of probabilities that no softmax made")
         onehot = np.arange(y_pred.shape[-1]) == y_true.data.reshape(-1, 1)
-        return _by_sample(ops.xent(_rows(y_pred), Tensor(onehot.astype(y_pred.dtype))), y_pred)
+        return by_sample(ops.xent(_rows(y_pred), Tensor(onehot.astype(y_pred.dtype))), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, **super().get_config()}
@@ -287,8 +287,8 @@ class CategoricalCrossentropy(Loss):
         target = _rows(_smoothed(y_true, self.label_smoothing, 1 / y_pred.shape[-1]))
         logits = _logits(self, y_pred, "softmax")
         if logits is not None:
-            return _by_sample(ops.softmax_xent(_rows(logits), target), y_pred)
-        return _by_sample(ops.xent(_rows(y_pred), target), y_pred)
+            return by_sample(ops.softmax_xent(_rows(logits), target), y_pred)
+        return by_sample(ops.xent(_rows(y_pred), target), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing, **super().get_config()}
@@ -326,8 +326,8 @@ class BinaryCrossentropy(Loss):
         target = _smoothed(y_true, self.label_smoothing, 0.5)
         logits = _logits(self, y_pred, "sigmoid")
         if logits is not None:
-            return _by_sample(ops.sigmoid_xent(logits, target), y_pred)
-        return _by_sample(ops.binary_xent(y_pred, target), y_pred)
+            return by_sample(ops.sigmoid_xent(logits, target), y_pred)
+        return by_sample(ops.binary_xent(y_pred, target), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing, **super().get_config()}
@@ -412,7 +412,27 @@ LOSSES: dict[str, tuple[type[Loss], Callable[..., Tensor]]] = {
     "categorical_crossentropy": (CategoricalCrossentropy, categorical_crossentropy),
     "binary_crossentropy": (BinaryCrossentropy, binary_crossentropy),
 }
+#: the user's own: name -> class that `fastnn.loss` made
+CUSTOM: dict[str, type[Loss]] = {}
 ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy", "huber_loss": "huber"}
+
+
+def register(name: str, cls: type[Loss]) -> None:
+    """Make a loss usable by name, also by the models of files; one of the same name is replaced.
+
+    Raises
+    ------
+    ValueError
+        If it is the name of a built-in loss.
+    """
+    check_free(name)
+    CUSTOM[name] = cls
+
+
+def check_free(name: str) -> None:
+    """Raise ValueError if a loss of that name is built in."""
+    if name.lower() in LOSSES or name.lower() in ALIASES or name in {cls.__name__ for cls, _ in LOSSES.values()}:
+        raise ValueError(f"loss {name!r} is built in; give your function a name of its own")
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
@@ -443,10 +463,15 @@ def get(identifier: str | Mapping[str, Any] | Loss | Callable[[Tensor, Tensor], 
 
 
 def _class_named(name: Any) -> type[Loss]:
+    if isinstance(name, str) and name in CUSTOM:
+        return CUSTOM[name]
     for snake, (cls, _) in LOSSES.items():
         if name == cls.__name__ or (isinstance(name, str) and ALIASES.get(name.lower(), name.lower()) == snake):
             return cls
-    raise ValueError(f"loss must be one of {', '.join(map(repr, (*LOSSES, *ALIASES)))}; got {name!r}")
+    raise ValueError(
+        f"loss must be one of {', '.join(map(repr, (*LOSSES, *ALIASES, *CUSTOM)))}; got {name!r}. "
+        "A function of your own has a name once @fastnn.loss has decorated it: do that before a model of it is loaded"
+    )
 
 
 def _predictions(y_pred: Any) -> Tensor:
@@ -485,7 +510,7 @@ def _logits(loss: Any, y_pred: Tensor, link: str) -> Tensor | None:
     return None
 
 
-def _by_sample(loss: Tensor, y_pred: Tensor) -> Tensor:
+def by_sample(loss: Tensor, y_pred: Tensor) -> Tensor:
     """Return losses that the op gave in one row as the predictions without their last axis."""
     return ops.reshape(loss, y_pred.shape[:-1]) if y_pred.ndim > 2 else loss
 

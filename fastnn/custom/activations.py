@@ -140,8 +140,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     name = function_name(found, name, "an activation")
     if derivative is not None:
         derivative = plain_function(derivative, f"derivative of activation {name!r}", ("x",))
-    if name in activations.FUNCTIONS:
-        activations.register(name, found)  # says what is wrong, before anything is compiled
+    activations.check_free(name)
     made = CustomActivation(found, derivative, name)
     activations.register(name, made)
     return made

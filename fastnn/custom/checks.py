@@ -17,6 +17,8 @@ from ..kernels.custom.record import FLOATS, Record
 ORDINARY = np.concatenate([np.arange(-40, 41) / 4, np.linspace(-9.97, 9.98, 998)])
 #: numbers farther out, up to where float32 ends, of one sign
 FAR = np.geomspace(10, 1e38, 400)
+#: where losses are compared with differences: predictions between 0 and 1, and others
+LOSS_PREDICTIONS = np.concatenate([np.arange(-3, 3.25, 0.25), np.linspace(0.013, 0.987, 40), np.linspace(-3.93, 3.94, 40)])
 #: steps of the differences
 STEPS = (1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-4
@@ -55,13 +57,7 @@ def check_values(record: Record, function: FunctionType, what: str) -> None:
                     stacklevel=5,
                 )
     for x in ORDINARY[:81].tolist():
-        y = _at(record, x)[0][0]
-        try:
-            expected = function(x)
-        except Exception as error:
-            raise ValueError(f"{what} is {y} at x = {x}, but Python raises {type(error).__name__}: {error}") from None
-        if not math.isclose(y, expected, rel_tol=1e-6, abs_tol=1e-9):
-            raise ValueError(f"{what} must depend on x alone; compiled it is {y} at x = {x}, but Python gives {expected}")
+        _check_as_python(_at(record, x)[0][0], function, (x,), what, "x = {}")
 
 
 def check_slopes(record: Record, what: str, given: bool) -> None:
@@ -75,7 +71,7 @@ def check_slopes(record: Record, what: str, given: bool) -> None:
     _, slope = _at(record, ORDINARY)
     wrong = np.full(ORDINARY.shape, np.inf)
     for step in STEPS:
-        wrong = np.minimum(wrong, _excess(record, ORDINARY, slope, step))
+        wrong = np.minimum(wrong, _excess(lambda x: _at(record, x)[0], ORDINARY, slope, step))
     worst = int(np.argmax(wrong))
     if wrong[worst] > 0:
         x, h = ORDINARY[worst], STEPS[1]
@@ -87,17 +83,92 @@ def check_slopes(record: Record, what: str, given: bool) -> None:
         )
 
 
-def _excess(record: Record, x: np.ndarray, slope: np.ndarray, step: float) -> np.ndarray:
+def _excess(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, slope: np.ndarray, step: float) -> np.ndarray:
     """Return how far slopes are outside of what differences on the left and on the right allow; 0 where they are inside.
 
     Where the function has a corner the two differ, and any slope between them is right.
     """
     h = step * np.maximum(1, np.abs(x))
-    (y, _), (above, _), (below, _) = _at(record, x), _at(record, x + h), _at(record, x - h)
+    y, above, below = function(x), function(x + h), function(x - h)
     right, left = (above - y) / (x + h - x), (y - below) / (x - (x - h))
     noise = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(y), np.maximum(np.abs(above), np.abs(below))) / h
     allowed = TOLERANCE * (1 + np.abs(slope)) + noise
     return np.maximum(0, np.maximum(np.minimum(left, right) - slope, slope - np.maximum(left, right)) - allowed)
+
+
+def check_loss(record: Record, function: FunctionType, what: str, given: bool) -> None:
+    """Raise ValueError unless a loss is finite where any is, does what Python does, and has the slope of differences.
+
+    What a loss is defined for is its own affair (probabilities, signs): elsewhere it may be infinite or NaN.
+    """
+    target, pred = (grid.ravel() for grid in np.meshgrid([-1.0, 0.0, 0.25, 1.0, 2.0], LOSS_PREDICTIONS))
+    with np.errstate(all="ignore"):
+        y, slope = _loss_at(record, pred, target)
+        inside = (pred > 0) & (pred < 1) & ((target == 0) | (target == 1))
+        for values, name in ((y, what), (slope, f"the derivative of {what}")):
+            bad = ~np.isfinite(values) & (inside if values is y else np.isfinite(y) & inside)
+            if bad.any():
+                i = int(np.argmax(bad))
+                raise ValueError(
+                    f"{name} must be finite for targets 0 and 1 and predictions between them at least; it is {values[i]} at "
+                    f"y_true = {target[i]}, y_pred = {pred[i]:.6g}"
+                )
+        for i in np.flatnonzero(inside).tolist():
+            _check_as_python(y[i], function, (target[i].item(), pred[i].item()), what, "y_true = {}, y_pred = {:.6g}")
+        wrong = np.full(pred.shape, np.inf)
+        for step in STEPS:
+            excess = _excess(lambda p: _loss_at(record, p, target)[0], pred, slope, step)
+            wrong = np.minimum(wrong, np.where(np.isfinite(excess), excess, 0))
+        i = int(np.argmax(wrong))
+        if wrong[i] > 0:
+            above, below = (_loss_at(record, pred + h, target)[0][i] for h in (STEPS[1], -STEPS[1]))
+            raise ValueError(
+                f"the derivative {'given' if given else 'derived'} for {what} is wrong at y_true = {target[i]}, "
+                f"y_pred = {pred[i]:.6g}: it is {slope[i]:.6g}, but central differences give {(above - below) / (2 * STEPS[1]):.6g}"
+            )
+
+
+def _loss_at(record: Record, pred: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    y, slope = np.empty_like(pred), np.empty_like(pred)
+    record.loss(pred, target, y, slope)
+    return y, slope
+
+
+def check_step(
+    record: Record, function: FunctionType, arguments: list[str], slots: tuple[str, ...], defaults: dict[str, float], what: str
+) -> None:
+    """Raise ValueError unless some updates of an optimizer are finite and what Python makes them."""
+    params = np.array([*defaults.values()] or [0.0], np.float64)
+    lr, count = np.array([0.01]), np.zeros(1, np.float64)
+    state = {name: np.zeros(1, np.float64) for name in ("s1", "s2", "s3")[: len(slots)]} | {"w": np.array([0.5])}
+    for gradient in (0.3, -0.2, 0.0, 1.5, -4.0):
+        count += 1
+        given = {"g": gradient, "lr": 0.01, "step": count[0].item(), **{f"p{i}": value.item() for i, value in enumerate(params)}}
+        given |= {name: array[0].item() for name, array in state.items()}
+        names = [name for name in ("w", "s1", "s2", "s3") if name in state]
+        record.step(np.array([gradient]), lr, count, params, *(state.get(name) for name in ("w", "s1", "s2", "s3")))
+        where = f"update {count[0]:.0f}, gradient {gradient}"
+        for i, name in enumerate(names):
+            if not np.isfinite(state[name][0]):
+                raise ValueError(f"{what} must give finite numbers; in {where} result {i + 1} is {state[name][0]}")
+            _check_as_python(
+                state[name][0],
+                lambda *a, i=i: function(*a)[i] if slots else function(*a),
+                [given[a] for a in arguments],
+                what,
+                where,
+            )
+
+
+def _check_as_python(y: float, function: Callable[..., float], arguments: Any, what: str, where: str) -> None:
+    """Raise ValueError unless Python gives the number that the compiled function does."""
+    where = where.format(*arguments)
+    try:
+        expected = function(*arguments)
+    except Exception as error:
+        raise ValueError(f"{what} is {y} at {where}, but Python raises {type(error).__name__}: {error}") from None
+    if not math.isclose(y, expected, rel_tol=1e-6, abs_tol=1e-9):
+        raise ValueError(f"{what} must depend on its arguments alone; compiled it is {y} at {where}, but Python gives {expected}")
 
 
 def set_edges(record: Record) -> None:

@@ -41,9 +41,7 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
     TypeError
         If it is no Python function, or does not take these arguments.
     """
-    found = inspect.unwrap(function) if callable(function) else function
-    if not isinstance(found, FunctionType):
-        raise TypeError(f"{what} must be a Python function of {_listed(arguments)}; got {function!r:.60}")
+    found = python_function(function, what, _listed(arguments))
     parameters = list(inspect.signature(found).parameters.values())
     required = [p for p in parameters if p.default is p.empty]
     if len(required) != len(arguments):
@@ -51,6 +49,20 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
             f"{what} {found.__name__!r} must take {_listed(arguments)}; it takes ({', '.join(p.name for p in required)}). "
             "Further arguments need numbers as defaults"
         )
+    return found
+
+
+def python_function(function: Any, what: str, takes: str) -> FunctionType:
+    """Return the Python function behind a callable.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
+    found = inspect.unwrap(function) if callable(function) else function
+    if not isinstance(found, FunctionType):
+        raise TypeError(f"{what} must be a Python function of {takes}; got {function!r:.60}")
     return found
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Tensor, as_tensor, first_derivative_only, is_watched, record
+from ..kernels.custom.record import Record
 from .activation import sigmoid, softmax, softmax_backward
 from .arithmetic import sum_to
 from .comparison import where
@@ -131,6 +132,21 @@ def binary_xent(probs: Any, target: Any) -> Tensor:
 def xent(probs: Any, target: Any) -> Tensor:
     """Return ``-sum(target * log(probs))`` of each sample, shape (m, c) to (m,)."""
     return _pointwise("xent", probs, target)
+
+
+def custom_loss(pred: Any, target: Any, function: Record) -> Tensor:
+    """Return the loss of each sample by a function of the user's, see `fastnn.loss`; it has a first derivative only."""
+    pred = as_tensor(pred)
+    target = _target(target, pred)
+    loss, slope = kernels.custom_loss_forward(pred.data, target.data, function, is_watched(pred))
+
+    def vjp(dloss, needs):
+        _no_target_derivative("a loss registered by fastnn.loss", needs[1])
+        dpred = Tensor(kernels.custom_loss_backward(dloss.data, slope))
+        only = first_derivative_only("a loss registered by fastnn.loss")
+        return record("custom_loss_backward", (dloss, pred), dpred, only), None
+
+    return record("custom_loss", (pred, target), Tensor(loss), vjp)
 
 
 def softmax_xent(logits: Any, target: Any) -> Tensor:

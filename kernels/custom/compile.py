@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
@@ -123,6 +123,89 @@ def activation(function: types.FunctionType, derivative: types.FunctionType | No
     return record
 
 
+def loss(function: types.FunctionType, derivative: types.FunctionType | None, what: str) -> Record:
+    """Return the record of a loss, a function of target and prediction; arguments and errors as those of `activation`."""
+    f = _compiled(function, what)
+    _check_result(f, what, 2)
+    if derivative is None:
+
+        def slopes(n, pred, target, out, dpred):
+            p, t, y, dp = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n), numba.carray(dpred, n)
+            for i in range(n):
+                result = f(constant(t[i]), argument(p[i]))
+                y[i] = value(result, p[i])
+                dp[i] = slope(result, p[i])
+    else:
+        what = f"derivative of {what}"
+        g = _compiled(derivative, what)
+        _check_result(g, what, 2)
+
+        def slopes(n, pred, target, out, dpred):
+            p, t, y, dp = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n), numba.carray(dpred, n)
+            for i in range(n):
+                y[i] = value(f(constant(t[i]), constant(p[i])), p[i])
+                dp[i] = value(g(constant(t[i]), constant(p[i])), p[i])
+
+    def values(n, pred, target, out):
+        p, t, y = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n)
+        for i in range(n):
+            y[i] = value(f(constant(t[i]), constant(p[i])), p[i])
+
+    record = Record()
+    for dtype in FLOATS:
+        record.set(dtype, _c_function(values, dtype, 3), _c_function(slopes, dtype, 4))
+    return record
+
+
+#: the loop of an update rule, whose arguments and slots are filled in
+STEP = """
+def loop(n, g_, lr_, step_, params_, w_, s1_, s2_, s3_):
+    lr, step, params = carray(lr_, 1)[0], carray(step_, 1)[0], carray(params_, {params})
+    g, {arrays} = carray(g_, n), {views}
+    {constants}
+    for i in range(n):
+        like = w[i]
+        {results} = f({arguments})
+        {stores}
+"""
+
+
+def step(function: types.FunctionType, arguments: Sequence[str], what: str) -> Record:
+    """Return the record of an update rule.
+
+    Parameters
+    ----------
+    function : function
+        Returns the updated parameter, or a tuple of it and its slots.
+    arguments : sequence of str
+        What it gets, in its order: "w", "g", "s1", "s2", "s3", "lr", "step", and "p0", "p1", ... for the hyper-parameters.
+    what : str
+        As for `activation`, and so are the errors.
+    """
+    f = _compiled(function, what)
+    updated = [name for name in ("w", "s1", "s2", "s3") if name in arguments]
+    params = [name for name in arguments if name[0] == "p"]
+    kinds_of = [Number(kinds.float64) if name in (*updated, "g") else kinds.float64 for name in arguments]
+    _check_results(f, what, kinds_of, updated)
+    source = STEP.format(
+        params=max(1, len(params)),
+        arrays=", ".join(updated),
+        views=", ".join(f"carray({name}_, n)" for name in updated),
+        constants="; ".join(["pass", *(f"{name} = params[{name[1:]}]" for name in params)]),
+        results=", ".join(f"new_{name}" for name in updated),
+        arguments=", ".join(f"constant({name}[i])" if name in (*updated, "g") else name for name in arguments),
+        stores="; ".join(f"{name}[i] = value(new_{name}, like)" for name in updated),
+    )
+    scope = {"f": f, "carray": numba.carray, "constant": constant, "value": value}
+    exec(source, scope)
+    record = Record()
+    for dtype in FLOATS:
+        real, double = (kinds.CPointer(numba.from_dtype(t)) for t in (dtype, FLOATS[1]))
+        signature = kinds.void(kinds.intp, real, double, double, double, real, real, real, real)
+        record.set(dtype, numba.cfunc(signature, error_model="numpy")(scope["loop"]))
+    return record
+
+
 def _compiled(function: types.FunctionType, what: str) -> Any:
     """Return a function as Numba calls it from other functions."""
     # inlined before loops are vectorized, which a large function would not be otherwise
@@ -136,13 +219,35 @@ def _c_function(loop: Callable, dtype: Any, arrays: int) -> Any:
 
 def _check_result(f: Any, what: str, arguments: int) -> None:
     """Compile a function for numbers and raise unless it returns a number."""
+    result = _result(f, what, [Number(kinds.float64)] * arguments)
+    if not _is_number(result):
+        raise TypeError(f"{what} must return a number; it returns {_described(result)}")
+
+
+def _check_results(f: Any, what: str, arguments: Sequence[kinds.Type], updated: Sequence[str]) -> None:
+    """The same for an update rule, which returns what it updates."""
+    result = _result(f, what, arguments)
+    if len(updated) == 1:
+        good = _is_number(result)
+    else:
+        good = isinstance(result, kinds.BaseTuple) and len(result) == len(updated) and all(map(_is_number, result))
+    if not good:
+        slots = f" and its {len(updated) - 1} slots, in order" if len(updated) > 1 else ", and has no slots"
+        raise TypeError(f"{what} must return the updated parameter{slots}; it returns {_described(result)}")
+
+
+def _result(f: Any, what: str, arguments: Sequence[kinds.Type]) -> kinds.Type:
+    """Compile a function for arguments of these types and return the type of its result."""
     try:
-        f.get_call_template((Number(kinds.float64),) * arguments, {})  # compiles it
+        f.get_call_template(tuple(arguments), {})
     except NumbaError as error:
         raise ValueError(f"{what} cannot be compiled: {_reason(error)}") from None
-    result = kinds.unliteral(f.nopython_signatures[0].return_type)
-    if isinstance(result, kinds.Boolean) or not isinstance(result, (Number, *CONSTANTS)):
-        raise TypeError(f"{what} must return a number; it returns {_described(result)}")
+    return kinds.unliteral(f.nopython_signatures[0].return_type)
+
+
+def _is_number(result: kinds.Type) -> bool:
+    plain = kinds.unliteral(result)
+    return isinstance(plain, (Number, *CONSTANTS)) and not isinstance(plain, kinds.Boolean)
 
 
 def _described(result: kinds.Type) -> str:
@@ -152,7 +257,7 @@ def _described(result: kinds.Type) -> str:
         return "None, at least on one way through it: each has to end with `return`"
     if isinstance(result, kinds.BaseTuple):
         return f"a tuple of {len(result)}"
-    return str(result)
+    return "a number" if _is_number(result) else str(result)
 
 
 def _reason(error: NumbaError) -> str:

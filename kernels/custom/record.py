@@ -24,6 +24,9 @@ class Record(ctypes.Structure):
     `value` computes results, `slope` results and derivatives, each for float32 and for float64:
 
     * of an activation ``value(n, y)`` and ``slope(n, y, slope, edges)``, `y` updated in place
+    * of a loss ``value(n, pred, target, loss)`` and ``slope(n, pred, target, loss, slope)``, the slope by the prediction
+    * of an update rule ``value(n, g, lr, step, params, w, s1, s2, s3)``, `w` and the slots that it has updated in place; `lr`,
+      `step` and `params` are float64
 
     The edges are, on the left and then on the right, an x and the slope there, which is that of all x beyond: there the formula for
     the slope overflows.
@@ -67,7 +70,19 @@ class Record(ctypes.Structure):
         else:
             _call(self.slope[which], y.size, y, slope, self.edges(y.dtype))
 
+    def loss(self, pred: np.ndarray, target: np.ndarray, loss: np.ndarray, slope: np.ndarray | None = None) -> None:
+        """Write each element's loss, and its derivative by the prediction to `slope`."""
+        which = FLOATS.index(pred.dtype)
+        if slope is None:
+            _call(self.value[which], pred.size, pred, target, loss)
+        else:
+            _call(self.slope[which], pred.size, pred, target, loss, slope)
 
-def _call(address: int, n: int, *arrays: np.ndarray) -> None:
+    def step(self, g: np.ndarray, lr: np.ndarray, step: np.ndarray, params: np.ndarray, w: np.ndarray, *slots: Any) -> None:
+        """Update a parameter and its slots, of which there are three or None in their place."""
+        _call(self.value[FLOATS.index(w.dtype)], w.size, g, lr, step, params, w, *slots)
+
+
+def _call(address: int, n: int, *arrays: np.ndarray | None) -> None:
     kind = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, *(ctypes.c_void_p for _ in arrays))
-    kind(address)(n, *(array.ctypes.data for array in arrays))
+    kind(address)(n, *(None if array is None else array.ctypes.data for array in arrays))

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t
 
 from activate cimport relu, sigmoid
 from call cimport real
+from custom cimport Applied, applied, apply_loss
 from parallel cimport CHUNK, chunk_length, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport LANES, joined, row_dot, row_sum
@@ -59,6 +60,8 @@ cdef void _elements(Py_ssize_t code, const real *p, const real *t, real delta, r
     elif code == XENT:
         for i in range(n):
             out[i] = <real>(-t[i] * vm_log_f64(_clip_probability(p[i])))
+    else:  # of the user's
+        apply_loss(<const Applied *>code, p, t, out, n)
 
 
 cdef void _derivatives(Py_ssize_t code, const real *p, const real *t, real delta, real *out, Py_ssize_t n) noexcept nogil:
@@ -229,6 +232,30 @@ cdef void binary_xent_forward(const real *pred, const real *target, real *loss, 
 cdef void binary_xent_backward(const real *dloss, const real *pred, const real *target, real *dpred, Py_ssize_t m, Py_ssize_t c,
                                int threads) noexcept nogil:
     backward(BINARY_XENT, dloss, pred, target, 0, dpred, m, c, threads)
+
+
+cdef void custom_loss_forward(const real *pred, const real *target, Py_ssize_t function, real *loss, real *slope, Py_ssize_t m,
+                              Py_ssize_t c, int threads) noexcept nogil:
+    cdef Applied custom = applied(function, pred, slope)
+    forward(<Py_ssize_t>&custom, pred, target, 0, loss, m, c, threads)
+
+
+cdef void custom_loss_backward(const real *dloss, const real *slope, real *dpred, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef Py_ssize_t k, rows = chunk_rows(c), pieces = (m + rows - 1) // rows
+    if team(m * c, threads) == 1:
+        _scaled_rows(dloss, slope, dpred, m, c)
+    else:
+        for k in prange(pieces, num_threads=threads, schedule="static"):
+            _scaled_rows(dloss + k * rows, slope + k * rows * c, dpred + k * rows * c, min(rows, m - k * rows), c)
+
+
+cdef void _scaled_rows(const real *dloss, const real *slope, real *dpred, Py_ssize_t rows, Py_ssize_t c) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real factor, count = c
+    for i in range(rows):
+        factor = dloss[i] / count
+        for j in range(c):
+            dpred[i * c + j] = factor * slope[i * c + j]
 
 
 cdef void xent_forward(const real *probs, const real *target, real *loss, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:

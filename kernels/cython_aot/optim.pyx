@@ -4,6 +4,7 @@ from cython.parallel cimport prange
 from libc.math cimport pow, sqrt
 
 from call cimport real
+from custom cimport Custom, apply_step
 from parallel cimport CHUNK, chunk_length, chunks, team
 from vmath cimport vsqrt
 
@@ -125,6 +126,17 @@ cdef void _adam(const real *g, double corrected_lr, double beta1, double beta2, 
         m[i] = first
         v[i] = second
         w[i] = keep_ * w[i] - lr_ * first / (vsqrt(second) + eps_)
+
+
+cdef void custom_step(const real *g, const double *lr, const double *step, const double *params, Py_ssize_t function, real *w, real *s1,
+                      real *s2, real *s3, Py_ssize_t size, Py_ssize_t h, int threads) noexcept nogil:
+    cdef const Custom *custom = <const Custom *>function
+    cdef Py_ssize_t k
+    if team(size, threads) == 1:
+        apply_step(custom, g, lr, step, params, w, s1, s2, s3, 0, size)
+    else:
+        for k in prange(chunks(size), num_threads=threads, schedule="static"):
+            apply_step(custom, g, lr, step, params, w, s1, s2, s3, k * CHUNK, chunk_length(k, size))
 
 
 include "calls_optim.pxi"

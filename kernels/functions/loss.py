@@ -132,6 +132,67 @@ sigmoid_xent_forward, sigmoid_xent_backward = _pair("sigmoid_xent")
 binary_xent_forward, binary_xent_backward = _pair("binary_xent")
 
 
+def custom_loss_forward(pred, target, function, slope=False):
+    """Return the loss of each sample by a function of the user's, the mean over its outputs.
+
+    Parameters
+    ----------
+    pred, target : array_like, shape (..., c) or (m,)
+        Predictions and targets.
+    function : Record
+        What `fastnn.loss` made of a function: its attribute `record`.
+    slope : bool, default False
+        Whether to compute the derivative.
+
+    Returns
+    -------
+    loss : ndarray, shape (m,)
+        float64 if one of the arrays is, else float32.
+    slope : ndarray of the shape of `pred`, or None
+        The derivative of each output's loss by the prediction, for `custom_loss_backward`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+    """
+    pred = real("pred", pred)
+    shape = pred.shape
+    (pred, target), extent = inputs("custom_loss_forward", _samples("pred", pred), _samples("target", real("target", target)))
+    loss = np.empty(extent["m"], pred.dtype)
+    dloss_by_dpred = np.empty_like(pred) if slope else None
+    call("custom_loss_forward", pred, target, function.address, loss, dloss_by_dpred)
+    return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(shape)
+
+
+def custom_loss_backward(dloss, slope):
+    """Return the gradient by the predictions of ``sum(dloss * loss)``, the loss of `custom_loss_forward`.
+
+    Parameters
+    ----------
+    dloss : array_like, shape (m,)
+        The gradient by each sample's loss.
+    slope : array_like
+        What `custom_loss_forward` returned.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `slope`; float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+    """
+    slope = real("slope", slope)
+    shape = slope.shape
+    (dloss, slope), _ = inputs("custom_loss_backward", dloss, _samples("slope", slope))
+    dpred = np.empty_like(slope)
+    call("custom_loss_backward", dloss, slope, dpred)
+    return dpred.reshape(shape)
+
+
 def softmax_xent_forward(logits, target):
     """Return the cross-entropy of each sample between ``softmax(logits)`` and its class, and the probabilities.
 

@@ -8,7 +8,10 @@ arrays of one element.
 from __future__ import annotations
 
 from ..table import call
-from .checks import in_place, number, one_float64, real
+from .checks import F64, in_place, number, one_float64, real
+
+#: arrays that the rule of `custom_step` may keep for each parameter
+MAX_SLOTS = 3
 
 
 def sgd_step(w, g, lr):
@@ -155,6 +158,33 @@ def adamw_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7, weight_de
     w, g = _parameters(w, g)
     params = (*_adam(beta1, beta2, eps), number("weight_decay", weight_decay))
     call("adamw_step", g, one_float64("lr", lr), _count(step), *params, w, _state("m", m, w), _state("v", v, w))
+
+
+def custom_step(w, g, slots, lr, step, params, function):
+    """Update by a rule of the user's.
+
+    Parameters
+    ----------
+    w, g, lr
+        As in `sgd_step`.
+    slots : sequence of ndarray
+        What the rule keeps for each parameter, at most three arrays like `w`, updated in place; zeros at the start.
+    step : int, or ndarray of float64, shape (1,)
+        Number of this step, counted from 1.
+    params : array_like, shape (h,)
+        The rule's hyper-parameters in the order of its arguments; one that counts for nothing where it has none.
+    function : Record
+        What `fastnn.optimizer_step` made of a function: the attribute `record` of the class.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `adam_step`.
+    """
+    w, g = _parameters(w, g)
+    states = [_state(f"slots[{i}]", slot, w) for i, slot in enumerate(slots)]
+    missing = [None] * (MAX_SLOTS - len(states))
+    call("custom_step", g, one_float64("lr", lr), _count(step), real("params", params, F64), function.address, w, *states, *missing)
 
 
 def _parameters(w, g):

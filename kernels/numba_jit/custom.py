@@ -40,3 +40,32 @@ def apply(typing_context, record, y, slope, n):
         return context.get_dummy_value()
 
     return types.void(types.int64, y, slope, types.int64), codegen
+
+
+@intrinsic
+def apply_loss(typing_context, record, pred, target, loss, slope, n):
+    """loss = that of n predictions; slope, unless it is NULL, gets its derivative by them."""
+
+    def codegen(context, builder, signature, args):
+        record, *arrays, slope, n = args
+        real = signature.args[1].dtype
+        with builder.if_else(cgutils.is_null(builder, slope)) as (value_only, both):
+            with value_only:
+                _called(context, builder, "value", real, record, arrays, n)
+            with both:
+                _called(context, builder, "slope", real, record, [*arrays, slope], n)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, pred, target, loss, slope, types.int64), codegen
+
+
+@intrinsic
+def apply_step(typing_context, record, n, g, lr, step, params, w, s1, s2, s3):
+    """Update n elements of a parameter and of its slots, which may be NULL."""
+
+    def codegen(context, builder, signature, args):
+        record, n, *arrays = args
+        _called(context, builder, "value", signature.args[2].dtype, record, arrays, n)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, g, lr, step, params, w, s1, s2, s3), codegen

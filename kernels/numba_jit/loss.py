@@ -4,13 +4,16 @@ import numpy as np
 
 from .activate import relu, sigmoid, softplus
 from .call import step
-from .pointers import inline, is_null, reordered
+from .custom import apply_loss
+from .pointers import inline, is_null, offset, on_stack, reordered
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot, row_sum
 from .vmath import log
 
 #: probabilities are kept this far from 0 and 1 before their logarithm is taken
 EPSILON = 1e-7
+#: elements of a loss that are computed before they are summed
+BUFFER = 1024
 
 
 def _forward(element):
@@ -253,3 +256,25 @@ def penalty_backward(call, first, last):
     one, two = call.dpenalty[0] * call.l1, call.dpenalty[0] * 2.0 * call.l2
     for i in range(first, last):
         dw[i] = two * w[i] + one * _sign(np.float64(w[i]))
+
+
+@step("m", "c")
+def custom_loss_forward(call, first, last):
+    c, each = call.c, on_stack(call.pred, BUFFER)
+    for i in range(first, last):
+        total = 0.0
+        for start in range(i * c, (i + 1) * c, BUFFER):
+            n = min(BUFFER, (i + 1) * c - start)
+            slope = call.slope if is_null(call.slope) else offset(call.slope, start)
+            apply_loss(call.function, offset(call.pred, start), offset(call.target, start), each, slope, n)
+            total += row_sum(each, 0, n)
+        call.loss[i] = total / c
+
+
+@step("m", "c")
+def custom_loss_backward(call, first, last):
+    dloss, slope, dpred, c = call.dloss, call.slope, call.dpred, call.c
+    for i in range(first, last):
+        factor = dloss[i] / c
+        for j in range(i * c, (i + 1) * c):
+            dpred[j] = factor * slope[j]

@@ -3,7 +3,8 @@
 import math
 
 from .call import step
-from .pointers import inline
+from .custom import apply_step
+from .pointers import inline, is_null, offset
 
 
 @step("size")
@@ -79,3 +80,14 @@ def adamw_step(call, first, last):
     keep = 1.0 - call.lr[0] * call.weight_decay
     for i in range(first, last):
         adam(g, lr, beta1, beta2, eps, keep, w, m, v, i)
+
+
+@inline
+def part(array, first):
+    return array if is_null(array) else offset(array, first)
+
+
+@step("size")
+def custom_step(call, first, last):
+    w, s1, s2, s3 = offset(call.w, first), part(call.s1, first), part(call.s2, first), part(call.s3, first)
+    apply_step(call.function, last - first, offset(call.g, first), call.lr, call.step, call.params, w, s1, s2, s3)

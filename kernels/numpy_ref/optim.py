@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..custom.record import Record
 from .precision import in_float64
 
 
@@ -45,3 +46,8 @@ def adam_step(g, lr, step, beta1, beta2, eps, w, m, v):
 def adamw_step(g, lr, step, beta1, beta2, eps, weight_decay, w, m, v):
     w[...] -= lr[0] * weight_decay * w
     adam_step(g, lr, step, beta1, beta2, eps, w, m, v)
+
+
+@in_float64
+def custom_step(g, lr, step, params, function, w, s1, s2, s3):
+    Record.from_address(function).step(g, lr, step, params, w, s1, s2, s3)

@@ -3,7 +3,7 @@
 A sample's loss is the mean over its outputs, except for the cross-entropies over classes, which are sums over classes.
 """
 
-from .op import SUM_TOLERANCE, Array, Op, floats, reals
+from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
 
 #: pointwise loss -> formula of one output, with p the prediction and t the target
 POINTWISE = {
@@ -40,6 +40,20 @@ def _pointwise(name: str, formula: str) -> tuple[Op, Op]:
 
 OPS = (
     *(op for name, formula in POINTWISE.items() for op in _pointwise(name, formula)),
+    Op(
+        "custom_loss_forward",
+        "loss = the mean over a sample's outputs of f(t, p), f the user's function whose record is at `function`; slope = df/dp",
+        inputs=reals(("pred", "m c"), ("target", "m c")),
+        params=ints("function"),
+        outputs=(Array("loss", "m", role="out"), Array("slope", "m c", role="out", optional=True)),
+        tolerance=SUM_TOLERANCE,
+    ),
+    Op(
+        "custom_loss_backward",
+        "dpred = dloss * slope / c",
+        inputs=reals(("dloss", "m"), ("slope", "m c")),
+        outputs=reals(("dpred", "m c"), role="out"),
+    ),
     Op(
         "softmax_xent_forward",
         "loss = logsumexp(logits) - logits[label], probs = softmax(logits)",

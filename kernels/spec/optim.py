@@ -3,7 +3,7 @@
 `lr` (and Adam's `step`, counted from 1) are arrays of one float64: a recorded step reads them anew each time it is replayed.
 """
 
-from .op import Array, Op, floats, reals
+from .op import Array, Op, floats, ints, reals
 
 LR = Array("lr", "1", "float64")
 STEP = Array("step", "1", "float64")
@@ -48,5 +48,16 @@ OPS = (
         ("beta1", "beta2", "eps", "weight_decay"),
         "Loshchilov & Hutter 2019",
         counts=True,
+    ),
+    Op(
+        "custom_step",
+        "w, s1, s2, s3 = f(w, g, s1, s2, s3, lr, step, *params), f the user's function whose record is at `function`; slots "
+        "that it has not are None",
+        inputs=(*reals(("g", "*")), LR, STEP, Array("params", "h", "float64")),
+        params=ints("function"),
+        outputs=(
+            Array("w", "*", role="inout"),
+            *(Array(slot, "*", role="inout", optional=True) for slot in ("s1", "s2", "s3")),
+        ),
     ),
 )

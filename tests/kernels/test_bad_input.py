@@ -217,7 +217,10 @@ def test_nan_goes_through(backend):
 # --- the bare compiled kernels ---------------------------------------------------------------------------------------
 
 #: extents without two that are equal
-EXTENTS = {"n": 3, "m": 4, "k": 5, "c": 6, "r": 7, "s": 2, "t": 8, "e": 13, "ih": 9, "iw": 10, "oh": 11, "ow": 12, "*": (2, 3)}
+EXTENTS = {
+    **{"n": 3, "m": 4, "k": 5, "c": 6, "r": 7, "s": 2, "t": 8, "e": 13, "h": 14},
+    **{"ih": 9, "iw": 10, "oh": 11, "ow": 12, "*": (2, 3)},
+}
 
 
 def legal_arguments(op_name):

@@ -39,7 +39,7 @@ def elementwise(name, *args):
 
 #: extents that fit together for every op: a 5 x 6 image with 4 channels in two groups, windows 2 x 3, stride 2 x 1, padding 1 x 1
 EXTENTS = {
-    **{"n": 3, "m": 4, "k": 5, "c": 4, "r": 6, "s": 3, "t": 7, "e": 8},
+    **{"n": 3, "m": 4, "k": 5, "c": 4, "r": 6, "s": 3, "t": 7, "e": 8, "h": 1},
     **{"ih": 5, "iw": 6, "oh": 3, "ow": 6, "kh": 2, "kw": 3, "cg": 2, "co": 6},
 }
 PARAMS = {
