@@ -221,9 +221,10 @@ def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
     """Return what becomes of calls, in order; steps of an optimizer that follow one another become one."""
     steps = []
     for op, together in _grouped(calls):
+        launches = launches_of(op)
         moved = [tuple(images.of(a) if isinstance(a, np.ndarray) else a for a in args) for args in together]
         args = moved[0] if len(moved) == 1 else _joined(op, moved)
-        steps.append(Step(op.name, moved, launches_of(op)(*args)))
+        steps.append(Step(op.name, moved, launches(*args)))
     return steps
 
 
