@@ -114,7 +114,9 @@ def rmsprop_step(w, g, a, lr, rho=0.9, eps=1e-7):
 
 
 def adam_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7):
-    """Update by Adam, in the form with `eps` outside the bias correction (Kingma & Ba 2015, end of section 2)::
+    """Update by Adam, in the form with `eps` outside the bias correction (Kingma & Ba 2015, end of section 2).
+
+    It computes ::
 
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
