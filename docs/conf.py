@@ -31,6 +31,7 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_in_temp = True  # labs write pictures
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
