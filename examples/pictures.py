@@ -45,7 +45,7 @@ plotting.ConfusionMatrixDisplay.from_model(model, x_test, y_test)
 plt.show()
 
 # %% [markdown]
-# ## The images that it gets most wrong
+# ## Images that it gets wrong
 
 # %%
 plotting.MisclassifiedDisplay.from_model(model, x_test, y_test)
