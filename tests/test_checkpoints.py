@@ -138,8 +138,13 @@ def test_callbacks_go_on_where_they_were(tmp_path):
     fastnn.set_seed(0)
     whole, watching = make(), extra(tmp_path / "whole")
     history = fit(whole, tmp_path / "whole", epochs=9, extra=watching)
+
     # before the checkpoint of an epoch that the log and the saved models have already
-    after = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epoch == 3 and signal.raise_signal(signal.SIGINT))
+    def interrupt(epoch, logs):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    after = callbacks.LambdaCallback(on_epoch_end=interrupt)
     fastnn.set_seed(0)
     with pytest.raises(KeyboardInterrupt):
         fit(make(), tmp_path / "parts", epochs=9, extra=[*extra(tmp_path / "parts"), after])

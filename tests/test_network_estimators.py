@@ -122,7 +122,8 @@ def test_parallel_grid_search_in_processes_and_threads(backend):
     with joblib.parallel_config(backend=backend, n_jobs=2):
         search = GridSearchCV(pipeline, {"cnnclassifier__learning_rate_init": [1e-6, 0.01]}, cv=2).fit(X, y)
         assert search.best_params_ == {"cnnclassifier__learning_rate_init": 0.01}
-        classifier = NetworkClassifier(dense_network, random_state=0, max_iter=60, optimizer=optimizers.Adam(0.02))
+        # a model, not a function: other processes cannot import this module
+        classifier = NetworkClassifier(dense_network((4,), 3), random_state=0, max_iter=60, optimizer=optimizers.Adam(0.02))
         assert cross_val_score(classifier, *IRIS, cv=2).mean() > 0.85
 
 
