@@ -77,8 +77,16 @@ class NetworkEstimator(BaseEstimator):
         """Return what is minimized."""
         raise NotImplementedError
 
+    def _output(self) -> tuple[str, str]:
+        """Return scikit-learn's activation of the outputs, and the name of the loss."""
+        raise NotImplementedError
+
     def _new_optimizer(self) -> Optimizer:
         raise NotImplementedError
+
+    def _has_epochs(self) -> bool:
+        """Say whether training goes by epochs; `partial_fit` is one. What raises an AttributeError says why not."""
+        return True
 
     def _learn_outputs(self, y: np.ndarray, again: bool, incremental: bool) -> None:
         """Set what is to be known of the targets; if there was a call before, hold them against it."""

@@ -64,10 +64,6 @@ class _CNN(ShapedEstimator, SolverEstimator):
         own = {"kernel_size": parameters.COUNT, "pool_size": parameters.COUNT, "image_shape": parameters.IMAGE_SHAPE}
         return {**super()._checks(), **own}
 
-    def _output(self) -> tuple[str, str]:
-        """Return the activation of the last layer and the name of the loss."""
-        raise NotImplementedError
-
     def _input_dtypes(self) -> Any:
         floats = super()._input_dtypes()
         return [*(floats if isinstance(floats, tuple) else (floats,)), np.uint8]
@@ -179,28 +175,6 @@ class CNNClassifier(ProbabilityClassifier, _CNN):
     ) -> None:
         self._set(locals())
 
-    def _checks(self) -> dict[str, parameters.Check]:
-        return {**super()._checks(), **parameters.CLASS_WEIGHT}
-
-    def _output(self) -> tuple[str, str]:
-        return self._probabilities()
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> CNNClassifier:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-        classes : array_like, shape (n_classes,)
-            All classes that there will be; needed in the first call.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight, classes)
-
 
 class CNNRegressor(Regressor, _CNN):
     __doc__ = f"""A convolutional network that predicts numbers from images.
@@ -266,20 +240,3 @@ class CNNRegressor(Regressor, _CNN):
 
     def _checks(self) -> dict[str, parameters.Check]:
         return {**super()._checks(), **parameters.LOSS}
-
-    def _output(self) -> tuple[str, str]:
-        return self._numbers()
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNRegressor:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight)

@@ -13,7 +13,7 @@ from ..layers import Dense, Layer
 from ..model import Sequential
 from . import docstrings, network, parameters
 from .base import Samples
-from .solvers import SolverEstimator, stochastic
+from .solvers import SolverEstimator
 from .targets import ProbabilityClassifier, Regressor
 
 PARAMETERS_DOC = f"""hidden_layer_sizes : int or sequence of int, default (100,)
@@ -56,10 +56,6 @@ class _MLP(SolverEstimator):
 
     def _checks(self) -> dict[str, parameters.Check]:
         return {**super()._checks(), "solver": parameters.one_of("lbfgs", "sgd", "adam"), "max_fun": parameters.COUNT}
-
-    def _output(self) -> tuple[str, str]:
-        """Return the activation of the last layer and the name of the loss."""
-        raise NotImplementedError
 
     # --------------------------------------------------- the network and its weights
 
@@ -118,6 +114,11 @@ class _MLP(SolverEstimator):
             self._show_weights()  # the network's arrays are new ones
 
     # --------------------------------------------------------------- training
+
+    def _has_epochs(self) -> bool:
+        if self.solver not in ("sgd", "adam"):
+            raise AttributeError(f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic.")
+        return True
 
     def _has_weights(self) -> bool:
         return hasattr(self, "coefs_")
@@ -246,29 +247,6 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
     ) -> None:
         self._set(locals())
 
-    def _checks(self) -> dict[str, parameters.Check]:
-        return {**super()._checks(), **parameters.CLASS_WEIGHT}
-
-    def _output(self) -> tuple[str, str]:
-        return self._probabilities()
-
-    @stochastic
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-        classes : array_like, shape (n_classes,)
-            All classes that there will be; needed in the first call.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight, classes)
-
 
 class MLPRegressor(Regressor, _MLP):
     __doc__ = f"""A network of dense layers that predicts numbers; scikit-learn's of the same name, and more.
@@ -331,21 +309,3 @@ class MLPRegressor(Regressor, _MLP):
 
     def _checks(self) -> dict[str, parameters.Check]:
         return {**super()._checks(), **parameters.LOSS}
-
-    def _output(self) -> tuple[str, str]:
-        return self._numbers()
-
-    @stochastic
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight)

@@ -226,7 +226,7 @@ class Epochs(ArrayEpochs):
     ) -> None:
         objective = model.compiled_with()[1]
         assert isinstance(objective, Objective)
-        self._objective, self._random_state, self._batch_size = objective, random_state, batch_size
+        self._objective, self._random_state = objective, random_state
         super().__init__(model, x, y, weight, batch_size, shuffle=False)
 
     def _new_step(self, size: int) -> TrainStep:

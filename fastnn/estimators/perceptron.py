@@ -112,7 +112,7 @@ class PerceptronClassifier(Classifier):
         return tags
 
     def _checks(self) -> dict[str, parameters.Check]:
-        return {**super()._checks(), **parameters.PERCEPTRON, **parameters.CLASS_WEIGHT}
+        return {**super()._checks(), **parameters.PERCEPTRON}
 
     def _learn_classes(self, labels: Any) -> None:
         super()._learn_classes(labels)

@@ -155,9 +155,6 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
     ) -> None:
         self._set(locals())
 
-    def _checks(self) -> dict[str, parameters.Check]:
-        return {**super()._checks(), **parameters.CLASS_WEIGHT}
-
     def _outputs_wanted(self) -> int:
         return len(self.classes_)
 
@@ -185,24 +182,8 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
         return loss.prepare_targets(targets, (None, self.n_outputs_), self.model_.dtype)
 
     def _objective(self) -> network.Objective:
-        loss = losses.get(self.loss) if self.loss is not None else self._probabilities()[1]
+        loss = losses.get(self.loss) if self.loss is not None else self._output()[1]
         return network.Objective(loss, self.model_.dtype)
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NetworkClassifier:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-        classes : array_like, shape (n_classes,)
-            All classes that there will be; needed in the first call.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight, classes)
 
 
 class NetworkRegressor(Regressor, _Network):
@@ -263,17 +244,3 @@ class NetworkRegressor(Regressor, _Network):
 
     def _objective(self) -> network.Objective:
         return network.Objective(losses.get(self.loss), self.model_.dtype)
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
-        """Train for one epoch on these samples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for `fit`.
-
-        Returns
-        -------
-        The estimator itself.
-        """
-        return self._partial_fit(X, y, sample_weight)

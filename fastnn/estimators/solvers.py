@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sklearn.utils.metaestimators import available_if
-
 from .. import optimizers
 from . import parameters
 from .base import NetworkEstimator
 
 #: adaptive learning rates below this end the training
 SMALLEST_RATE = 1e-6
-
-
-def _is_stochastic(estimator: Any) -> bool:
-    if estimator.solver not in ("sgd", "adam"):
-        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic.")
-    return True
-
-
-#: decorator of `partial_fit`, which lbfgs has not
-stochastic = available_if(_is_stochastic)
 
 
 class SolverEstimator(NetworkEstimator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,15 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
+from . import parameters
 from .base import NetworkEstimator
+
+#: decorator of `partial_fit`
+_where_epochs = available_if(methodcaller("_has_epochs"))
 
 
 class Classifier(ClassifierMixin, NetworkEstimator):
@@ -29,6 +35,9 @@ class Classifier(ClassifierMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+    def _checks(self) -> dict[str, parameters.Check]:
+        return {**super()._checks(), **parameters.CLASS_WEIGHT}
 
     @property
     def _multilabel(self) -> bool:
@@ -103,8 +112,7 @@ class Classifier(ClassifierMixin, NetworkEstimator):
 class ProbabilityClassifier(Classifier):
     """A classifier whose outputs are probabilities."""
 
-    def _probabilities(self) -> tuple[str, str]:
-        """Return scikit-learn's activation of the outputs, and the loss of the same name."""
+    def _output(self) -> tuple[str, str]:
         return ("logistic",) * 2 if self._multilabel or self.n_outputs_ == 1 else ("softmax",) * 2
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -136,6 +144,23 @@ class ProbabilityClassifier(Classifier):
         """
         return np.log(self.predict_proba(X))
 
+    @_where_epochs
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Train for one epoch on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array_like, shape (n_classes,)
+            All classes that there will be; needed in the first call.
+
+        Returns
+        -------
+        The estimator itself.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
 
 class Regressor(RegressorMixin, NetworkEstimator):
     """What all regressors share; the network has one output for each target."""
@@ -164,8 +189,7 @@ class Regressor(RegressorMixin, NetworkEstimator):
     def _encode(self, y: np.ndarray) -> np.ndarray:
         return y.reshape(len(y), -1).astype(np.float64, copy=False)
 
-    def _numbers(self) -> tuple[str, str]:
-        """Return scikit-learn's activation of the outputs, and the loss."""
+    def _output(self) -> tuple[str, str]:
         return "exp" if self.loss == "poisson" else "identity", self.loss
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
@@ -176,5 +200,17 @@ class Regressor(RegressorMixin, NetworkEstimator):
     def _score(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
         return r2_score(y, predicted, sample_weight=weight)
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
+    @_where_epochs
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train for one epoch on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        The estimator itself.
+        """
         return self._fit(X, y, sample_weight, None, None, incremental=True)
