@@ -23,6 +23,7 @@ from .ops.activation import (
     tanh,
 )
 from .ops.elementary import exp
+from .registry import Registry
 
 Activation = Callable[[Any], Tensor]
 
@@ -50,29 +51,9 @@ FUNCTIONS: dict[str, Activation] = {
     "log_softmax": log_softmax,
     "exponential": exp,
 }
-#: the user's own: name -> what `fastnn.activation` made
-CUSTOM: dict[str, Activation] = {}
+REGISTRY: Registry[Activation] = Registry("activation", "fastnn.activation", FUNCTIONS, FUNCTIONS.get)
 _NAMES = {function: name for name, function in reversed(FUNCTIONS.items())}
 swish, exponential = silu, exp
-
-
-def register(name: str, activation: Activation) -> None:
-    """Make an activation usable by name, also by the models of files; one of the same name is replaced.
-
-    Raises
-    ------
-    ValueError
-        If it is the name of a built-in activation.
-    """
-    check_free(name)
-    CUSTOM[name] = activation
-    _NAMES[activation] = name
-
-
-def check_free(name: str) -> None:
-    """Raise ValueError if an activation of that name is built in."""
-    if name in FUNCTIONS:
-        raise ValueError(f"activation {name!r} is built in; give your function a name of its own")
 
 
 def get(identifier: Any) -> Activation:
@@ -91,21 +72,15 @@ def get(identifier: Any) -> Activation:
     if identifier is None:
         return linear
     if isinstance(identifier, str):
-        known = FUNCTIONS | CUSTOM
-        if identifier not in known:
-            raise ValueError(
-                f"activation must be one of {', '.join(map(repr, known))}; got {identifier!r}. "
-                "A function of your own has a name once @fastnn.activation has decorated it: do that before a model of it is loaded"
-            )
-        return known[identifier]
+        return REGISTRY.named(identifier)
     if callable(identifier):
         return identifier
     raise TypeError(f"activation must be a name, a function or None; got {identifier!r}")
 
 
 def serialize(activation: Activation) -> Any:
-    """Return the name of one of this module's activations; anything else as it is."""
-    return _NAMES.get(activation, activation)
+    """Return the name of an activation that has one here; anything else as it is."""
+    return activation.name if _record(activation) else _NAMES.get(activation, activation)  # type: ignore[attr-defined]
 
 
 def split(activation: Activation) -> tuple[str | Record, Activation | None]:
@@ -114,10 +89,16 @@ def split(activation: Activation) -> tuple[str | Record, Activation | None]:
     What kernels apply has a name or, registered by `fastnn.activation`, a record. Sigmoid is not fused, though it could be: its
     tensor remembers the logits, from which a loss is computed without overflow.
     """
-    record = getattr(activation, "record", None)
-    if isinstance(record, Record):
+    record = _record(activation)
+    if record is not None:
         return record, None
     name = _NAMES.get(activation)
     if name is not None and name in FUSED and name != "sigmoid":
         return name, None
     return "linear", activation
+
+
+def _record(activation: Activation) -> Record | None:
+    """Return what `fastnn.activation` compiled, if this is one of its activations."""
+    record = getattr(activation, "record", None)
+    return record if isinstance(record, Record) else None

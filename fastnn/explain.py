@@ -397,7 +397,7 @@ def _chain_rule(done: _Pass, after: _Pass | None) -> str:
     product = f"delta_{k + 1} @ W_{k}.T"
     if done.z is None or done.activation == "linear":
         return f" = {product}"
-    elementwise = (activations.FUNCTIONS | activations.CUSTOM).keys() - ROWWISE
+    elementwise = (activations.FUNCTIONS.keys() | activations.REGISTRY.own.keys()) - ROWWISE
     return f" = ({product}) * {done.activation}'(Z_{k})" if done.activation in elementwise else ""
 
 

@@ -17,6 +17,7 @@ from . import ops, targets
 from .autodiff import Tensor, as_tensor
 from .kernels import table
 from .kernels.functions import checks
+from .registry import Registry
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
@@ -412,27 +413,17 @@ LOSSES: dict[str, tuple[type[Loss], Callable[..., Tensor]]] = {
     "categorical_crossentropy": (CategoricalCrossentropy, categorical_crossentropy),
     "binary_crossentropy": (BinaryCrossentropy, binary_crossentropy),
 }
-#: the user's own: name -> class that `fastnn.loss` made
-CUSTOM: dict[str, type[Loss]] = {}
 ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy", "huber_loss": "huber"}
 
 
-def register(name: str, cls: type[Loss]) -> None:
-    """Make a loss usable by name, also by the models of files; one of the same name is replaced.
-
-    Raises
-    ------
-    ValueError
-        If it is the name of a built-in loss.
-    """
-    check_free(name)
-    CUSTOM[name] = cls
+def _built_in(name: str) -> type[Loss] | None:
+    for snake, (cls, _) in LOSSES.items():
+        if name == cls.__name__ or ALIASES.get(name.lower(), name.lower()) == snake:
+            return cls
+    return None
 
 
-def check_free(name: str) -> None:
-    """Raise ValueError if a loss of that name is built in."""
-    if name.lower() in LOSSES or name.lower() in ALIASES or name in {cls.__name__ for cls, _ in LOSSES.values()}:
-        raise ValueError(f"loss {name!r} is built in; give your function a name of its own")
+REGISTRY: Registry[type[Loss]] = Registry("loss", "fastnn.loss", (*LOSSES, *ALIASES), _built_in)
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
@@ -451,27 +442,15 @@ def get(identifier: str | Mapping[str, Any] | Loss | Callable[[Tensor, Tensor], 
     if isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, str):
-        return _class_named(identifier)()
+        return REGISTRY.named(identifier)()
     if isinstance(identifier, Mapping):
-        return _class_named(identifier.get("class_name")).from_config(identifier["config"])
+        return REGISTRY.named(identifier.get("class_name")).from_config(identifier["config"])
     if isinstance(identifier, type) or not callable(identifier):
         raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {identifier!r}")
     for cls, function in LOSSES.values():
         if identifier is function:
             return cls()
     return FunctionLoss(identifier)
-
-
-def _class_named(name: Any) -> type[Loss]:
-    if isinstance(name, str) and name in CUSTOM:
-        return CUSTOM[name]
-    for snake, (cls, _) in LOSSES.items():
-        if name == cls.__name__ or (isinstance(name, str) and ALIASES.get(name.lower(), name.lower()) == snake):
-            return cls
-    raise ValueError(
-        f"loss must be one of {', '.join(map(repr, (*LOSSES, *ALIASES, *CUSTOM)))}; got {name!r}. "
-        "A function of your own has a name once @fastnn.loss has decorated it: do that before a model of it is loaded"
-    )
 
 
 def _predictions(y_pred: Any) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from . import schedules
 from .autodiff import Tensor, Variable
 from .kernels import table
+from .registry import Registry
 
 # `from fastnn.optimizers.schedules import CosineDecay` works as in Keras, in the way os makes os.path importable
 sys.modules[f"{__name__}.schedules"] = schedules
@@ -432,28 +433,9 @@ class AdamW(Adam):
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {o.__name__.lower(): o for o in (SGD, Adagrad, RMSprop, Adam, AdamW)}
-
-
-#: the user's own: name -> class that `fastnn.optimizer_step` made
-CUSTOM: dict[str, type[Optimizer]] = {}
-
-
-def register(name: str, cls: type[Optimizer]) -> None:
-    """Make an optimizer usable by name, also by the models of files; one of the same name is replaced.
-
-    Raises
-    ------
-    ValueError
-        If it is the name of a built-in optimizer.
-    """
-    check_free(name)
-    CUSTOM[name] = cls
-
-
-def check_free(name: str) -> None:
-    """Raise ValueError if an optimizer of that name is built in."""
-    if name.lower() in OPTIMIZERS:
-        raise ValueError(f"optimizer {name!r} is built in; give your function a name of its own")
+REGISTRY: Registry[type[Optimizer]] = Registry(
+    "optimizer", "fastnn.optimizer_step", OPTIMIZERS, lambda name: OPTIMIZERS.get(name.lower())
+)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
@@ -473,14 +455,7 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
 def _named(name: Any) -> type[Optimizer]:
     if not isinstance(name, str):
         raise TypeError(f"optimizer must be a name or an Optimizer; got {name!r}")
-    if name in CUSTOM:
-        return CUSTOM[name]
-    if name.lower() not in OPTIMIZERS:
-        raise ValueError(
-            f"optimizer must be one of {', '.join(map(repr, (*OPTIMIZERS, *CUSTOM)))}; got {name!r}. "
-            "A function of your own has a name once @fastnn.optimizer_step has decorated it: do that before a model of it is loaded"
-        )
-    return OPTIMIZERS[name.lower()]
+    return REGISTRY.named(name)
 
 
 def _gradient_array(gradient: Any, variable: Variable) -> np.ndarray:

@@ -140,7 +140,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     name = function_name(found, name, "an activation")
     if derivative is not None:
         derivative = plain_function(derivative, f"derivative of activation {name!r}", ("x",))
-    activations.check_free(name)
+    activations.REGISTRY.check_free(name)
     made = CustomActivation(found, derivative, name)
-    activations.register(name, made)
+    activations.REGISTRY.register(name, made)
     return made

@@ -115,8 +115,8 @@ def loss(function: Any = None, *, derivative: Any = None, name: str | None = Non
     name = function_name(found, name, "a loss")
     if derivative is not None:
         derivative = plain_function(derivative, f"derivative of loss {name!r}", ARGUMENTS)
-    losses.check_free(name)
+    losses.REGISTRY.check_free(name)
     record = _compiled(found, derivative, name)
     made = type(name, (CustomLoss,), {"__doc__": found.__doc__, "__wrapped__": found, "record": record})
-    losses.register(name, made)
+    losses.REGISTRY.register(name, made)
     return made()

@@ -112,7 +112,7 @@ def optimizer_step(function: Any = None, *, name: str | None = None) -> Any:
         return partial(optimizer_step, name=name)
     found = python_function(function, "optimizer step", "w, g, slots, lr and hyper-parameters with defaults")
     name = function_name(found, name, "an optimizer step")
-    optimizers.check_free(name)
+    optimizers.REGISTRY.check_free(name)
     what = f"optimizer step {name!r}"
     slots, defaults, arguments = _arguments(found, what)
     learning_rate = defaults.pop("lr", 0.001)
@@ -120,7 +120,7 @@ def optimizer_step(function: Any = None, *, name: str | None = None) -> Any:
     checks.check_step(record, found, arguments, slots, defaults, what)
     attributes = {"__doc__": found.__doc__, "__wrapped__": staticmethod(found), "record": record, "slots": slots}
     made = type(name, (CustomOptimizer,), {**attributes, "default_learning_rate": learning_rate, "defaults": defaults})
-    optimizers.register(name, made)
+    optimizers.REGISTRY.register(name, made)
     return made
 
 

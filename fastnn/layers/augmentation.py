@@ -291,8 +291,43 @@ class RandomCrop(RandomImageLayer):
         return self._joined_shape(input_shape[0], (self.height, self.width), channels)
 
 
+class RandomColors(RandomImageLayer):
+    """A layer that changes each image's contrast and brightness: ``(x - mean) * c + mean + b``, kept in a range.
+
+    Parameters
+    ----------
+    factor : float or (float, float)
+        How much, see the layer.
+    value_range : (float, float)
+        The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
+    seed, data_format, **kwargs
+        As for `RandomImageLayer`.
+    """
+
+    def __init__(
+        self,
+        factor: float | Sequence[float],
+        value_range: Sequence[float] = (0, 255),
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, data_format, **kwargs)
+        self.factor, self.value_range = factor, _value_range(value_range)
+        self._ranges = self._changes()
+
+    def _changes(self) -> tuple[Range, Range]:
+        """Return the ranges that c and b are drawn from."""
+        raise NotImplementedError
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if not training:
+            return x
+        return ops.contrast_brightness(x, self._draw(len(x), *self._ranges), self.value_range, self.data_format)
+
+
 @register_layer
-class RandomContrast(RandomImageLayer):
+class RandomContrast(RandomColors):
     """Contrast changed, in training: ``(x - mean) * c + mean`` with the mean of each channel, kept in a range.
 
     Parameters
@@ -305,28 +340,13 @@ class RandomContrast(RandomImageLayer):
         As for `RandomImageLayer`.
     """
 
-    def __init__(
-        self,
-        factor: float | Sequence[float],
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(seed, data_format, **kwargs)
-        self.factor, self.value_range = factor, _value_range(value_range)
-        lower, upper = _pair("factor", factor, 0, 1)
-        self._factor = 1 - lower, 1 + upper
-
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
-            return x
-        change = self._draw(len(x), self._factor, ZERO)
-        return ops.contrast_brightness(x, change, self.value_range, self.data_format)
+    def _changes(self) -> tuple[Range, Range]:
+        lower, upper = _pair("factor", self.factor, 0, 1)
+        return (1 - lower, 1 + upper), ZERO
 
 
 @register_layer
-class RandomBrightness(RandomImageLayer):
+class RandomBrightness(RandomColors):
     """Pixels made brighter or darker, in training, kept in a range.
 
     Parameters
@@ -339,22 +359,8 @@ class RandomBrightness(RandomImageLayer):
         As for `RandomImageLayer`.
     """
 
-    def __init__(
-        self,
-        factor: float | Sequence[float],
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(seed, data_format, **kwargs)
-        self.factor, self.value_range = factor, _value_range(value_range)
-        self._shift = _scaled(_range("factor", factor), self.value_range[1] - self.value_range[0])
-
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
-            return x
-        return ops.contrast_brightness(x, self._draw(len(x), ONE, self._shift), self.value_range, self.data_format)
+    def _changes(self) -> tuple[Range, Range]:
+        return ONE, _scaled(_range("factor", self.factor), self.value_range[1] - self.value_range[0])
 
 
 def _pair(name: str, factor: Any, low: float, high: float) -> Range:
