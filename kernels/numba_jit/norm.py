@@ -51,23 +51,32 @@ def _totals(sums, c, m):
             sums[j] += sums[part * 2 * c + j]
 
 
-@step(_parts, _part_elements, scratch=_column_sums)
-def _moments(call, first, last):
-    """Sums of x - origin and of its square, by column.
+def _sums_of(add_row):
+    """Return the step of two sums of each column; `add_row(call, i, first_sums, second_sums)` adds row i."""
+
+    @step(_parts, _part_elements, scratch=_column_sums)
+    def sums_of_parts(call, first, last):
+        c, rows = call.c, part_rows(call.m)
+        for part in range(first, last):
+            sums = offset(as_doubles(call.scratch), part * 2 * c)
+            fill(sums, 2 * c, 0.0)
+            for i in range(part * rows, min((part + 1) * rows, call.m)):
+                add_row(call, i, sums, offset(sums, c))
+
+    return sums_of_parts
+
+
+@inline
+def _moments(call, i, sums, squares):
+    """Of x - origin and of its square.
 
     With an element of the column as origin the variance from mean(square) - mean**2 loses no digits, however large the mean is.
     """
-    x, c, m, rows = call.x, call.c, call.m, part_rows(call.m)
-    for part in range(first, last):
-        sums = offset(as_doubles(call.scratch), part * 2 * c)
-        squares = offset(sums, c)
-        fill(sums, 2 * c, 0.0)
-        for i in range(part * rows, min((part + 1) * rows, m)):
-            row = offset(x, i * c)
-            for j in range(c):
-                d = np.float64(row[j]) - x[j]
-                sums[j] += d
-                squares[j] += d * d
+    x, row = call.x, offset(call.x, i * call.c)
+    for j in range(call.c):
+        d = np.float64(row[j]) - x[j]
+        sums[j] += d
+        squares[j] += d * d
 
 
 @step("")
@@ -108,23 +117,17 @@ def _normalize_columns(call, first, last):
             out[j] = (row[j] - center[j]) * scale[j] + beta[j]
 
 
-batchnorm_forward = Plan(((_moments, _mean_and_variance, _normalize_columns),))
+batchnorm_forward = Plan(((_sums_of(_moments), _mean_and_variance, _normalize_columns),))
 batchnorm_inference = Plan(((_given_mean_and_variance, _normalize_columns),))
 
 
-@step(_parts, _part_elements, scratch=_column_sums)
-def _products(call, first, last):
-    """Sums of dy and of dy * (x - mean), by column."""
-    dy, x, mean, c, m, rows = call.dy, call.x, call.mean, call.c, call.m, part_rows(call.m)
-    for part in range(first, last):
-        sums = offset(as_doubles(call.scratch), part * 2 * c)
-        products = offset(sums, c)
-        fill(sums, 2 * c, 0.0)
-        for i in range(part * rows, min((part + 1) * rows, m)):
-            gradient, row = offset(dy, i * c), offset(x, i * c)
-            for j in range(c):
-                sums[j] += gradient[j]
-                products[j] += gradient[j] * (np.float64(row[j]) - mean[j])
+@inline
+def _products(call, i, sums, products):
+    """Of dy and of dy * (x - mean)."""
+    gradient, row, mean = offset(call.dy, i * call.c), offset(call.x, i * call.c), call.mean
+    for j in range(call.c):
+        sums[j] += gradient[j]
+        products[j] += gradient[j] * (np.float64(row[j]) - mean[j])
 
 
 @step("")
@@ -156,7 +159,7 @@ def _batchnorm_dx(call, first, last):
             out[j] = scale[j] * (gradient[j] - level[j] - (np.float64(row[j]) - mean[j]) * slope[j])
 
 
-batchnorm_backward = Plan(((_products, _batchnorm_gradients, _batchnorm_dx),))
+batchnorm_backward = Plan(((_sums_of(_products), _batchnorm_gradients, _batchnorm_dx),))
 
 
 @step("size")
@@ -212,21 +215,14 @@ def _layernorm_dx(call, first, last):
             out[j] = scale * (np.float64(gradient[j]) * gamma[j] - level - (row[j] - mean) * slope)
 
 
-@step(_parts, _part_elements, scratch=_column_sums)
-def _normal_products(call, first, last):
-    """Sums of dy and of dy * (x - mean) / std, by column."""
-    dy, x, c, m, rows = call.dy, call.x, call.c, call.m, part_rows(call.m)
-    for part in range(first, last):
-        sums = offset(as_doubles(call.scratch), part * 2 * c)
-        products = offset(sums, c)
-        fill(sums, 2 * c, 0.0)
-        for i in range(part * rows, min((part + 1) * rows, m)):
-            gradient, row = offset(dy, i * c), offset(x, i * c)
-            mean = np.float64(call.mean[i])
-            scale = 1.0 / math.sqrt(call.var[i] + call.eps)
-            for j in range(c):
-                sums[j] += gradient[j]
-                products[j] += gradient[j] * ((row[j] - mean) * scale)
+@inline
+def _normal_products(call, i, sums, products):
+    """Of dy and of dy * (x - mean) / std."""
+    gradient, row = offset(call.dy, i * call.c), offset(call.x, i * call.c)
+    mean, scale = np.float64(call.mean[i]), 1.0 / math.sqrt(call.var[i] + call.eps)
+    for j in range(call.c):
+        sums[j] += gradient[j]
+        products[j] += gradient[j] * ((row[j] - mean) * scale)
 
 
 @step("")
@@ -238,7 +234,7 @@ def _layernorm_gradients(call, first, last):
         call.dgamma[j] = sums[call.c + j]
 
 
-layernorm_backward = Plan(((_layernorm_dx, _normal_products, _layernorm_gradients),))
+layernorm_backward = Plan(((_layernorm_dx, _sums_of(_normal_products), _layernorm_gradients),))
 
 
 @step("")

@@ -5,17 +5,19 @@ import numpy as np
 from .call import step
 from .pointers import fill, inline, offset
 
-# The part of a window along one axis that lies inside the image: from `first_inside` to before `last_inside`.
+# The part of a window that lies inside the image: its first row or column, and the one behind its last.
 
 
 @inline
-def first_inside(o, stride, pad):
-    return max(0, o * stride - pad)
+def rows_inside(call, oy):
+    top = oy * call.stride_h - call.pad_top
+    return max(0, top), min(call.ih, top + call.pool_h)
 
 
 @inline
-def last_inside(o, stride, pad, window, extent):
-    return min(extent, o * stride - pad + window)
+def columns_inside(call, ox):
+    left = ox * call.stride_w - call.pad_left
+    return max(0, left), min(call.iw, left + call.pool_w)
 
 
 @step("n oh", "ow c pool_h pool_w")
@@ -23,12 +25,10 @@ def maxpool2d_forward(call, first, last):
     c, ih, iw, oh, ow = call.c, call.ih, call.iw, call.oh, call.ow
     for line in range(first, last):
         x = offset(call.x, line // oh * ih * iw * c)
-        top = first_inside(line % oh, call.stride_h, call.pad_top)
-        bottom = last_inside(line % oh, call.stride_h, call.pad_top, call.pool_h, ih)
+        top, bottom = rows_inside(call, line % oh)
         for ox in range(ow):
             y, argmax = offset(call.y, (line * ow + ox) * c), offset(call.argmax, (line * ow + ox) * c)
-            left = first_inside(ox, call.stride_w, call.pad_left)
-            right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+            left, right = columns_inside(call, ox)
             pixel = offset(x, (top * iw + left) * c)
             for k in range(c):
                 y[k] = pixel[k]
@@ -64,12 +64,10 @@ def avgpool2d_forward(call, first, last):
     c, ih, iw, oh, ow = call.c, call.ih, call.iw, call.oh, call.ow
     for line in range(first, last):
         x = offset(call.x, line // oh * ih * iw * c)
-        top = first_inside(line % oh, call.stride_h, call.pad_top)
-        bottom = last_inside(line % oh, call.stride_h, call.pad_top, call.pool_h, ih)
+        top, bottom = rows_inside(call, line % oh)
         for ox in range(ow):
             y = offset(call.y, (line * ow + ox) * c)
-            left = first_inside(ox, call.stride_w, call.pad_left)
-            right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+            left, right = columns_inside(call, ox)
             fill(y, c, 0.0)
             for iy in range(top, bottom):
                 for ix in range(left, right):
@@ -93,11 +91,9 @@ def avgpool2d_backward(call, first, last):
         dx = offset(call.dx, i * ih * iw * c)
         fill(dx, ih * iw * c, 0.0)
         for oy in range(oh):
-            top = first_inside(oy, call.stride_h, call.pad_top)
-            bottom = last_inside(oy, call.stride_h, call.pad_top, call.pool_h, ih)
+            top, bottom = rows_inside(call, oy)
             for ox in range(ow):
-                left = first_inside(ox, call.stride_w, call.pad_left)
-                right = last_inside(ox, call.stride_w, call.pad_left, call.pool_w, iw)
+                left, right = columns_inside(call, ox)
                 share = 1.0 / ((bottom - top) * (right - left))
                 for iy in range(top, bottom):
                     for ix in range(left, right):

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ import pytest
 
 from fastnn.cli import main
 from fastnn.kernels import backends, matmul, use_backend
+from fastnn.kernels.custom import coefficients
 from fastnn.kernels.threads import get_num_threads, set_num_threads
 
 pytestmark = pytest.mark.skipif(not backends.BACKENDS["numba"].installed(), reason="Numba is not installed")
@@ -160,3 +163,13 @@ def test_warmup_compiles_every_kernel(capsys):
     assert capsys.readouterr().out == f"{len(KERNELS)} kernels in {cache.folder()}\n"
     steps = {step for kernel in KERNELS.values() for steps in kernel._plan.alternatives for step in steps}
     assert all(step._compiled for step in steps)
+
+
+@pytest.mark.parametrize(("polynomial", "name"), [("q", "vm_q_f64"), ("p", "vm_p_f64"), ("h", "vm_normal_tail_f64")])
+def test_polynomials_are_those_of_the_c_code(polynomial, name):
+    header = (pathlib.Path(__file__).parents[2] / "kernels/cython_aot/vmath.h").read_text()
+    body = header.partition(f"VM_INLINE double {name}(")[2].partition("\n}")[0]
+    steps = re.findall(rf"\b{polynomial} = (-?[0-9][0-9.e-]+);|\b{polynomial} \* . ([+-] [0-9.e-]+);", body)
+    written = tuple(float("".join(step).replace(" ", "")) for step in steps)
+    assert len(written) > 8
+    assert getattr(coefficients, polynomial.upper()) == written
