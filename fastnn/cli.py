@@ -1,7 +1,7 @@
 """The command line: ``fastnn train``, ``evaluate``, ``predict``, ``warmup`` and ``info``.
 
-Exit codes: 0 for success, 1 for a failure (a file that cannot be read, a missing extra, training that diverged), 2 for a wrong
-command line, 130 for Ctrl-C.
+Exit codes: 0 for success, 1 for a failure (a file that cannot be read, a missing extra or GPU, training that diverged), 2 for a
+wrong command line, 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .datasets import ImageFolder, image_folder, load_mnist
 from .datasets.ahead import map_ahead
 from .datasets.mnist import Split
 from .kernels import active_backend, use_backend
-from .kernels.backends import BACKENDS, kernels_of
+from .kernels.backends import BACKENDS, backend_on, kernels_of
 from .kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
 from .losses import BinaryCrossentropy
 from .model import Sequential
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fastnn: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (Failure, ImportError, MemoryError, OSError, ValueError) as error:
+    except (Failure, ImportError, MemoryError, NotImplementedError, OSError, ValueError) as error:
         print(f"fastnn: error: {error or type(error).__name__}", file=sys.stderr)
         return 1
 
@@ -133,9 +133,15 @@ def _parser() -> argparse.ArgumentParser:
     for command in (train, evaluate):
         command.add_argument("--data", type=Path, metavar="FOLDER", help=data_help)
         command.add_argument("--data-name", metavar="NAME", help="the data set, where FOLDER holds several (emnist-letters, ...)")
+    devices = dict.fromkeys(backend.device for backend in BACKENDS.values())
+    on_cpu = [name for name, backend in BACKENDS.items() if backend.device == "cpu"]
     for command in (train, evaluate, predict, info):
         command.add_argument("--threads", type=_threads, metavar="N", help="most threads to use")
-        command.add_argument("--backend", choices=BACKENDS, metavar="NAME", help="one of %(choices)s")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument(
+            "--device", choices=devices, help="cuda: an NVIDIA GPU (default: cpu, if FASTNN_BACKEND says nothing else)"
+        )
+        where.add_argument("--backend", choices=on_cpu, metavar="NAME", help="the kernels for the CPU, one of %(choices)s")
     return parser
 
 
@@ -165,8 +171,8 @@ _threads = _number(int, lambda value: 1 <= value <= MAX_THREADS, f"an integer fr
 def _apply_settings(args: argparse.Namespace) -> None:
     if args.threads is not None:
         set_num_threads(args.threads)
-    if args.backend is not None:
-        use_backend(args.backend)
+    if args.backend is not None or args.device is not None:
+        use_backend(args.backend or backend_on(args.device))
 
 
 def _train(args: argparse.Namespace) -> int:

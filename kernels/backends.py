@@ -80,6 +80,8 @@ class Backend:
         or writes between runs, or None.
     installed : callable
         Whether what the backend needs is there. A backend that is installed and cannot be imported raises when used.
+    device : {"cpu", "cuda"}
+        What it computes on.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Backend:
     kernels: Callable[[ModuleType], Mapping[str, Callable]]
     program: Callable[[Any], Any]
     installed: Callable[[], bool]
+    device: str = "cpu"
 
     def load(self) -> Mapping[str, Callable]:
         """Import the backend and return its kernels by op name."""
@@ -121,7 +124,13 @@ BACKENDS = {
         Backend("numba", "numba_jit", "compiled when first used, parallel", _compiled_kernels, _numba_program, _numba_installed),
         Backend("numpy", "numpy_ref", "the reference: plain NumPy in float64, slow", _reference_kernels, _CallByCall, lambda: True),
         Backend(
-            "cuda", "numba_gpu", "NVIDIA GPUs, kernels compiled at their first use", _compiled_kernels, _device_program, _gpu_usable
+            "cuda",
+            "numba_gpu",
+            "NVIDIA GPUs, kernels compiled at their first use",
+            _compiled_kernels,
+            _device_program,
+            _gpu_usable,
+            "cuda",
         ),
     )
 }
@@ -145,6 +154,14 @@ def active_backend() -> str:
     if _active is None:
         _active = default_backend()
     return _active
+
+
+def backend_on(device: str) -> str:
+    """Return the name of the backend for a device: the one in use if it computes there, else the first that is installed."""
+    names = [name for name, backend in BACKENDS.items() if backend.device == device]
+    if active_backend() in names:
+        return active_backend()
+    return next((name for name in names if BACKENDS[name].installed()), names[0])
 
 
 def kernels_of(name: str) -> Mapping[str, Callable]:

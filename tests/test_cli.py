@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import fastnn
 from fastnn import callbacks
 from fastnn.cli import main
 from fastnn.datasets import load_mnist
+from fastnn.kernels import backends
+from fastnn.kernels.backends import BACKENDS
 from fastnn.recipes import RECIPES, load_digits_split
 
 
@@ -198,6 +201,8 @@ class TestTrain:
             (["train", "lenet", "--learning-rate", "nan"], "expected a positive number, got 'nan'"),
             (["train", "lenet", "--optimizer", "sdg"], "'sgd'"),
             (["train", "lenet", "--backend", "abacus"], "'numpy'"),
+            (["train", "lenet", "--device", "tpu"], "'cuda'"),
+            (["train", "lenet", "--device", "cuda", "--backend", "numpy"], "not allowed with argument --device"),
             (["train", "lenet", "--threads", "0"], "expected an integer from 1 to 1024, got '0'"),
             (["train", "lenet", "--seed", "-1"], "expected an integer, not negative, got '-1'"),
             (["grow"], "train"),
@@ -366,6 +371,21 @@ class TestTheRest:
         out = capsys.readouterr().out
         assert re.search(r"^threads +3 ", out, re.MULTILINE)
         assert re.search(r"^numpy backend +active", out, re.MULTILINE)
+
+    @pytest.mark.skipif(BACKENDS["cuda"].installed(), reason="this machine has a GPU")
+    @pytest.mark.parametrize("command", [["train", "lenet"], ["info"]])
+    def test_a_gpu_that_is_not_there_is_an_error(self, command, capsys):
+        assert main([*command, "--device", "cuda"]) == 1
+        assert "the backend 'cuda' needs" in error_line(capsys)
+        assert not list(Path().iterdir()), "nothing was trained elsewhere instead"
+
+    def test_the_cpu_instead_of_what_the_environment_says(self, monkeypatch, capsys):
+        monkeypatch.setattr(backends, "_active", "cuda")
+        assert main(["info", "--device", "cpu"]) == 0
+        assert fastnn.kernels.active_backend() == next(name for name, backend in BACKENDS.items() if backend.installed())
+        with fastnn.use_backend("numpy"):
+            assert main(["info", "--device", "cpu"]) == 0
+            assert fastnn.kernels.active_backend() == "numpy"
 
     def test_python_m_fastnn(self):
         done = subprocess.run([sys.executable, "-m", "fastnn", "--version"], capture_output=True, text=True, check=True)

@@ -40,7 +40,7 @@ class Card:
         if self.compute_capability < OLDEST:
             raise ImportError(
                 f"the GPU {self.name} has compute capability {_dotted(self.compute_capability)}; "
-                f"CUDA 13 needs at least {_dotted(OLDEST)}. Use another backend: fastnn.use_backend('cython')"
+                f"CUDA 13 needs at least {_dotted(OLDEST)}. The other backends compute on the CPU"
             )
         self._kernels: dict[tuple, Kernel] = {}
 
@@ -124,7 +124,7 @@ def card() -> Card:
     except Exception as error:  # cuda.core's own exceptions, by what is missing: the driver's library, a card
         raise ImportError(
             f"the backend 'cuda' needs an NVIDIA GPU and its driver, of CUDA 13 (580) or newer: {str(error).rstrip('. ')}. "
-            "`nvidia-smi` shows both. Without them use another backend: fastnn.use_backend('cython')"
+            "`nvidia-smi` shows both. The other backends compute on the CPU"
         ) from error
 
 

@@ -234,7 +234,7 @@ def launches_of(op: spec.Op) -> Callable[..., list[Launch]]:
     module = importlib.import_module(name) if importlib.util.find_spec(name) else None
     if not hasattr(module, op.name):
         raise NotImplementedError(
-            f"{op.name} has no kernel for the GPU yet; a model that needs it can be trained with fastnn.use_backend('cython')"
+            f"{op.name} has no kernel for the GPU yet; a model that needs it can be trained by the other backends, on the CPU"
         )
     return getattr(module, op.name)
 
