@@ -219,6 +219,7 @@ losses = [
     Case("perceptron", lambda p: ops.perceptron(p, SIGNS), (values(5, 3, away_from=[0]),)),
     Case("sigmoid_xent", lambda p: ops.sigmoid_xent(p, SIGNS > 0), (values(5, 3),)),
     Case("sigmoid_xent", lambda p: ops.sigmoid_xent(p, SIGNS[:, 0] > 0), (values(5),)),
+    Case("half_poisson", lambda p: ops.half_poisson(p, 4.0 * (SIGNS > 0)), (values(5, 3),)),
     Case("binary_xent", lambda p: ops.binary_xent(p, SIGNS > 0), (values(5, 3, low=0.1, high=0.9),)),
     Case("xent", lambda p: ops.xent(p, ops.one_hot(LABELS, 4)), (probabilities(5, 4),)),
     Case("softmax_xent", lambda z: ops.softmax_xent(z, LABELS), (values(5, 4),)),

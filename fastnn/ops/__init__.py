@@ -27,6 +27,7 @@ from .image import affine_warp, contrast_brightness
 from .linear import dense, matmul
 from .loss import (
     binary_xent,
+    half_poisson,
     hinge,
     huber,
     mae,
@@ -92,6 +93,7 @@ __all__ = [
     "global_maxpool2d",
     "greater",
     "greater_equal",
+    "half_poisson",
     "hinge",
     "huber",
     "layernorm",

@@ -18,6 +18,7 @@ from .activation import sigmoid, softmax, softmax_backward
 from .arithmetic import sum_to
 from .comparison import where
 from .convert import cast, ones_like
+from .elementary import exp
 from .reduction import sum
 from .shape import reshape
 
@@ -49,6 +50,7 @@ _SECOND: dict[str, Callable[..., Any]] = {
     "hinge": lambda pred, target: 0.0,
     "perceptron": lambda pred, target: 0.0,
     "sigmoid_xent": lambda logits, target: sigmoid(logits) * sigmoid(-logits),
+    "half_poisson": lambda pred, target: exp(pred),
     "binary_xent": _binary_xent_second,
     "xent": _xent_second,
 }
@@ -122,6 +124,11 @@ def perceptron(pred: Any, target: Any) -> Tensor:
 def sigmoid_xent(logits: Any, target: Any) -> Tensor:
     """Return the mean binary cross-entropy between ``sigmoid(logits)`` and targets in [0, 1]."""
     return _pointwise("sigmoid_xent", logits, target)
+
+
+def half_poisson(pred: Any, target: Any) -> Tensor:
+    """Return half the mean Poisson deviance, ``exp(pred) - target + target * (log(target) - pred)``, for targets of at least 0."""
+    return _pointwise("half_poisson", pred, target)
 
 
 def binary_xent(probs: Any, target: Any) -> Tensor:

@@ -53,26 +53,25 @@ cdef void _rescale_row(const element *x, real scale, real offset, real *y, Py_ss
         y[j] = <real>x[j] * scale + offset
 
 
-cdef void gather(const real *x, const int32_t *index, double scale, double offset, real *y,
-                 Py_ssize_t r, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
+cdef void _gather(const element *x, const int32_t *index, real scale, real offset, real *y, Py_ssize_t s, Py_ssize_t n,
+                  int threads) noexcept nogil:
     cdef Py_ssize_t i
     if team(n * s, threads) == 1:
         for i in range(n):
-            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
     else:
         for i in prange(n, num_threads=threads, schedule="static"):
-            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+            _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
+
+
+cdef void gather(const real *x, const int32_t *index, double scale, double offset, real *y,
+                 Py_ssize_t r, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
+    _gather(x, index, <real>scale, <real>offset, y, s, n, threads)
 
 
 cdef void gather_uint8(const uint8_t *x, const int32_t *index, double scale, double offset, real *y,
                        Py_ssize_t r, Py_ssize_t s, Py_ssize_t n, int threads) noexcept nogil:
-    cdef Py_ssize_t i
-    if team(n * s, threads) == 1:
-        for i in range(n):
-            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
-    else:
-        for i in prange(n, num_threads=threads, schedule="static"):
-            _rescale_row(x + index[i] * s, <real>scale, <real>offset, y + i * s, s)
+    _gather(x, index, <real>scale, <real>offset, y, s, n, threads)
 
 
 cdef void rescale(const real *x, double scale, double offset, real *y, Py_ssize_t size, int threads) noexcept nogil:

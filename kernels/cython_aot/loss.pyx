@@ -9,10 +9,10 @@ from custom cimport Applied, applied, apply_loss
 from parallel cimport CHUNK, chunk_length, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport LANES, joined, row_dot, row_sum
-from vmath cimport vabs, vexp, vlog1p, vm_log_f64
+from vmath cimport vabs, vexp, vlog1p, vm_exp_f64, vm_log_f64
 
 cdef enum:
-    MSE, MAE, HUBER, HINGE, PERCEPTRON, SIGMOID_XENT, BINARY_XENT, XENT
+    MSE, MAE, HUBER, HINGE, PERCEPTRON, SIGMOID_XENT, HALF_POISSON, BINARY_XENT, XENT
 
 cdef enum:
     BUFFER = 1024  # elements of a loss computed before they are summed
@@ -30,7 +30,7 @@ cdef extern from *:
 cdef void _elements(Py_ssize_t code, const real *p, const real *t, real delta, real *out, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     cdef real one = 1, half = <real>0.5, d, q
-    cdef double clipped
+    cdef double clipped, wide, log_target
     if code == MSE:
         for i in range(n):
             d = p[i] - t[i]
@@ -52,6 +52,12 @@ cdef void _elements(Py_ssize_t code, const real *p, const real *t, real delta, r
     elif code == SIGMOID_XENT:
         for i in range(n):
             out[i] = (relu(p[i]) - p[i] * t[i]) + vlog1p(vexp(-vabs(p[i])))
+    elif code == HALF_POISSON:
+        # in double: what is left of a large mean and a large target is small
+        for i in range(n):
+            wide = p[i]
+            log_target = vm_log_f64(t[i] if t[i] > 0 else 1.0)
+            out[i] = <real>(vm_exp_f64(wide) - t[i] + t[i] * (log_target - wide))
     elif code == BINARY_XENT:
         # in double: 1 - 1e-7 is no float, and log(1 - q) would see it
         for i in range(n):
@@ -89,6 +95,9 @@ cdef void _derivatives(Py_ssize_t code, const real *p, const real *t, real delta
     elif code == SIGMOID_XENT:
         for i in range(n):
             out[i] = sigmoid(p[i]) - t[i]
+    elif code == HALF_POISSON:
+        for i in range(n):
+            out[i] = vexp(p[i]) - t[i]
     elif code == BINARY_XENT:
         for i in range(n):
             q = (p[i] - t[i]) / (p[i] * (one - p[i]))
@@ -222,6 +231,16 @@ cdef void sigmoid_xent_forward(const real *pred, const real *target, real *loss,
 cdef void sigmoid_xent_backward(const real *dloss, const real *pred, const real *target, real *dpred, Py_ssize_t m, Py_ssize_t c,
                                 int threads) noexcept nogil:
     backward(SIGMOID_XENT, dloss, pred, target, 0, dpred, m, c, threads)
+
+
+cdef void half_poisson_forward(const real *pred, const real *target, real *loss, Py_ssize_t m, Py_ssize_t c,
+                               int threads) noexcept nogil:
+    forward(HALF_POISSON, pred, target, 0, loss, m, c, threads)
+
+
+cdef void half_poisson_backward(const real *dloss, const real *pred, const real *target, real *dpred, Py_ssize_t m, Py_ssize_t c,
+                                int threads) noexcept nogil:
+    backward(HALF_POISSON, dloss, pred, target, 0, dpred, m, c, threads)
 
 
 cdef void binary_xent_forward(const real *pred, const real *target, real *loss, Py_ssize_t m, Py_ssize_t c,

@@ -129,6 +129,7 @@ huber_forward, huber_backward = _pair("huber")
 hinge_forward, hinge_backward = _pair("hinge")
 perceptron_forward, perceptron_backward = _pair("perceptron")
 sigmoid_xent_forward, sigmoid_xent_backward = _pair("sigmoid_xent")
+half_poisson_forward, half_poisson_backward = _pair("half_poisson")
 binary_xent_forward, binary_xent_backward = _pair("binary_xent")
 
 

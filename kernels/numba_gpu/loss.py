@@ -45,6 +45,9 @@ def _term(name, real, delta=0.0):
     def sigmoid_xent(p, t):
         return (zero if p <= zero else p) - p * t + real(math.log1p(real(math.exp(-abs(p)))))
 
+    def half_poisson(p, t):
+        return real(math.exp(p)) - t + t * (real(math.log(t if t > zero else one)) - p)
+
     def binary_xent(p, t):
         q = float64(p)  # 1 - q cancels
         q = wide_low if q < wide_low else (wide_high if q > wide_high else q)
@@ -84,6 +87,9 @@ def _slope(name, real, columns, delta=0.0):
         e = real(math.exp(-abs(p)))
         return dloss * ((one if p >= zero else e) / (one + e) - t) / count
 
+    def half_poisson(dloss, p, t):
+        return dloss * (real(math.exp(p)) - t) / count
+
     def binary_xent(dloss, p, t):
         return zero if p < low or p > high else dloss * ((p - t) / (p * (one - p))) / count
 
@@ -105,7 +111,7 @@ def _pointwise(name):
     return forward, backward
 
 
-for _name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "binary_xent"):
+for _name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "half_poisson", "binary_xent"):
     globals()[f"{_name}_forward"], globals()[f"{_name}_backward"] = _pointwise(_name)
 
 

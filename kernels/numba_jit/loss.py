@@ -8,7 +8,7 @@ from .custom import apply_loss
 from .pointers import inline, is_null, offset, on_stack, reordered
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot, row_sum
-from .vmath import log
+from .vmath import exp, log
 
 #: probabilities are kept this far from 0 and 1 before their logarithm is taken
 EPSILON = 1e-7
@@ -106,6 +106,16 @@ def _sigmoid_xent_derivative(p, t):
 
 
 @inline
+def _half_poisson(p, t):
+    return exp(p) - t + t * (log(t if t > 0 else 1.0) - p)
+
+
+@inline
+def _half_poisson_derivative(p, t):
+    return exp(p) - t
+
+
+@inline
 def _clip(q):
     q = EPSILON if q < EPSILON else q
     return 1.0 - EPSILON if q > 1.0 - EPSILON else q
@@ -133,6 +143,7 @@ mae_forward, mae_backward = _forward(_mae), _backward(_mae_derivative)
 hinge_forward, hinge_backward = _forward(_hinge), _backward(_hinge_derivative)
 perceptron_forward, perceptron_backward = _forward(_perceptron), _backward(_perceptron_derivative)
 sigmoid_xent_forward, sigmoid_xent_backward = _forward(_sigmoid_xent), _backward(_sigmoid_xent_derivative)
+half_poisson_forward, half_poisson_backward = _forward(_half_poisson), _backward(_half_poisson_derivative)
 binary_xent_forward, binary_xent_backward = _forward(_binary_xent), _backward(_binary_xent_derivative)
 
 

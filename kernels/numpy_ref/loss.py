@@ -78,6 +78,17 @@ def sigmoid_xent_backward(dloss, pred, target, dpred):
 
 
 @in_float64
+def half_poisson_forward(pred, target, loss):
+    log_target = np.log(np.where(target > 0, target, 1))
+    loss[...] = (np.exp(pred) - target + target * (log_target - pred)).mean(axis=1)
+
+
+@in_float64
+def half_poisson_backward(dloss, pred, target, dpred):
+    dpred[...] = _mean_gradient(dloss, np.exp(pred) - target)
+
+
+@in_float64
 def binary_xent_forward(pred, target, loss):
     q = np.clip(pred, EPSILON, 1 - EPSILON)
     loss[...] = (-target * np.log(q) - (1 - target) * np.log(1 - q)).mean(axis=1)

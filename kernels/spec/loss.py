@@ -13,6 +13,7 @@ POINTWISE = {
     "hinge": "max(0, 1 - t * p), targets -1 and 1; derivative 0 at the corner",
     "perceptron": "max(0, -t * p), targets -1 and 1; derivative -t at p = 0 (a tie counts as an error)",
     "sigmoid_xent": "max(p, 0) - p * t + log(1 + exp(-|p|)), p a logit, t in [0, 1]",
+    "half_poisson": "exp(p) - t + t * (log(t) - p), p the logarithm of the predicted mean, t >= 0; exp(p) for t = 0",
     "binary_xent": "-t * log(q) - (1 - t) * log(1 - q), q = p clipped to [1e-7, 1 - 1e-7]; derivative 0 where clipped",
 }
 

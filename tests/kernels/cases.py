@@ -84,6 +84,8 @@ class Case:
             return rng.choice([0, 1e-9, 0.25, 0.5, 1 - 1e-9, 1], shape) if self.ties else rng.uniform(0, 1, shape)
         if op.startswith(("hinge", "perceptron")) and name == "target":
             return rng.choice([-1.0, 1.0], shape)
+        if op.startswith("half_poisson") and name == "target":
+            return rng.integers(0, 9, shape) if self.ties else rng.uniform(0, 9, shape)
         if op == "binary_match" and name == "target":
             return rng.choice([0.0, 1.0], shape)
         values = rng.integers(-8, 9, shape) / 4 if self.ties else rng.standard_normal(shape)

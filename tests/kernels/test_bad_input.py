@@ -204,7 +204,7 @@ def test_nan_goes_through(backend):
     x = np.array([[1.0, NAN], [2.0, 3.0]])
     for name in ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu"):
         assert np.isnan(getattr(kernels, f"{name}_forward")(x)).tolist() == [[False, True], [False, False]]
-    for name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "binary_xent", "xent"):
+    for name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "half_poisson", "binary_xent", "xent"):
         assert np.isnan(getattr(kernels, f"{name}_forward")(x, np.ones((2, 2)))).tolist() == [True, False], name
     assert np.isnan(kernels.softmax_xent_forward(x, [0, 0])[0]).tolist() == [True, False]
     assert np.isnan(kernels.dense_forward(x, np.eye(2), activation="relu")).tolist() == [[True, True], [False, False]]

@@ -332,6 +332,7 @@ def test_losses():
     close(kernels.huber_forward(p, t, delta=1), [(0.125 + 2.5) / 2, 0.28125 / 2])
     close(kernels.hinge_forward(p, t), [(0.5 + 3) / 2, 0.75 / 2])
     close(kernels.perceptron_forward(p, t), [2 / 2, 0])
+    close(kernels.half_poisson_forward(np.log([[2.0, 3.0]]), [[2.0, 0.0]]), [3 / 2])
     q, target = np.array([[0.25, 0.5]]), np.array([[1.0, 0.0]])
     close(kernels.binary_xent_forward(q, target), [(math.log(4) + math.log(2)) / 2])
     close(kernels.sigmoid_xent_forward(np.log(q / (1 - q)), target), [(math.log(4) + math.log(2)) / 2])
@@ -344,7 +345,9 @@ def test_losses():
     close(kernels.penalty_backward(2.0, [1.0, -2.0, 0], l1=0.5, l2=0.25), [2, -3, 0])
 
 
-@pytest.mark.parametrize("name", ["mse", "mae", "huber", "hinge", "perceptron", "binary_xent", "sigmoid_xent", "xent"])
+@pytest.mark.parametrize(
+    "name", ["mse", "mae", "huber", "hinge", "perceptron", "binary_xent", "sigmoid_xent", "half_poisson", "xent"]
+)
 @pytest.mark.parametrize("shape", [(5, 3), (5,), (2, 3, 4)], ids=str)
 def test_gradient_of_loss(name, shape):
     forward, backward = getattr(kernels, f"{name}_forward"), getattr(kernels, f"{name}_backward")

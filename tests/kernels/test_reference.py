@@ -695,6 +695,13 @@ def test_sigmoid_xent():
     assert np.allclose(slopes, [-0.5, -0.25, 0.75, 0, 1, -1, 0], rtol=1e-14, atol=0)
 
 
+def test_half_poisson():
+    values, slopes = losses("half_poisson", [0, math.log(3), math.log(3), -800, 2], [1, 3, 0, 0, 5])
+    assert np.allclose(values, [0, 0, 3, 0, math.exp(2) - 5 + 5 * (math.log(5) - 2)], rtol=1e-14, atol=1e-15)
+    assert np.allclose(slopes, [0, 0, 3, 0, math.exp(2) - 5], rtol=1e-14, atol=1e-15)
+    assert np.isnan(losses("half_poisson", [np.nan, 0], [0, np.nan])).all()
+
+
 def test_binary_xent_clips():
     values, slopes = losses("binary_xent", [0.25, 0.25, 0, 0, 1, 1, np.nan], [1, 0, 1, 0, 1, 0, 1])
     worst, best = -math.log(1e-7), -math.log(1 - 1e-7)
