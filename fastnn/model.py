@@ -347,21 +347,27 @@ class Sequential:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
-            source = self._array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
+            source = self.array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
         with source as batches:
             return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
 
     @contextmanager
-    def _array_epochs(
-        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
+    def array_epochs(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        batch_size: int,
+        shuffle: Any,
+        kind: type[ArrayEpochs] = ArrayEpochs,
     ) -> Iterator[ArrayEpochs]:
         """Give epochs over arrays; trainings one after the other share the recorded steps."""
         weights = tuple(map(id, self.trainable_weights))
-        key = ("fit", batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, active_backend(), weights)
+        key = (kind, batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, active_backend(), weights)
         steps = self._steps
         source = steps.pop(key, None)
         if source is None:
-            source = ArrayEpochs(self, x, y, weight, batch_size, shuffle)
+            source = kind(self, x, y, weight, batch_size, shuffle)
         else:
             source.take(x, y, weight, shuffle)
         try:

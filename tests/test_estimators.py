@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastnn import callbacks, estimators, layers, ops
 from fastnn.estimators import MLPClassifier, MLPRegressor
+from fastnn.program import Replay
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 IRIS = load_iris(return_X_y=True)
@@ -166,6 +167,21 @@ def test_partial_fit_of_numbers():
         part = slice(start, start + 50)
         ours.partial_fit(X[part], y[part], sample_weight=WEIGHTS[part])
         theirs.partial_fit(X[part], y[part], sample_weight=WEIGHTS[part])
+    assert_alike(ours, theirs)
+
+
+def test_partial_fit_replays_the_step_that_the_first_call_recorded(monkeypatch):
+    X, y = IRIS
+    ours, theirs = (module.MLPClassifier(random_state=3, alpha=0.01) for module in (estimators, reference))
+    recorded = []
+    monkeypatch.setattr(Replay, "_record", lambda replay, record=Replay._record: recorded.append(replay) or record(replay))
+    for call, part in enumerate((slice(0, 150, 3), slice(1, 150, 3), slice(0, 50), slice(50, 100))):
+        if call == 2:
+            for network in (ours, theirs):
+                network.set_params(alpha=10.0)  # counts from the next call
+        ours.partial_fit(X[part], y[part], classes=[0, 1, 2])
+        theirs.partial_fit(X[part], y[part], classes=[0, 1, 2])
+        assert len(recorded) == (1, 1, 2, 2)[call]
     assert_alike(ours, theirs)
 
 

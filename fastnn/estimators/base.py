@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..callbacks import CallbackList
+from ..epochs import ArrayEpochs
 from ..model import Sequential
 from ..optimizers import Optimizer
 from . import network, parameters
@@ -52,6 +53,8 @@ class NetworkEstimator(BaseEstimator):
     #: name of the validation score in the logs of callbacks
     score_name: str
     _optimizer: Optimizer | None = None
+    #: the parameters that the network is compiled with
+    _settings: dict[str, Any]
 
     def _set(self, given: Mapping[str, Any]) -> None:
         """Keep the constructor's arguments, which are among its local names."""
@@ -172,7 +175,7 @@ class NetworkEstimator(BaseEstimator):
             self._resume(random_state)
         samples = self._samples(X, y, weight)
         held = None if X_val is None else self._validation_samples(X_val, y_val)
-        self.model_.compile(self._optimizer_to_use(incremental), self._objective())
+        self._compile(self._optimizer_to_use(incremental))
         self._train(samples, held, random_state, incremental)
         if not all(np.isfinite(variable.data).all() for variable in self.model_.weights):
             raise ValueError(
@@ -222,15 +225,25 @@ class NetworkEstimator(BaseEstimator):
             self._optimizer = self._new_optimizer()
         return self._optimizer
 
+    def _compile(self, optimizer: Optimizer) -> None:
+        """Compile the network, unless it is as it was in the last call: then the steps recorded there are replayed."""
+        if self.model_.optimizer is optimizer and all(getattr(self, name) is value for name, value in self._settings.items()):
+            return
+        self.model_.compile(optimizer, self._objective())
+        self._settings = self.get_params(deep=False)
+
     def _train(self, samples: Samples, held: Samples | None, random_state: Any, incremental: bool) -> None:
-        model, optimizer, stopping = self.model_, self._optimizer, self.early_stopping
-        assert optimizer is not None
-        if stopping and held is None:
+        if self.early_stopping and held is None:
             samples, held = self._set_aside(samples, random_state)
         X, _, targets, weight = samples
         shuffler = random_state if self.shuffle else None
-        epochs = network.Epochs(model, X, targets, weight, self._batch_size(len(X)), shuffler)
-        params = {"epochs": self.max_iter, "steps": epochs.steps, "samples": len(X), "verbose": 0}
+        with self.model_.array_epochs(X, targets, weight, self._batch_size(len(X)), shuffler, network.Epochs) as epochs:
+            self._run_epochs(epochs, held, incremental)
+
+    def _run_epochs(self, epochs: ArrayEpochs, held: Samples | None, incremental: bool) -> None:
+        model, optimizer, stopping = self.model_, self._optimizer, self.early_stopping
+        assert optimizer is not None
+        params = {"epochs": self.max_iter, "steps": epochs.steps, "samples": epochs.samples, "verbose": 0}
         calls = CallbackList(self.callbacks or (), model, params)
         best = model.get_weights() if stopping else []
         self.n_iter_ = 0
@@ -242,7 +255,7 @@ class NetworkEstimator(BaseEstimator):
                 logs = epochs.run(calls)
                 self.loss_ = logs["loss"]
                 self.n_iter_ += 1
-                self.t_ += len(X)
+                self.t_ += epochs.samples
                 self.loss_curve_.append(self.loss_)
                 if self.verbose:
                     print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
@@ -263,10 +276,10 @@ class NetworkEstimator(BaseEstimator):
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                         "converged yet.",
                         ConvergenceWarning,
-                        stacklevel=4,
+                        stacklevel=5,
                     )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         calls.on_train_end()
         if stopping:
             model.set_weights(best)

@@ -12,7 +12,6 @@ from ..autodiff import GradientTape, Tensor, Variable, record
 from ..callbacks import CallbackList
 from ..data import batch_count
 from ..epochs import ArrayEpochs
-from ..kernels.table import python_step
 from ..layers import Activation, BatchNormalization, Dropout, Layer
 from ..losses import Loss
 from ..model import INFERENCE_BATCH, Sequential
@@ -97,13 +96,7 @@ def _perceptron_loss(z: Tensor, y: Tensor) -> Tensor:
 
 
 def _poisson_loss(z: Tensor, y: Tensor) -> Tensor:
-    """Return half the deviance ``y * log(y / mean) - y + mean`` for ``mean = exp(z)``."""
-    python_step("poisson")
-    mean, target = np.exp(z.data), y.data
-    deviance = target * (np.log(np.where(target > 0, target, 1)) - z.data) - target + mean
-    return record(
-        "poisson", (z, y), Tensor(deviance.sum(axis=1)), lambda dy, needs: (Tensor((mean - target) * dy.data[:, np.newaxis]), None)
-    )
+    return ops.rescale(ops.half_poisson(z, y), z.shape[1])
 
 
 def _gradient_of_sum(loss: Tensor, outputs: int) -> Tensor:
@@ -123,8 +116,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "poisson": _poisson_loss,
     "perceptron": _perceptron_loss,
 }
-#: losses whose steps cannot be replayed natively
-IN_PYTHON = ("poisson",)
 
 
 class Objective(Loss):
@@ -198,14 +189,6 @@ def _scaled(scalar: Tensor, factor: np.ndarray) -> Tensor:
     return ops.weighted_mean(ops.reshape(scalar, (1,)), Tensor(factor))
 
 
-class _EagerStep(TrainStep):
-    """A step that is run as it is written, without a word about it."""
-
-    def run(self, times: int = 1) -> None:
-        for _ in range(times):
-            self._step()
-
-
 class Epochs(ArrayEpochs):
     """Epochs over arrays, in scikit-learn's order of samples.
 
@@ -217,21 +200,19 @@ class Epochs(ArrayEpochs):
         Inputs, targets and weights (or None) as the kernels take them.
     batch_size : int
         Samples per step.
-    random_state : numpy.random.RandomState or None
+    shuffle : numpy.random.RandomState or None
         What shuffles the samples, from the order of the last epoch; None leaves them as they are.
     """
 
-    def __init__(
-        self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, random_state: Any
-    ) -> None:
-        objective = model.compiled_with()[1]
-        assert isinstance(objective, Objective)
-        self._objective, self._random_state = objective, random_state
-        super().__init__(model, x, y, weight, batch_size, shuffle=False)
+    def _count(self, samples: int, shuffle: Any) -> None:
+        super()._count(samples, False)
+        self._random_state = shuffle
 
-    def _new_step(self, size: int) -> TrainStep:
-        kind = _EagerStep if self._objective.name in IN_PYTHON else TrainStep
-        return kind(self.model, self._batch(size), self.meters, self._source)
+    @property
+    def _objective(self) -> Objective:
+        _, objective = self.model.compiled_with()
+        assert isinstance(objective, Objective)
+        return objective
 
     def _start_epoch(self) -> None:
         source = self._source
@@ -279,12 +260,12 @@ def value_and_gradient(
         results[:] = [array.data for array in (loss, *tape.gradient(loss, variables))]
         return results
 
-    run = step if objective.name in IN_PYTHON else Replay(step, f"training of {model.name!r}").run
+    replay = Replay(step, f"training of {model.name!r}")
 
     def function(packed: np.ndarray) -> tuple[float, np.ndarray]:
         for variable, values in zip(variables, np.split(packed, splits), strict=True):
             variable.data[...] = values.reshape(variable.shape)
-        run()
+        replay.run()
         return float(results[0]), np.concatenate([gradient.ravel() for gradient in results[1:]]).astype(np.float64)
 
     return function
