@@ -38,6 +38,8 @@ LEVEL_FLAGS = {
     "x86_64_v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     "baseline": [],
 }
+#: types of a module of kernels, for type checkers: what `glue` puts into it
+STUB = "ADDRESSES: dict[str, tuple[int, int]]\n"
 C_TYPES = {"int32": "int32_t", "uint8": "uint8_t", "uint64": "uint64_t", "float64": "double"}
 
 
@@ -84,6 +86,13 @@ class BuildKernels(build_ext):
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+
+    def run(self):
+        super().run()
+        for extension in self.extensions:
+            if extension.name.count(".") == 4:
+                stub = pathlib.Path(self.get_ext_fullpath(extension.name)).with_name(f"{extension.name.rpartition('.')[2]}.pyi")
+                stub.write_text(STUB)
 
     def get_source_files(self):
         return []  # the C files are made by the build; MANIFEST.in names the sources

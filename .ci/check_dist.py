@@ -27,12 +27,14 @@ def check_wheel(names):
         for path in (path for suffix in SOURCES for path in (ROOT / folder).rglob(f"*.{suffix}")):
             expected.append(f"{installed}/{path.relative_to(ROOT / folder).as_posix()}")
     check_contains(names, expected + DATA, "wheel")
-    check(any(name.endswith(COMPILED) for name in names), "no compiled kernels in the wheel")
+    compiled = [PurePosixPath(name) for name in names if name.endswith(COMPILED)]
+    check(compiled, "no compiled kernels in the wheel")
+    check_contains(names, [str(path.with_name(f"{path.name.partition('.')[0]}.pyi")) for path in compiled], "wheel")
 
 
 def check_sdist(names):
     names = [name.partition("/")[2] for name in names]
-    needed = ["setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"]
+    needed = ["setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "kernels/cython_aot/call.pyi"]
     for folder in ("fastnn", "kernels", "tests"):
         needed += [path.relative_to(ROOT).as_posix() for suffix in SOURCES for path in (ROOT / folder).rglob(f"*.{suffix}")]
     check_contains(names, needed + DATA, "sdist")

@@ -326,7 +326,11 @@ def _array_like(value: Any, like: ndarray) -> ndarray:
     return value if isinstance(value, ndarray) else np.asarray(value, like.dtype)
 
 
-VJP = Callable[..., Sequence["Tensor | None"]]
+#: for which inputs of an op a gradient is wanted
+Needs = tuple[bool, ...]
+#: of each input of an op, or None
+Gradients = Sequence["Tensor | None"]
+VJP = Callable[..., Gradients]
 
 
 class Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -56,7 +56,7 @@ def python_step(what: str) -> None:
 
 
 @contextmanager
-def record():
+def record() -> Iterator[Recording]:
     """Record every kernel call of the block, in this thread: yields the `Recording`."""
     recording = Recording()
     token = _recording.set(recording)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, first_derivative_only, is_watched, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, first_derivative_only, is_watched, record
 from ..kernels.custom.record import Record
 from ..kernels.spec.activation import ALPHA_DEFAULT, FROM_INPUT
 from . import shape
@@ -48,7 +48,7 @@ def _activation_backward(name: str, dy: Tensor, saved: Tensor, *alpha: float) ->
     dx = Tensor(getattr(kernels, f"{name}_backward")(dy.data, saved.data, *alpha))
     slope_derivative = _SLOPE_DERIVATIVE[name]
 
-    def vjp(ddx, needs):
+    def vjp(ddx: Tensor, needs: Needs) -> Gradients:
         return (
             _activation_backward(name, ddx, saved, *alpha) if needs[0] else None,
             ddx * dy * slope_derivative(saved) if needs[1] and slope_derivative else None,
@@ -147,7 +147,7 @@ def softmax_backward(dy: Tensor, y: Tensor) -> Tensor:
     """Return ``y * (dy - sum(dy * y))`` along the last axis."""
     dx = Tensor(kernels.softmax_backward(dy.data, y.data))
 
-    def vjp(ddx, needs):
+    def vjp(ddx: Tensor, needs: Needs) -> Gradients:
         if needs[1]:
             d_y = ddx * (dy - sum(dy * y, axis=-1, keepdims=True)) - dy * sum(ddx * y, axis=-1, keepdims=True)
         return softmax_backward(ddx, y) if needs[0] else None, d_y if needs[1] else None

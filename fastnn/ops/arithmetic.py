@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, record
 from ..kernels.table import python_step
 from . import elementary, reduction, shape
 from .comparison import where
@@ -58,7 +58,7 @@ def add(a: Any, b: Any) -> Tensor:
         python_step("add")
         y = Tensor(a.data + b.data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return sum_to(dy, a.shape) if needs[0] else None, sum_to(dy, b.shape) if needs[1] else None
 
     return record("add", (a, b), y, vjp)
@@ -72,7 +72,7 @@ def rescale(x: Any, scale: float, offset: float = 0.0) -> Tensor:
     x = as_tensor(x)
     y = Tensor(kernels.rescale(x.data, scale, offset))
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (rescale(dy, scale),)
 
     return record("rescale", (x,), y, vjp)
@@ -84,7 +84,7 @@ def subtract(a: Any, b: Any) -> Tensor:
     python_step("subtract")
     y = Tensor(a.data - b.data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return sum_to(dy, a.shape) if needs[0] else None, sum_to(-dy, b.shape) if needs[1] else None
 
     return record("subtract", (a, b), y, vjp)
@@ -96,7 +96,7 @@ def multiply(a: Any, b: Any) -> Tensor:
     python_step("multiply")
     y = Tensor(a.data * b.data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return sum_to(dy * b, a.shape) if needs[0] else None, sum_to(dy * a, b.shape) if needs[1] else None
 
     return record("multiply", (a, b), y, vjp)
@@ -109,7 +109,7 @@ def divide(a: Any, b: Any) -> Tensor:
     python_step("divide")
     y = Tensor(a.data / b.data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return sum_to(dy / b, a.shape) if needs[0] else None, sum_to(-dy * y / b, b.shape) if needs[1] else None
 
     return record("divide", (a, b), y, vjp)
@@ -124,7 +124,7 @@ def power(a: Any, b: Any) -> Tensor:
     python_step("power")
     y = Tensor(a.data**b.data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         da = db = None
         if needs[0]:
             exponent = b - 1 if b.data.all() else where(b == 0, 1.0, b - 1)
@@ -172,7 +172,7 @@ def minimum(a: Any, b: Any) -> Tensor:
 
 
 def _choose(name: str, a: Tensor, b: Tensor, y: Tensor, first: np.ndarray) -> Tensor:
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (
             sum_to(where(first, dy, 0.0), a.shape) if needs[0] else None,
             sum_to(where(first, 0.0, dy), b.shape) if needs[1] else None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, record
 from ..kernels.table import python_step
 from . import arithmetic
 
@@ -55,7 +55,7 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     python_step("where")
     y = Tensor(np.where(chosen, a.data, b.data))
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (
             arithmetic.sum_to(where(chosen, dy, 0.0), a.shape) if needs[0] else None,
             arithmetic.sum_to(where(chosen, 0.0, dy), b.shape) if needs[1] else None,

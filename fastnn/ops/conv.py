@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, is_watched, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, is_watched, record
 from ..kernels.custom.record import Record
 from . import activation as activations
 
@@ -50,7 +50,7 @@ def conv2d(
         y_data, slope = kernels.conv2d_forward(*arrays, **window, activation=activation, alpha=alpha), None
     y = Tensor(y_data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         if isinstance(activation, Record):
             dz = activations.custom_backward(dy, slope, x, w, b)
         else:
@@ -66,7 +66,7 @@ def conv2d_backward_input(dy: Tensor, w: Tensor, input_shape: tuple[int, ...], *
     """Return the gradient of `conv2d` by its input of shape `input_shape`."""
     dx = Tensor(kernels.conv2d_backward_input(dy.data, w.data, input_shape, **window))
 
-    def vjp(ddx, needs):
+    def vjp(ddx: Tensor, needs: Needs) -> Gradients:
         return (
             conv2d(ddx, w, **window) if needs[0] else None,
             conv2d_backward_weight(ddx, dy, w.shape, bias=False, **window)[0] if needs[1] else None,
@@ -83,7 +83,7 @@ def conv2d_backward_weight(
     dw_data, db_data = kernels.conv2d_backward_weight(x.data, dy.data, kernel_size, **window, bias=bias)
     dw, db = Tensor(dw_data), None if db_data is None else Tensor(db_data)
 
-    def vjp(ddw, *ddb_and_needs):
+    def vjp(ddw: Tensor | None, *ddb_and_needs: Any) -> Gradients:
         *ddb, needs = ddb_and_needs
         ddw = ddw if ddw is not None else Tensor(np.zeros_like(dw.data))
         return (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, is_watched, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, is_watched, record
 from ..kernels.custom.record import Record
 from ..kernels.table import python_step
 from . import activation as activations
@@ -32,12 +32,12 @@ def dense(x: Any, w: Any, b: Any = None, activation: str | Record | None = None,
     x, w, b = as_tensor(x), as_tensor(w), None if b is None else as_tensor(b)
     arrays = x.data, w.data, None if b is None else b.data
     if isinstance(activation, Record):
-        y_data, slope = kernels.dense_custom_forward(*arrays, activation, is_watched(x, w, b))
+        y_data, slope = kernels.dense_custom_forward(*arrays, function=activation, slope=is_watched(x, w, b))
     else:
         y_data, slope = kernels.dense_forward(*arrays, activation, alpha), None
     y = Tensor(y_data)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         if isinstance(activation, Record):
             dz = activations.custom_backward(dy, slope, x, w, b)
         else:
@@ -53,7 +53,7 @@ def dense_backward_input(dy: Tensor, w: Tensor) -> Tensor:
     """Return ``dy @ w.T``, the gradient of a dense layer by its input."""
     dx = Tensor(kernels.dense_backward_input(dy.data, w.data))
 
-    def vjp(ddx, needs):
+    def vjp(ddx: Tensor, needs: Needs) -> Gradients:
         return (
             dense(ddx, w) if needs[0] else None,
             dense_backward_weight(ddx, dy, bias=False)[0] if needs[1] else None,
@@ -67,7 +67,7 @@ def dense_backward_weight(x: Tensor, dy: Tensor, bias: bool = True) -> tuple[Ten
     dw_data, db_data = kernels.dense_backward_weight(x.data, dy.data, bias=bias)
     dw, db = Tensor(dw_data), None if db_data is None else Tensor(db_data)
 
-    def vjp(ddw, *ddb_and_needs):
+    def vjp(ddw: Tensor | None, *ddb_and_needs: Any) -> Gradients:
         *ddb, needs = ddb_and_needs
         ddw = ddw if ddw is not None else Tensor(np.zeros_like(dw.data))
         return (
@@ -96,7 +96,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     python_step("matmul")
     y = Tensor(np.matmul(a.data, b.data))
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (
             sum_to(matmul(dy, swapaxes(b, -1, -2)), a.shape) if needs[0] else None,
             sum_to(matmul(swapaxes(a, -1, -2), dy), b.shape) if needs[1] else None,

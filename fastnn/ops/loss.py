@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, first_derivative_only, is_watched, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, first_derivative_only, is_watched, record
 from ..kernels.custom.record import Record
 from .activation import sigmoid, softmax, softmax_backward
 from .arithmetic import sum_to
@@ -71,7 +71,7 @@ def _pointwise(name: str, pred: Any, target: Any, *params: float) -> Tensor:
     target = _target(target, pred)
     loss = Tensor(getattr(kernels, f"{name}_forward")(pred.data, target.data, *params))
 
-    def vjp(dloss, needs):
+    def vjp(dloss: Tensor, needs: Needs) -> Gradients:
         _no_target_derivative(name, needs[1])
         return _pointwise_backward(name, dloss, pred, target, *params), None
 
@@ -83,7 +83,7 @@ def _pointwise_backward(name: str, dloss: Tensor, pred: Tensor, target: Tensor, 
     by_sample = pred.shape if pred.ndim == 1 else (*pred.shape[:-1], 1)
     outputs = 1 if pred.ndim == 1 or name == "xent" else pred.shape[-1]
 
-    def vjp(ddpred, needs):
+    def vjp(ddpred: Tensor, needs: Needs) -> Gradients:
         _no_target_derivative(name, needs[2])
         d_dloss = d_pred = None
         if needs[0]:
@@ -147,7 +147,7 @@ def custom_loss(pred: Any, target: Any, function: Record) -> Tensor:
     target = _target(target, pred)
     loss, slope = kernels.custom_loss_forward(pred.data, target.data, function, is_watched(pred))
 
-    def vjp(dloss, needs):
+    def vjp(dloss: Tensor, needs: Needs) -> Gradients:
         _no_target_derivative("a loss registered by fastnn.loss", needs[1])
         dpred = Tensor(kernels.custom_loss_backward(dloss.data, slope))
         only = first_derivative_only("a loss registered by fastnn.loss")
@@ -171,7 +171,7 @@ def softmax_xent(logits: Any, target: Any) -> Tensor:
         target = _target(target, logits)
     loss, probs = kernels.softmax_xent_forward(logits.data, target.data)
 
-    def vjp(dloss, needs):
+    def vjp(dloss: Tensor, needs: Needs) -> Gradients:
         _no_target_derivative("softmax_xent", needs[1])
         return _softmax_xent_backward(dloss, logits, probs, target), None
 
@@ -181,7 +181,7 @@ def softmax_xent(logits: Any, target: Any) -> Tensor:
 def _softmax_xent_backward(dloss: Tensor, logits: Tensor, probs: np.ndarray, target: Tensor) -> Tensor:
     dlogits = Tensor(kernels.softmax_xent_backward(dloss.data, probs, target.data))
 
-    def vjp(ddlogits, needs):
+    def vjp(ddlogits: Tensor, needs: Needs) -> Gradients:
         _no_target_derivative("softmax_xent", needs[2])
         d_dloss = d_logits = None
         if needs[0]:
@@ -201,7 +201,7 @@ def weighted_mean(loss: Any, weight: Any = None) -> Tensor:
     weight = None if weight is None else _target(weight, loss)
     mean = kernels.weighted_mean_forward(loss.data, None if weight is None else weight.data)
 
-    def vjp(dmean, needs):
+    def vjp(dmean: Tensor, needs: Needs) -> Gradients:
         return (
             _weighted_mean_backward(dmean, len(loss), weight) if needs[0] else None,
             dmean * loss / len(loss) if needs[1] else None,
@@ -213,7 +213,7 @@ def weighted_mean(loss: Any, weight: Any = None) -> Tensor:
 def _weighted_mean_backward(dmean: Tensor, m: int, weight: Tensor | None) -> Tensor:
     dloss = kernels.weighted_mean_backward(dmean.data.reshape(1), m, None if weight is None else weight.data)
 
-    def vjp(ddloss, needs):
+    def vjp(ddloss: Tensor, needs: Needs) -> Gradients:
         return weighted_mean(ddloss, weight) if needs[0] else None, ddloss * dmean / m if needs[1] else None
 
     return record("weighted_mean_backward", (dmean, weight), Tensor(dloss), vjp)
@@ -229,7 +229,7 @@ def penalty(w: Any, l1: float = 0.0, l2: float = 0.0) -> Tensor:
 def _penalty_backward(dpenalty: Tensor, w: Tensor, l1: float, l2: float) -> Tensor:
     dw = Tensor(kernels.penalty_backward(dpenalty.data.reshape(1), w.data, l1, l2))
 
-    def vjp(ddw, needs):
+    def vjp(ddw: Tensor, needs: Needs) -> Gradients:
         return (
             sum(ddw * _penalty_backward(ones_like(dpenalty), w, l1, l2)) if needs[0] else None,
             _penalty_backward(dpenalty, ddw, 0.0, l2) if needs[1] else None,

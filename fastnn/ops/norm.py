@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, first_derivative_only, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, first_derivative_only, record
 from .reduction import sum
 
 
@@ -33,7 +33,7 @@ def batchnorm(
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     y, mean, var = kernels.batchnorm_forward(x.data, gamma.data, beta.data, eps, data_format=data_format)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         grads = kernels.batchnorm_backward(dy.data, x.data, gamma.data, mean, var, eps, data_format=data_format)
         return _recorded("batchnorm", (dy, x, gamma), grads)
 
@@ -51,7 +51,7 @@ def batchnorm_inference(
     y = kernels.batchnorm_inference(x.data, gamma.data, beta.data, mean.data, var.data, eps, data_format=data_format)
     inputs = (x, gamma, beta, mean, var)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         if needs[3] or needs[4]:
             raise NotImplementedError("batchnorm_inference has no derivative by mean and var")
         zero = Tensor(np.zeros(mean.shape, mean.dtype))
@@ -81,7 +81,7 @@ def layernorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Tensor:
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     y, mean, var = kernels.layernorm_forward(x.data, gamma.data, beta.data, eps)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         grads = kernels.layernorm_backward(dy.data, x.data, gamma.data, mean, var, eps)
         return _recorded("layernorm", (dy, x, gamma), grads)
 

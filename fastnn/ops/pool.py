@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, record
 from ..kernels.table import python_step
 from .shape import reshape
 
@@ -27,7 +27,7 @@ def maxpool2d(x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "va
     x = as_tensor(x)
     y, argmax = kernels.maxpool2d_forward(x.data, pool_size, stride, padding, data_format=data_format)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (_maxpool2d_backward(dy, argmax, x.shape, data_format),)
 
     return record("maxpool2d", (x,), Tensor(y), vjp)
@@ -45,7 +45,7 @@ def _take_at(x: Tensor, argmax: np.ndarray, data_format: str) -> Tensor:
     flat = (len(argmax), -1, argmax.shape[3]) if places == 1 else (*argmax.shape[:2], -1)
     y = np.take_along_axis(x.data.reshape(*x.shape[:places], -1, *x.shape[places + 2 :]), argmax.reshape(flat), axis=places)
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         return (_maxpool2d_backward(dy, argmax, x.shape, data_format),)
 
     return record("take_at", (x,), Tensor(y.reshape(argmax.shape)), vjp)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import kernels
-from ..autodiff import Tensor, as_tensor, record
+from ..autodiff import Gradients, Needs, Tensor, as_tensor, record
 from ..kernels.table import python_step
 from . import arithmetic
 
@@ -116,7 +116,7 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
     y = Tensor(np.concatenate([x.data for x in tensors], axis))
     stops = np.cumsum([x.shape[axis] for x in tensors]).tolist()
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         before = (slice(None),) * (axis % dy.ndim)
         parts = zip([0, *stops], stops, needs, strict=False)
         return [dy[before + (slice(start, stop),)] if needed else None for start, stop, needed in parts]
@@ -130,7 +130,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     python_step("stack")
     y = Tensor(np.stack([x.data for x in tensors], axis))
 
-    def vjp(dy, needs):
+    def vjp(dy: Tensor, needs: Needs) -> Gradients:
         before = (slice(None),) * (axis % dy.ndim)
         return [dy[before + (i,)] if needed else None for i, needed in enumerate(needs)]
 

@@ -309,8 +309,8 @@ def as_value(context: Any, builder: Any, number: Number, dual: Dual) -> Any:
 
 for _key, _rule in UNARY.items():
     define(_key, _rule, 1)
-for _key, _rule in BINARY.items():
-    define(_key, _rule, 2)
+for _key, _binary in BINARY.items():
+    define(_key, _binary, 2)
 for _key, _sign in COMPARISONS.items():
     define(_key, _comparison(_sign), 2, types.boolean)
 define(max, _larger(">"), None)

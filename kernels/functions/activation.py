@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import spec
+from ..custom.record import Record
 from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED
 from ..table import call
 from .checks import inputs, number, real
 
 
-def fused(activation, alpha):
+def fused(activation: str | None, alpha: float | None) -> tuple[int, float]:
     """Return the spec's parameters `activation` (a code) and `alpha` of dense_forward and conv2d_forward.
 
     Raises
@@ -82,33 +85,33 @@ ALPHA_DOC = """alpha : float, default {default}
 """
 
 
-def _pair(name):
+def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]:
     """Return the public functions ``<name>_forward`` and ``<name>_backward`` of an activation of the spec."""
     forward_name, backward_name = f"{name}_forward", f"{name}_backward"
     default = ALPHA_DEFAULT.get(name)
 
-    def forward(x):
+    def forward(x: Any) -> np.ndarray:
         (x,), _ = inputs(forward_name, x)
         y = np.empty(x.shape, x.dtype)
         call(forward_name, x, y)
         return y
 
-    def forward_alpha(x, alpha=default):
+    def forward_alpha(x: Any, alpha: float | None = default) -> np.ndarray:
         (x,), _ = inputs(forward_name, x)
         y = np.empty(x.shape, x.dtype)
         call(forward_name, x, number("alpha", alpha, low=0), y)
         return y
 
-    def backward(dy, y):
+    def backward(dy: Any, y: Any) -> np.ndarray:
         (dy, y), _ = inputs(backward_name, dy, y)
         dx = np.empty(dy.shape, dy.dtype)
         call(backward_name, dy, y, dx)
         return dx
 
-    def backward_from_input(dy, x):
+    def backward_from_input(dy: Any, x: Any) -> np.ndarray:
         return backward(dy, x)
 
-    def backward_alpha(dy, y, alpha=default):
+    def backward_alpha(dy: Any, y: Any, alpha: float | None = default) -> np.ndarray:
         (dy, y), _ = inputs(backward_name, dy, y)
         dx = np.empty(dy.shape, dy.dtype)
         call(backward_name, dy, y, number("alpha", alpha, low=0), dx)
@@ -132,7 +135,7 @@ def _pair(name):
     )
 
 
-def _named(name, function, doc):
+def _named(name: str, function: Callable[..., np.ndarray], doc: str) -> Callable[..., np.ndarray]:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
@@ -151,7 +154,7 @@ gelu_forward, gelu_backward = _pair("gelu")
 silu_forward, silu_backward = _pair("silu")
 
 
-def custom_forward(x, function, slope=False):
+def custom_forward(x: Any, function: Record, slope: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """Return an activation of the user's, element by element, and its derivative if `slope` asks for it.
 
     Parameters
@@ -186,7 +189,7 @@ def custom_forward(x, function, slope=False):
     return y, dy_by_dx
 
 
-def custom_backward(dy, slope):
+def custom_backward(dy: Any, slope: Any) -> np.ndarray:
     """Return ``dy * slope``, the gradient before an activation of the user's.
 
     Parameters
@@ -216,7 +219,7 @@ def custom_backward(dy, slope):
     return dx
 
 
-def softmax_forward(x):
+def softmax_forward(x: Any) -> np.ndarray:
     """Return ``exp(x) / sum(exp(x))`` over the last axis; nothing overflows, whatever the size of `x`.
 
     Parameters
@@ -241,7 +244,7 @@ def softmax_forward(x):
     return y
 
 
-def softmax_backward(dy, y):
+def softmax_backward(dy: Any, y: Any) -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * softmax_forward(x))``.
 
     Parameters
@@ -263,7 +266,7 @@ def softmax_backward(dy, y):
     return dx
 
 
-def _rows(name, x):
+def _rows(name: str, x: np.ndarray) -> tuple[int, int]:
     """Return the shape (m, c) that `x` has if all axes but the last are one."""
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ValueError(f"{name} must have a last axis of at least one element; got shape {x.shape}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..spec.augment import FILL_MODES, INTERPOLATIONS
@@ -13,7 +16,7 @@ from .layout import images_first, images_last
 LARGEST_MOTION = 1e6
 
 
-def random_uniform(low, high, n, state):
+def random_uniform(low: Any, high: Any, n: int, state: int | np.ndarray) -> np.ndarray:
     """Draw numbers between `low` and `high`, a row of them for each of `n` images.
 
     They depend on `state` and their place only: not on the backend, not on the number of threads.
@@ -43,15 +46,15 @@ def random_uniform(low, high, n, state):
 
 
 def affine_warp(
-    x,
-    motion,
-    output_size=None,
-    fill_mode="reflect",
-    interpolation="bilinear",
-    fill_value=0.0,
-    same_zoom=False,
-    data_format="channels_last",
-):
+    x: Any,
+    motion: Any,
+    output_size: Sequence[int] | None = None,
+    fill_mode: str = "reflect",
+    interpolation: str = "bilinear",
+    fill_value: float = 0.0,
+    same_zoom: bool = False,
+    data_format: str = "channels_last",
+) -> np.ndarray:
     """Return images zoomed, turned, shifted and mirrored, each by numbers of its own.
 
     Parameters
@@ -106,7 +109,9 @@ def affine_warp(
     return images_first(y) if first else y
 
 
-def contrast_brightness(x, change, value_range=(0.0, 255.0), data_format="channels_last"):
+def contrast_brightness(
+    x: Any, change: Any, value_range: Sequence[float] = (0.0, 255.0), data_format: str = "channels_last"
+) -> np.ndarray:
     """Return images with contrast and brightness changed: ``(x - mean) * factor + mean + shift``, kept in a range.
 
     Parameters
@@ -141,7 +146,7 @@ def contrast_brightness(x, change, value_range=(0.0, 255.0), data_format="channe
     return images_first(y) if first else y
 
 
-def _choice(name, value, numbers):
+def _choice(name: str, value: Any, numbers: Mapping[str, int]) -> int:
     if not isinstance(value, str) or value not in numbers:
         raise ValueError(f"{name} must be one of {', '.join(numbers)}; got {value!r:.60}")
     return numbers[value]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import numbers
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from ..table import python_step
 F32, F64, I32, U64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint64)
 #: kind of an array of the spec, other than "real" -> dtype
 DTYPES = {kind: np.dtype(kind) for kind in spec.op.KINDS if kind != "real"}
+
+#: the inputs of an op, each with its axis names in the caller's order (None: any shape)
+Signature = tuple[tuple[spec.Array, tuple[str, ...] | None], ...]
 
 DATA_FORMATS = ("channels_last", "channels_first")
 #: the inputs of the function matmul, which is dense_forward under other names
@@ -85,7 +88,7 @@ def inputs(
 
 
 @functools.cache
-def _signature(op_name: str, data_format: str):
+def _signature(op_name: str, data_format: str) -> tuple[Signature, dict[str, int]]:
     """Return each input of an op with its axis names in the caller's order (None: any shape), and the extents that are fixed."""
     arrays = MATMUL if op_name == "matmul" else spec.OPS[op_name].inputs
     swap = CHANNELS_FIRST if data_format == "channels_first" else {}
@@ -98,7 +101,7 @@ def _shape_error(name: str, axes: tuple[str, ...], extents: Mapping[str, int], s
     return ValueError(f"{name} must have shape ({wanted}); got {shape}")
 
 
-def _check_not_empty(signature, arrays) -> None:
+def _check_not_empty(signature: Signature, arrays: Sequence[np.ndarray | None]) -> None:
     batch = signature[0][1][0] if signature[0][1] else None
     for (argument, axes), array in zip(signature, arrays, strict=True):
         if axes is None or array is None:
@@ -108,7 +111,7 @@ def _check_not_empty(signature, arrays) -> None:
                 raise ValueError(f"{argument.name} must have at least one element along axis {axis}; got shape {array.shape}")
 
 
-def _converted(signature, values) -> list:
+def _converted(signature: Signature, values: Sequence[Any]) -> list:
     dtype = None
     for (argument, _), value in zip(signature, values, strict=True):
         if value is None:

@@ -7,19 +7,31 @@ In channels_last images are (N, H, W, C) and filters (KH, KW, C / groups, C_out)
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..custom.record import Record
 from ..table import call
 from .activation import fused
 from .checks import data_format_is_first, inputs, real, shape4
-from .geometry import check_groups, conv_window
+from .geometry import Padding, Pair, Window, check_groups, conv_window
 from .layout import filters_first, filters_last, images_first, images_last, swapped
 
 
 def conv2d_forward(
-    x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", activation=None, alpha=None
-):
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    data_format: str = "channels_last",
+    activation: str | None = None,
+    alpha: float | None = None,
+) -> np.ndarray:
     """Return ``activation(x * w + b)``, with ``*`` the convolution of images with filters.
 
     Output row `o` reads the input rows ``o * stride - top + i * dilation`` for i = 0 ... KH - 1; what lies outside the image is
@@ -72,8 +84,18 @@ def conv2d_forward(
 
 
 def conv2d_custom_forward(
-    x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", function=None, slope=False
-):
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    data_format: str = "channels_last",
+    *,
+    function: Record,
+    slope: bool = False,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return ``f(x * w + b)`` with `f` an activation of the user's, and its derivative if `slope` asks for it.
 
     Parameters
@@ -107,7 +129,9 @@ def conv2d_custom_forward(
     return images_first(y), None if dy_by_dz is None else images_first(dy_by_dz)
 
 
-def _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format):
+def _forward_arguments(
+    x: Any, w: Any, b: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int, data_format: str
+) -> tuple[tuple, tuple[int, ...], tuple[int, ...]]:
     """Return x, w and b in channels_last, the parameters that say how the window moves, and the shape of the output."""
     (x, w, b), extent = inputs("conv2d_forward", x, w, b, data_format=data_format)
     window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
@@ -118,7 +142,16 @@ def _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format):
     return (x, w, b), (*window.conv_params, groups), (extent["n"], *window.output, extent["co"])
 
 
-def conv2d_backward_input(dy, w, input_shape, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last"):
+def conv2d_backward_input(
+    dy: Any,
+    w: Any,
+    input_shape: Sequence[int],
+    stride: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    data_format: str = "channels_last",
+) -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * conv2d_forward(x, w, b, ...))``.
 
     With an activation, `dy` is first sent through that activation's ``*_backward``.
@@ -159,8 +192,16 @@ def conv2d_backward_input(dy, w, input_shape, stride=1, padding="valid", dilatio
 
 
 def conv2d_backward_weight(
-    x, dy, kernel_size, stride=1, padding="valid", dilation=1, groups=1, data_format="channels_last", bias=True
-):
+    x: Any,
+    dy: Any,
+    kernel_size: Pair,
+    stride: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    data_format: str = "channels_last",
+    bias: bool = True,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the gradients by `w` and `b` of ``sum(dy * conv2d_forward(x, w, b, ...))``.
 
     Parameters
@@ -201,7 +242,9 @@ def conv2d_backward_weight(
     return filters_first(dw) if first else dw, db
 
 
-def im2col(x, kernel_size, stride=1, padding="valid", dilation=1, data_format="channels_last"):
+def im2col(
+    x: Any, kernel_size: Pair, stride: Pair = 1, padding: Padding = "valid", dilation: Pair = 1, data_format: str = "channels_last"
+) -> np.ndarray:
     """Return the patches that a convolution's windows see, one in each row.
 
     ``im2col(x, (KH, KW)) @ w.reshape(-1, C_out)`` is the convolution, in channels_last.
@@ -244,7 +287,15 @@ def im2col(x, kernel_size, stride=1, padding="valid", dilation=1, data_format="c
     return cols.reshape(rows, taps * c)
 
 
-def col2im(cols, input_shape, kernel_size, stride=1, padding="valid", dilation=1, data_format="channels_last"):
+def col2im(
+    cols: Any,
+    input_shape: Sequence[int],
+    kernel_size: Pair,
+    stride: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    data_format: str = "channels_last",
+) -> np.ndarray:
     """Return images of `input_shape` as the sum of patches, each put back at its place: the transpose of `im2col`.
 
     Parameters
@@ -280,7 +331,7 @@ def col2im(cols, input_shape, kernel_size, stride=1, padding="valid", dilation=1
     return images_first(x) if first else x
 
 
-def _check_output(extent, window):
+def _check_output(extent: Mapping[str, int], window: Window) -> None:
     if (extent["oh"], extent["ow"]) != window.output:
         raise ValueError(
             f"dy must have {window.output[0]} x {window.output[1]} rows and columns, as the convolution's output has; "
@@ -288,7 +339,7 @@ def _check_output(extent, window):
         )
 
 
-def _check_filters(extent, groups):
+def _check_filters(extent: Mapping[str, int], groups: int) -> None:
     if extent["cg"] * groups != extent["c"]:
         raise ValueError(
             f"w must have {extent['c']} / {groups} = {extent['c'] // groups} input channels, the image's by groups; "

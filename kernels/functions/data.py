@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..table import call
 from .checks import F32, F64, check_below, in_place, inputs, integers, number, plain_array, real
 
 
-def transpose(x):
+def transpose(x: Any) -> np.ndarray:
     """Return `x` with its last two axes swapped.
 
     Images between the layouts: ``transpose(x.reshape(n, h * w, c)).reshape(n, c, h, w)``.
@@ -38,7 +40,7 @@ def transpose(x):
     return y
 
 
-def gather(x, index, scale=1.0, offset=0.0, dtype=None):
+def gather(x: Any, index: Any, scale: float = 1.0, offset: float = 0.0, dtype: DTypeLike | None = None) -> np.ndarray:
     """Return the batch ``x[index] * scale + offset``.
 
     Parameters
@@ -80,7 +82,7 @@ def gather(x, index, scale=1.0, offset=0.0, dtype=None):
     return y
 
 
-def rescale(x, scale, offset=0.0):
+def rescale(x: Any, scale: float, offset: float = 0.0) -> np.ndarray:
     """Return ``x * scale + offset``.
 
     Parameters
@@ -105,7 +107,7 @@ def rescale(x, scale, offset=0.0):
     return y
 
 
-def accumulate(x, total, scale=1.0):
+def accumulate(x: Any, total: np.ndarray, scale: float = 1.0) -> None:
     """Update ``total += scale * x``.
 
     Parameters
@@ -128,7 +130,7 @@ def accumulate(x, total, scale=1.0):
     call("accumulate", x, number("scale", scale), total)
 
 
-def add(a, b):
+def add(a: Any, b: Any) -> np.ndarray:
     """Return ``a + b``; no broadcasting.
 
     Parameters
@@ -152,7 +154,7 @@ def add(a, b):
     return y
 
 
-def increment(count):
+def increment(count: np.ndarray) -> None:
     """Update ``count += 1``.
 
     Parameters

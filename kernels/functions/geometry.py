@@ -11,12 +11,17 @@ after (at the bottom and at the right), as in TensorFlow and Keras.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .checks import integer, pair
 
 #: padding along one axis: "valid", "same" or (before, after)
 AxisPadding = str | tuple[int, int]
+#: an amount along both axes, or (rows, columns)
+Pair = int | Sequence[int]
+#: padding of an image: "valid", "same", an integer, (rows, columns), or ((top, bottom), (left, right))
+Padding = str | int | Sequence[int | Sequence[int]]
 
 
 def resolve_padding(padding: AxisPadding, size: int, window: int, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
@@ -131,7 +136,9 @@ class Window(NamedTuple):
         return (*self.size, *self.stride, self.pad[0][0], self.pad[1][0])
 
 
-def conv_window(image: tuple[int, int], kernel_size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any = 1) -> Window:
+def conv_window(
+    image: tuple[int, int], kernel_size: Pair, stride: Pair = 1, padding: Padding = "valid", dilation: Pair = 1
+) -> Window:
     """Return the window of a convolution on images of `image` = (rows, columns).
 
     Parameters
@@ -151,7 +158,7 @@ def conv_window(image: tuple[int, int], kernel_size: Any, stride: Any = 1, paddi
     )
 
 
-def pool_window(image: tuple[int, int], pool_size: Any, stride: Any = None, padding: Any = "valid") -> Window:
+def pool_window(image: tuple[int, int], pool_size: Pair, stride: Pair | None = None, padding: Padding = "valid") -> Window:
     """Return the window of a pooling on images of `image` = (rows, columns); `stride` None is `pool_size`.
 
     Raises
@@ -167,7 +174,13 @@ def pool_window(image: tuple[int, int], pool_size: Any, stride: Any = None, padd
 
 
 @functools.lru_cache(maxsize=1024)
-def _window(image, size, stride, padding, dilation) -> Window:
+def _window(
+    image: tuple[int, int],
+    size: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[AxisPadding, AxisPadding],
+    dilation: tuple[int, int],
+) -> Window:
     pad: list[tuple[int, int]] = []
     output: list[Any] = []
     for axis, name in enumerate(("rows", "columns")):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ..custom.record import Record
 from ..table import call
 from .activation import fused
 from .checks import inputs
 
 
-def matmul(a, b):
+def matmul(a: Any, b: Any) -> np.ndarray:
     """Return the matrix product ``a @ b``.
 
     Parameters
@@ -38,7 +41,7 @@ def matmul(a, b):
     return y
 
 
-def dense_forward(x, w, b=None, activation=None, alpha=None):
+def dense_forward(x: Any, w: Any, b: Any = None, activation: str | None = None, alpha: float | None = None) -> np.ndarray:
     """Return ``activation(x @ w + b)``.
 
     Parameters
@@ -76,7 +79,9 @@ def dense_forward(x, w, b=None, activation=None, alpha=None):
     return y
 
 
-def dense_custom_forward(x, w, b=None, function=None, slope=False):
+def dense_custom_forward(
+    x: Any, w: Any, b: Any = None, *, function: Record, slope: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return ``f(x @ w + b)`` with `f` an activation of the user's, and its derivative if `slope` asks for it.
 
     Parameters
@@ -107,7 +112,7 @@ def dense_custom_forward(x, w, b=None, function=None, slope=False):
     return y, dy_by_dz
 
 
-def dense_backward_input(dy, w):
+def dense_backward_input(dy: Any, w: Any) -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * (x @ w + b))``: ``dy @ w.T``.
 
     With an activation, `dy` is first sent through that activation's ``*_backward``.
@@ -127,7 +132,7 @@ def dense_backward_input(dy, w):
     return dx
 
 
-def dense_backward_weight(x, dy, bias=True):
+def dense_backward_weight(x: Any, dy: Any, bias: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the gradients by `w` and `b` of ``sum(dy * (x @ w + b))``: ``x.T @ dy`` and the sum of `dy` over samples.
 
     Parameters

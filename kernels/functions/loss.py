@@ -6,10 +6,13 @@ Predictions of shape (m, c) are m samples with c outputs; (m,) counts as (m, 1),
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import spec
+from ..custom.record import Record
 from ..spec.loss import POINTWISE
 from ..table import call
 from .checks import check_below, inputs, integer, integers, number, real
@@ -67,20 +70,20 @@ DELTA_DOC = """delta : float, default 1.0
 """
 
 
-def _pair(name):
+def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]:
     """Return the public functions ``<name>_forward`` and ``<name>_backward`` of a pointwise loss of the spec."""
     forward_name, backward_name = f"{name}_forward", f"{name}_backward"
 
-    def forward(pred, target):
+    def forward(pred: Any, target: Any) -> np.ndarray:
         return _loss_of(forward_name, pred, target)
 
-    def forward_delta(pred, target, delta=1.0):
+    def forward_delta(pred: Any, target: Any, delta: float = 1.0) -> np.ndarray:
         return _loss_of(forward_name, pred, target, number("delta", delta, low=0))
 
-    def backward(dloss, pred, target):
+    def backward(dloss: Any, pred: Any, target: Any) -> np.ndarray:
         return _gradient_of(backward_name, dloss, pred, target)
 
-    def backward_delta(dloss, pred, target, delta=1.0):
+    def backward_delta(dloss: Any, pred: Any, target: Any, delta: float = 1.0) -> np.ndarray:
         return _gradient_of(backward_name, dloss, pred, target, number("delta", delta, low=0))
 
     takes_delta = bool(spec.OPS[forward_name].params)
@@ -91,7 +94,7 @@ def _pair(name):
     )
 
 
-def _loss_of(op_name, pred, target, *params):
+def _loss_of(op_name: str, pred: Any, target: Any, *params: float) -> np.ndarray:
     pred, target = _samples("pred", real("pred", pred)), _samples("target", real("target", target))
     (pred, target), extent = inputs(op_name, pred, target)
     loss = np.empty(extent["m"], pred.dtype)
@@ -99,7 +102,7 @@ def _loss_of(op_name, pred, target, *params):
     return loss
 
 
-def _gradient_of(op_name, dloss, pred, target, *params):
+def _gradient_of(op_name: str, dloss: Any, pred: Any, target: Any, *params: float) -> np.ndarray:
     pred = real("pred", pred)
     shape = pred.shape
     (dloss, pred, target), _ = inputs(op_name, dloss, _samples("pred", pred), _samples("target", real("target", target)))
@@ -108,7 +111,7 @@ def _gradient_of(op_name, dloss, pred, target, *params):
     return dpred.reshape(shape)
 
 
-def _samples(name, array):
+def _samples(name: str, array: np.ndarray) -> np.ndarray:
     """Return (m,) as (m, 1) and (..., c) as (m, c): views."""
     if array.ndim == 2:
         return array
@@ -117,7 +120,7 @@ def _samples(name, array):
     return array.reshape((array.size, 1) if array.ndim == 1 else (math.prod(array.shape[:-1]), array.shape[-1]))
 
 
-def _named(name, function, doc):
+def _named(name: str, function: Callable[..., np.ndarray], doc: str) -> Callable[..., np.ndarray]:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
@@ -133,7 +136,7 @@ half_poisson_forward, half_poisson_backward = _pair("half_poisson")
 binary_xent_forward, binary_xent_backward = _pair("binary_xent")
 
 
-def custom_loss_forward(pred, target, function, slope=False):
+def custom_loss_forward(pred: Any, target: Any, function: Record, slope: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the loss of each sample by a function of the user's, the mean over its outputs.
 
     Parameters
@@ -166,7 +169,7 @@ def custom_loss_forward(pred, target, function, slope=False):
     return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(shape)
 
 
-def custom_loss_backward(dloss, slope):
+def custom_loss_backward(dloss: Any, slope: Any) -> np.ndarray:
     """Return the gradient by the predictions of ``sum(dloss * loss)``, the loss of `custom_loss_forward`.
 
     Parameters
@@ -194,7 +197,7 @@ def custom_loss_backward(dloss, slope):
     return dpred.reshape(shape)
 
 
-def softmax_xent_forward(logits, target):
+def softmax_xent_forward(logits: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the cross-entropy of each sample between ``softmax(logits)`` and its class, and the probabilities.
 
     Computed from the logits directly, so that nothing overflows and no logarithm of 0 is taken.
@@ -232,7 +235,7 @@ def softmax_xent_forward(logits, target):
     return loss, probs.reshape(logits.shape)
 
 
-def softmax_xent_backward(dloss, probs, target):
+def softmax_xent_backward(dloss: Any, probs: Any, target: Any) -> np.ndarray:
     """Return the gradient by `logits` of ``sum(dloss * loss)``, loss as in `softmax_xent_forward`.
 
     Parameters
@@ -262,7 +265,7 @@ def softmax_xent_backward(dloss, probs, target):
     return dlogits.reshape(probs.shape)
 
 
-def _classes(op_name, name, scores, target):
+def _classes(op_name: str, name: str, scores: np.ndarray, target: Any) -> tuple[str, np.ndarray]:
     """Return the op for `target`, classes as integers or a number for each class, and `target` as that op takes it."""
     if scores.ndim < 2 or scores.shape[-1] == 0:
         raise ValueError(f"{name} must have shape (samples, classes), of at least one class; got {scores.shape}")
@@ -278,7 +281,7 @@ def _classes(op_name, name, scores, target):
     return op_name, label
 
 
-def xent_forward(pred, target):
+def xent_forward(pred: Any, target: Any) -> np.ndarray:
     """Return for each sample ``-sum(target * log(q))``, q = `pred` clipped to [1e-7, 1 - 1e-7].
 
     For probabilities that were made elsewhere. From logits, `softmax_xent_forward` is exact where this one has to clip.
@@ -303,7 +306,7 @@ def xent_forward(pred, target):
     return _loss_of("xent_forward", pred, target)
 
 
-def xent_backward(dloss, pred, target):
+def xent_backward(dloss: Any, pred: Any, target: Any) -> np.ndarray:
     """Return the gradient by `pred` of ``sum(dloss * xent_forward(pred, target))``; 0 where `pred` was clipped.
 
     Parameters
@@ -325,7 +328,7 @@ def xent_backward(dloss, pred, target):
     return _gradient_of("xent_backward", dloss, pred, target)
 
 
-def weighted_mean_forward(loss, weight=None):
+def weighted_mean_forward(loss: Any, weight: Any = None) -> np.ndarray:
     """Return ``sum(loss * weight) / m``; the weights count, but do not divide.
 
     Parameters
@@ -351,7 +354,7 @@ def weighted_mean_forward(loss, weight=None):
     return mean
 
 
-def weighted_mean_backward(dmean, m, weight=None):
+def weighted_mean_backward(dmean: Any, m: int, weight: Any = None) -> np.ndarray:
     """Return the gradient by `loss` of ``dmean * weighted_mean_forward(loss, weight)``: ``dmean * weight / m``.
 
     Parameters
@@ -380,7 +383,7 @@ def weighted_mean_backward(dmean, m, weight=None):
     return dloss
 
 
-def penalty_forward(w, l1=0.0, l2=0.0):
+def penalty_forward(w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
     """Return ``l1 * sum(|w|) + l2 * sum(w**2)``.
 
     Parameters
@@ -405,7 +408,7 @@ def penalty_forward(w, l1=0.0, l2=0.0):
     return penalty
 
 
-def penalty_backward(dpenalty, w, l1=0.0, l2=0.0):
+def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
     """Return the gradient by `w` of ``dpenalty * penalty_forward(w, l1, l2)``; that of ``|w|`` is 0 at 0.
 
     Parameters
@@ -431,7 +434,7 @@ def penalty_backward(dpenalty, w, l1=0.0, l2=0.0):
     return dw
 
 
-def _one(name, value):
+def _one(name: str, value: Any) -> np.ndarray:
     array = real(name, value)
     if array.size != 1:
         raise ValueError(f"{name} must have one element; got shape {array.shape}")

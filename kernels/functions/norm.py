@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from .checks import U64, data_format_is_first, in_place, inputs, number, real
 from .layout import channels_to_columns, columns_to_channels
 
 
-def batchnorm_forward(x, gamma, beta, eps=1e-3, data_format="channels_last"):
+def batchnorm_forward(
+    x: Any, gamma: Any, beta: Any, eps: float = 1e-3, data_format: str = "channels_last"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalize each channel by the batch's own mean and variance: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     Parameters
@@ -45,7 +48,9 @@ def batchnorm_forward(x, gamma, beta, eps=1e-3, data_format="channels_last"):
     return columns_to_channels(y, x.shape, first), mean, var
 
 
-def batchnorm_inference(x, gamma, beta, mean, var, eps=1e-3, data_format="channels_last"):
+def batchnorm_inference(
+    x: Any, gamma: Any, beta: Any, mean: Any, var: Any, eps: float = 1e-3, data_format: str = "channels_last"
+) -> np.ndarray:
     """Normalize each channel by a given mean and variance: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     Parameters
@@ -73,7 +78,9 @@ def batchnorm_inference(x, gamma, beta, mean, var, eps=1e-3, data_format="channe
     return columns_to_channels(y, x.shape, first)
 
 
-def batchnorm_backward(dy, x, gamma, mean, var, eps=1e-3, data_format="channels_last"):
+def batchnorm_backward(
+    dy: Any, x: Any, gamma: Any, mean: Any, var: Any, eps: float = 1e-3, data_format: str = "channels_last"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the gradients by `x`, `gamma` and `beta` of ``sum(dy * y)``, through the batch's mean and variance as well.
 
     Parameters
@@ -106,7 +113,7 @@ def batchnorm_backward(dy, x, gamma, mean, var, eps=1e-3, data_format="channels_
     return columns_to_channels(dx, x.shape, first), dgamma, dbeta
 
 
-def layernorm_forward(x, gamma, beta, eps=1e-3):
+def layernorm_forward(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalize each sample over the last axis: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     Parameters
@@ -137,7 +144,9 @@ def layernorm_forward(x, gamma, beta, eps=1e-3):
     return y.reshape(x.shape), mean.reshape(x.shape[:-1]), var.reshape(x.shape[:-1])
 
 
-def layernorm_backward(dy, x, gamma, mean, var, eps=1e-3):
+def layernorm_backward(
+    dy: Any, x: Any, gamma: Any, mean: Any, var: Any, eps: float = 1e-3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the gradients by `x`, `gamma` and `beta` of ``sum(dy * y)``.
 
     Parameters
@@ -169,7 +178,7 @@ def layernorm_backward(dy, x, gamma, mean, var, eps=1e-3):
     return dx.reshape(x.shape), dgamma, dbeta
 
 
-def moving_average(value, average, momentum=0.99):
+def moving_average(value: Any, average: np.ndarray, momentum: float = 0.99) -> None:
     """Update `average` in place: ``average = momentum * average + (1 - momentum) * value``.
 
     Parameters
@@ -196,7 +205,7 @@ def moving_average(value, average, momentum=0.99):
     call("moving_average", value, momentum, average)
 
 
-def dropout_forward(x, rate, state):
+def dropout_forward(x: Any, rate: float, state: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `x` with each element set to zero with probability `rate`, and the others divided by ``1 - rate``.
 
     The choice depends on `state` and the element's place only: not on the backend, not on the number of threads.
@@ -231,7 +240,7 @@ def dropout_forward(x, rate, state):
     return y, used
 
 
-def dropout_backward(dy, rate, used):
+def dropout_backward(dy: Any, rate: float, used: np.ndarray) -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * y)``: ``dy / (1 - rate)`` where `dropout_forward` kept the element, else 0.
 
     Parameters
@@ -262,7 +271,7 @@ def dropout_backward(dy, rate, used):
     return dx
 
 
-def _seeded(seed):
+def _seeded(seed: Any) -> np.ndarray:
     python_step("state given as a number")  # a replayed step would advance the array made here
     try:
         return np.array([operator.index(seed), 0], dtype=U64)
@@ -270,6 +279,6 @@ def _seeded(seed):
         raise TypeError(f"state must be a uint64 array of shape (2,), or a seed in [0, 2**64); got {seed!r:.60}") from None
 
 
-def _check_same_shape(dy, x):
+def _check_same_shape(dy: np.ndarray, x: np.ndarray) -> None:
     if dy.shape != x.shape:
         raise ValueError(f"dy must have the shape of x, {x.shape}; got {dy.shape}")

@@ -7,6 +7,12 @@ arrays of one element.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..custom.record import Record
 from ..table import call
 from .checks import F64, in_place, number, one_float64, real
 
@@ -14,7 +20,7 @@ from .checks import F64, in_place, number, one_float64, real
 MAX_SLOTS = 3
 
 
-def sgd_step(w, g, lr):
+def sgd_step(w: np.ndarray, g: Any, lr: float | np.ndarray) -> None:
     """Update ``w -= lr * g``.
 
     Parameters
@@ -35,7 +41,7 @@ def sgd_step(w, g, lr):
     call("sgd_step", g, one_float64("lr", lr), w)
 
 
-def momentum_step(w, g, v, lr, momentum=0.9):
+def momentum_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, momentum: float = 0.9) -> None:
     """Update ``v = momentum * v - lr * g; w += v``.
 
     Parameters
@@ -55,7 +61,7 @@ def momentum_step(w, g, v, lr, momentum=0.9):
     call("momentum_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
 
 
-def nesterov_step(w, g, v, lr, momentum=0.9):
+def nesterov_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, momentum: float = 0.9) -> None:
     """Update ``v = momentum * v - lr * g; w += momentum * v - lr * g``.
 
     Parameters
@@ -72,7 +78,7 @@ def nesterov_step(w, g, v, lr, momentum=0.9):
     call("nesterov_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
 
 
-def adagrad_step(w, g, a, lr, eps=1e-7):
+def adagrad_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, eps: float = 1e-7) -> None:
     """Update ``a += g**2; w -= lr * g / sqrt(a + eps)``.
 
     Parameters
@@ -92,7 +98,7 @@ def adagrad_step(w, g, a, lr, eps=1e-7):
     call("adagrad_step", g, one_float64("lr", lr), number("eps", eps, low=0), w, _state("a", a, w))
 
 
-def rmsprop_step(w, g, a, lr, rho=0.9, eps=1e-7):
+def rmsprop_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, rho: float = 0.9, eps: float = 1e-7) -> None:
     """Update ``a = rho * a + (1 - rho) * g**2; w -= lr * g / sqrt(a + eps)``.
 
     Parameters
@@ -113,7 +119,17 @@ def rmsprop_step(w, g, a, lr, rho=0.9, eps=1e-7):
     call("rmsprop_step", g, one_float64("lr", lr), number("rho", rho), number("eps", eps, low=0), w, _state("a", a, w))
 
 
-def adam_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7):
+def adam_step(
+    w: np.ndarray,
+    g: Any,
+    m: np.ndarray,
+    v: np.ndarray,
+    lr: float | np.ndarray,
+    step: int | np.ndarray,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-7,
+) -> None:
     """Update by Adam, in the form with `eps` outside the bias correction (Kingma & Ba 2015, end of section 2).
 
     It computes ::
@@ -143,7 +159,18 @@ def adam_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7):
     call("adam_step", g, one_float64("lr", lr), _count(step), *_adam(beta1, beta2, eps), w, _state("m", m, w), _state("v", v, w))
 
 
-def adamw_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=0.004):
+def adamw_step(
+    w: np.ndarray,
+    g: Any,
+    m: np.ndarray,
+    v: np.ndarray,
+    lr: float | np.ndarray,
+    step: int | np.ndarray,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-7,
+    weight_decay: float = 0.004,
+) -> None:
     """Update ``w -= lr * weight_decay * w``, then as `adam_step` (Loshchilov & Hutter 2019).
 
     Parameters
@@ -162,7 +189,15 @@ def adamw_step(w, g, m, v, lr, step, beta1=0.9, beta2=0.999, eps=1e-7, weight_de
     call("adamw_step", g, one_float64("lr", lr), _count(step), *params, w, _state("m", m, w), _state("v", v, w))
 
 
-def custom_step(w, g, slots, lr, step, params, function):
+def custom_step(
+    w: np.ndarray,
+    g: Any,
+    slots: Sequence[np.ndarray],
+    lr: float | np.ndarray,
+    step: int | np.ndarray,
+    params: Any,
+    function: Record,
+) -> None:
     """Update by a rule of the user's.
 
     Parameters
@@ -189,7 +224,7 @@ def custom_step(w, g, slots, lr, step, params, function):
     call("custom_step", g, one_float64("lr", lr), _count(step), real("params", params, F64), function.address, w, *states, *missing)
 
 
-def _parameters(w, g):
+def _parameters(w: np.ndarray, g: Any) -> tuple[np.ndarray, np.ndarray]:
     w = in_place("w", w)
     g = real("g", g, w.dtype)
     if g.shape != w.shape:
@@ -197,15 +232,15 @@ def _parameters(w, g):
     return w, g
 
 
-def _state(name, array, w):
+def _state(name: str, array: np.ndarray, w: np.ndarray) -> np.ndarray:
     return in_place(name, array, w.dtype, w.shape)
 
 
-def _adam(beta1, beta2, eps):
+def _adam(beta1: float, beta2: float, eps: float) -> tuple[float, float, float]:
     return number("beta1", beta1), number("beta2", beta2), number("eps", eps, low=0)
 
 
-def _count(step):
+def _count(step: int | np.ndarray) -> np.ndarray:
     step = one_float64("step", step)
     if not step[0] >= 1:
         raise ValueError(f"step must be at least 1, for the first step; got {step[0]}")

@@ -7,15 +7,19 @@ images of one channel.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..table import call
 from .checks import check_below, data_format_is_first, inputs, integers, real, shape4
-from .geometry import pool_window
+from .geometry import Padding, Pair, Window, pool_window
 
 
-def maxpool2d_forward(x, pool_size=2, stride=None, padding="valid", data_format="channels_last"):
+def maxpool2d_forward(
+    x: Any, pool_size: Pair = 2, stride: Pair | None = None, padding: Padding = "valid", data_format: str = "channels_last"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the largest element of each window, and where it was.
 
     Ties go to the first maximum in row-major order; a NaN in a window is its maximum.
@@ -58,7 +62,7 @@ def maxpool2d_forward(x, pool_size=2, stride=None, padding="valid", data_format=
     return y.reshape(shape), argmax.reshape(shape)
 
 
-def maxpool2d_backward(dy, argmax, input_shape, data_format="channels_last"):
+def maxpool2d_backward(dy: Any, argmax: Any, input_shape: Sequence[int], data_format: str = "channels_last") -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * y)``: `dy` added at the place of each maximum.
 
     Parameters
@@ -90,7 +94,9 @@ def maxpool2d_backward(dy, argmax, input_shape, data_format="channels_last"):
     return dx
 
 
-def avgpool2d_forward(x, pool_size=2, stride=None, padding="valid", data_format="channels_last"):
+def avgpool2d_forward(
+    x: Any, pool_size: Pair = 2, stride: Pair | None = None, padding: Padding = "valid", data_format: str = "channels_last"
+) -> np.ndarray:
     """Return the mean of the elements of each window that lie inside the image.
 
     Parameters
@@ -114,7 +120,14 @@ def avgpool2d_forward(x, pool_size=2, stride=None, padding="valid", data_format=
     return y.reshape(shape)
 
 
-def avgpool2d_backward(dy, input_shape, pool_size=2, stride=None, padding="valid", data_format="channels_last"):
+def avgpool2d_backward(
+    dy: Any,
+    input_shape: Sequence[int],
+    pool_size: Pair = 2,
+    stride: Pair | None = None,
+    padding: Padding = "valid",
+    data_format: str = "channels_last",
+) -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * avgpool2d_forward(x, ...))``: `dy` spread evenly over each window.
 
     Parameters
@@ -146,7 +159,7 @@ def avgpool2d_backward(dy, input_shape, pool_size=2, stride=None, padding="valid
     return dx
 
 
-def global_avgpool2d_forward(x, data_format="channels_last"):
+def global_avgpool2d_forward(x: Any, data_format: str = "channels_last") -> np.ndarray:
     """Return the mean over rows and columns.
 
     Parameters
@@ -173,7 +186,7 @@ def global_avgpool2d_forward(x, data_format="channels_last"):
     return y
 
 
-def global_avgpool2d_backward(dy, input_shape, data_format="channels_last"):
+def global_avgpool2d_backward(dy: Any, input_shape: Sequence[int], data_format: str = "channels_last") -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * global_avgpool2d_forward(x))``: ``dy / (H * W)`` everywhere.
 
     Parameters
@@ -202,7 +215,7 @@ def global_avgpool2d_backward(dy, input_shape, data_format="channels_last"):
     return dx
 
 
-def global_maxpool2d_forward(x, data_format="channels_last"):
+def global_maxpool2d_forward(x: Any, data_format: str = "channels_last") -> tuple[np.ndarray, np.ndarray]:
     """Return the maximum over rows and columns, and where it was. Ties and NaNs are as in `maxpool2d_forward`.
 
     Parameters
@@ -231,7 +244,7 @@ def global_maxpool2d_forward(x, data_format="channels_last"):
     return y.reshape(shape), argmax.reshape(shape)
 
 
-def global_maxpool2d_backward(dy, argmax, input_shape, data_format="channels_last"):
+def global_maxpool2d_backward(dy: Any, argmax: Any, input_shape: Sequence[int], data_format: str = "channels_last") -> np.ndarray:
     """Return the gradient by `x` of ``sum(dy * y)``: `dy` at the place of each maximum, else 0.
 
     Parameters
@@ -263,7 +276,9 @@ def global_maxpool2d_backward(dy, argmax, input_shape, data_format="channels_las
     return maxpool2d_backward(dy.reshape(shape), argmax.reshape(shape), input_shape, data_format)
 
 
-def _image(op_name, x, pool_size, stride, padding, data_format):
+def _image(
+    op_name: str, x: Any, pool_size: Pair, stride: Pair | None, padding: Padding, data_format: str
+) -> tuple[np.ndarray, tuple[int, ...], Window]:
     """Return `x` as the kernels take it, the shape that the caller expects of the output, and the window."""
     first = data_format_is_first(data_format)
     (x,), extent = inputs(op_name, x, data_format=data_format)
@@ -274,6 +289,6 @@ def _image(op_name, x, pool_size, stride, padding, data_format):
     return x, (n, *window.output, c), window
 
 
-def _single_channels(x):
+def _single_channels(x: np.ndarray) -> np.ndarray:
     """Return images (N, C, H, W) as N * C images (H, W, 1): a view."""
     return x.reshape(math.prod(x.shape[:2]), *x.shape[2:], 1)

@@ -75,4 +75,4 @@ def compile_kernel(
     options = LinkerOptions(arch="sm_{}{}".format(*compute_capability), verbose=True, ptxas_options=["-v"])
     linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
     code = linker.link("cubin")
-    return code, re.search(r"\.entry (\S+)\(", ptx)[1], linker.get_info_log()
+    return code, re.findall(r"\.entry (\S+)\(", ptx)[0], linker.get_info_log()

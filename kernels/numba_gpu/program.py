@@ -242,32 +242,32 @@ def launches_of(op: spec.Op) -> Callable[..., list[Launch]]:
 def place(steps: list[Step]) -> list[Any]:
     """Give scratch arrays and constants of launches their places; return what has to be kept for them to stay."""
     scratch: dict[int, tuple[Array, int]] = {}
-    constants: dict[int, tuple[Array, int]] = {}
+    constants: dict[int, tuple[Array, np.ndarray, int]] = {}
     most = fixed = 0
     for step in steps:
         used = 0  # the scratch arrays of a step are free again in the next
         for array in (a for launch in step.launches for a in launch.args if isinstance(a, Array) and a.address is None):
             if array.content is not None and id(array) not in constants:
-                constants[id(array)] = array, fixed
+                constants[id(array)] = array, array.content, fixed
                 fixed = _aligned(fixed + array.nbytes)
             elif array.content is None and id(array) not in scratch:
                 scratch[id(array)] = array, used
                 used = _aligned(used + array.nbytes)
         most = max(most, used)
     memory = Memory(fixed + most)
-    for array, offset in constants.values():
+    for array, content, offset in constants.values():
         array.address = memory.address + offset
-        card().upload(array.address, _start(array.content), array.nbytes)
+        card().upload(array.address, _start(content), array.nbytes)
     for array, offset in scratch.values():
         array.address = memory.address + fixed + offset
-    return [memory, *(array for array, _ in constants.values())]
+    return [memory, *(array for array, _, _ in constants.values())]
 
 
 def _grouped(calls: Iterable[tuple[spec.Op, tuple]]) -> Iterator[tuple[spec.Op, list[tuple]]]:
     """Yield runs of optimizer steps that differ in the parameter's arrays only, and all other calls one by one."""
     group: list[tuple] = []
     shared = None
-    previous = None
+    previous: Any = None
     for op, args in calls:
         own = _own_arrays(op)
         key = (

@@ -12,6 +12,7 @@ import numbers
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -23,7 +24,7 @@ from ..spec import OPS, Array, Op, Param
 from . import cache, team
 
 ELEMENTS = {"int32": types.int32, "uint8": types.uint8, "uint64": types.uint64, "float64": types.float64}
-REALS = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
+REALS: dict[np.dtype, Any] = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
 DTYPES = {kind: np.dtype(kind) for kind in ELEMENTS}
 
 
@@ -250,7 +251,7 @@ class Kernel:
                 raise ValueError(f"{where} has extent {extent} on axis {name!r}, expected {expected}")
         return value.ctypes.data
 
-    def _param(self, param: Param, value: object) -> int | float:
+    def _param(self, param: Param, value: Any) -> Any:
         where = f"{self.op.name}: {param.name}"
         if param.kind == "float":
             if not isinstance(value, numbers.Real):
@@ -258,9 +259,10 @@ class Kernel:
             return float(value)
         if not isinstance(value, numbers.Integral):
             raise TypeError(f"{where} must be an integer; got {value!r:.60}")
-        if not param.low <= value < 2**63:
-            raise ValueError(f"{where} must be an integer of at least {param.low}; got {value}")
-        return int(value)
+        integer = int(value)
+        if not param.low <= integer < 2**63:
+            raise ValueError(f"{where} must be an integer of at least {param.low}; got {integer}")
+        return integer
 
 
 class Program:
@@ -285,7 +287,7 @@ class Program:
         team.run(self._table, times)
 
 
-def as_table(calls: Sequence[tuple[bytes, list[tuple[Callable, int, int]]]]) -> np.ndarray:
+def as_table(calls: Sequence[tuple[bytes, list[tuple[Any, int, int]]]]) -> np.ndarray:
     """Return the steps of calls as `team.run` takes them; the call records must outlive the table."""
     rows = [
         (ctypes.cast(function, ctypes.c_void_p).value, np.frombuffer(record, np.uint8).ctypes.data, items, grain)

@@ -167,6 +167,10 @@ class _Helpers:
             self._idle.release()
 
 
+_helpers: _Helpers
+_compiling: threading.Lock
+
+
 def _forget_helpers():
     """Begin without helpers: at import, and in a child made by fork, to which no threads come along."""
     global _helpers, _compiling

@@ -5,6 +5,8 @@ Layout: images (N, H, W, C), filters (KH, KW, C / groups, C_out). Row `o` of an 
 is what the output extent implies.
 """
 
+from collections.abc import Mapping
+
 from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
 
 WINDOW = (*ints("stride_h", "stride_w"), *ints("pad_top", "pad_left", low=0), *ints("dilation_h", "dilation_w"))
@@ -12,7 +14,7 @@ WINDOW = (*ints("stride_h", "stride_w"), *ints("pad_top", "pad_left", low=0), *i
 GROUPED = ("c", "cg", "groups")
 
 
-def _flops(d):
+def _flops(d: Mapping[str, int]) -> int:
     return 2 * d["n"] * d["oh"] * d["ow"] * d["co"] * d["kh"] * d["kw"] * d["cg"]
 
 

@@ -105,7 +105,7 @@ class Op:
     @property
     def argument_names(self) -> tuple[str, ...]:
         """The argument names in calling order."""
-        return tuple(a.name for a in (*self.inputs, *self.params, *self.outputs))
+        return tuple(argument.name for group in (self.inputs, self.params, self.outputs) for argument in group)
 
     def tolerance_for(self, dtype_name: str) -> float:
         """Return the tolerance for "float32" or "float64"."""

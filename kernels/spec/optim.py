@@ -9,7 +9,9 @@ LR = Array("lr", "1", "float64")
 STEP = Array("step", "1", "float64")
 
 
-def _step(name: str, summary: str, state: tuple[str, ...], params: tuple[str, ...] = (), source: str = "", counts=False) -> Op:
+def _step(
+    name: str, summary: str, state: tuple[str, ...], params: tuple[str, ...] = (), source: str = "", counts: bool = False
+) -> Op:
     return Op(
         name,
         summary,
