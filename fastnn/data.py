@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .kernels.interop import is_on_gpu, on_gpu, on_host
+
 
 def has_batches(x: Any, y: Any) -> bool:
     """Say whether `x` is an iterable of batches instead of an array."""
-    return y is None and not hasattr(x, "__array__") and not isinstance(x, (list, tuple)) and hasattr(x, "__iter__")
+    is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple)) or is_on_gpu(x)
+    return y is None and not is_array and hasattr(x, "__iter__")
 
 
 def batch_parts(batch: Any) -> tuple[Any, Any, Any]:
@@ -35,7 +38,7 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     """Return `x` as a C-contiguous array of shape (n, ...) that fits the model.
 
     uint8 arrays stay as they are (unless `convert`), everything else becomes the model's float type. A missing last axis of
-    extent 1 (grey images) is added.
+    extent 1 (grey images) is added. An array on a GPU stays there (unless `convert`).
 
     Raises
     ------
@@ -44,19 +47,23 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     ValueError
         If its shape does not fit `input_shape`.
     """
-    array = np.asarray(x)
+    array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"x must be numeric, got an array of dtype {array.dtype}")
     if array.ndim < 1:
         raise ValueError("x must have an axis of samples, got a scalar")
     if input_shape is not None:
         if array.ndim == len(input_shape) - 1 and input_shape[-1] == 1:
-            array = array[..., np.newaxis]
+            array = array.reshape(*array.shape, 1)
         fits = array.ndim == len(input_shape) and all(
             e is None or e == n for e, n in zip(input_shape[1:], array.shape[1:], strict=True)
         )
         if not fits:
             raise ValueError(f"x must have shape {_shape_text(input_shape)} to fit the model, got {array.shape}")
+    if not isinstance(array, np.ndarray):
+        if array.dtype not in (np.uint8, dtype):
+            raise TypeError(f"x is on the GPU and must have the model's dtype, {dtype}, or uint8 there; got {array.dtype}")
+        return array
     if array.dtype != np.uint8 or convert:
         array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
@@ -78,7 +85,7 @@ def as_sample_weight(
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = np.ones(len(y), dtype) if sample_weight is None else np.array(sample_weight, dtype)
+    weight = np.ones(len(y), dtype) if sample_weight is None else np.array(on_host("sample_weight", sample_weight), dtype)
     if weight.shape != (len(y),):
         raise ValueError(f"sample_weight must have shape ({len(y)},), one weight per sample; got {weight.shape}")
     if not np.all(np.isfinite(weight)) or np.any(weight < 0):

@@ -16,6 +16,7 @@ from .autodiff import Tensor, Variable
 from .data import as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
 from .kernels import active_backend
+from .kernels.interop import on_host
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
 from .summary import summary_html, summary_text
@@ -295,6 +296,7 @@ class Sequential:
         ----------
         x : array_like of shape (n_samples, ...) or iterable of batches
             Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable gives (x, y) or (x, y, sample_weight).
+            With the backend "cuda" an array of CuPy, PyTorch or others on the GPU is read there, without a copy.
         y : array_like, optional
             Targets, in the form that the loss wants.
         batch_size : int, default 32
@@ -464,7 +466,7 @@ class Sequential:
             self.build((None, *x.shape[1:]))
         if y is None:
             raise ValueError("y must be the targets of x, got None")
-        targets = self.compiled_with()[1].prepare_targets(y, self.output_shape, self.dtype)
+        targets = self.compiled_with()[1].prepare_targets(on_host("y", y), self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
         return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.dtype)
@@ -472,7 +474,7 @@ class Sequential:
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
-        key = (kind, len(x), x.dtype, x.shape[1:], target, weight is not None, active_backend())
+        key = (kind, type(x), len(x), x.dtype, x.shape[1:], target, weight is not None, active_backend())
         step = self._steps.pop(key, None)
         if step is None:
             batch = CopiedBatch(len(x), x, self.dtype, y, weight is not None)
@@ -582,7 +584,7 @@ class Sequential:
         Parameters
         ----------
         x : array_like or iterable
-            Inputs.
+            Inputs; for an array on the GPU the outputs are there too.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
         """
@@ -600,10 +602,10 @@ class Sequential:
         if 0 < len(x) <= size:
             self._predict_step = self.cached_step("predict", x)
             return self._predict_step.run(x)
-        out = np.empty((len(x), *self.output_shape[1:]), self.dtype)
+        out = np.empty((len(x), *self.output_shape[1:]), self.dtype, like=x)
         for start in range(0, len(x), size):
             batch = x[start : start + size]
-            out[start : start + size] = self.cached_step("predict", batch).run(batch)
+            np.copyto(out[start : start + size], self.cached_step("predict", batch).run(batch))
         return out
 
     # ------------------------------------------------------------------ files

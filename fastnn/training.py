@@ -45,11 +45,12 @@ class Batch:
 
 
 class CopiedBatch(Batch):
-    """Buffers that Python copies each batch into; of inputs that are bytes, a kernel of the step makes floats."""
+    """Buffers that Python copies each batch into; of inputs that are bytes, or on a GPU, a kernel of the step makes the floats."""
 
     def __init__(self, size: int, x: np.ndarray, dtype: np.dtype, y: np.ndarray | None = None, weighted: bool = False) -> None:
         super().__init__(size, x, dtype, y, weighted)
-        self.given = np.zeros(self.x.shape, np.uint8) if x.dtype == np.uint8 else self.x
+        same = isinstance(x, np.ndarray) and x.dtype != np.uint8
+        self.given = self.x if same else np.empty(self.x.shape, x.dtype, like=x)
         self._rows = np.arange(size, dtype=np.int32)
 
     def copy_from(self, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
@@ -63,7 +64,8 @@ class CopiedBatch(Batch):
     def fill(self) -> None:
         """Make the inputs of what was copied, by a kernel."""
         if self.given is not self.x:
-            table.call("gather_uint8", _rows(self.given), self._rows, 1.0, 0.0, _rows(self.x))
+            gather = "gather_uint8" if self.given.dtype == np.uint8 else "gather"
+            table.call(gather, _rows(self.given), self._rows, 1.0, 0.0, _rows(self.x))
 
 
 class ArraySource:
@@ -123,6 +125,8 @@ class ArraySource:
 
 def _read_only(array: np.ndarray) -> np.ndarray:
     """Return a view that cannot be written to, which tells a backend with memory of its own that one copy is enough."""
+    if not isinstance(array, np.ndarray):
+        return array  # it is there already
     view = array.view()
     view.flags.writeable = False
     return view
@@ -312,7 +316,8 @@ class PredictStep:
     def fits(self, x: Any) -> bool:
         """Say whether `x` is an array that can be copied into the buffers as it is, for the backend in use."""
         buffer = self.batch.given
-        return type(x) is np.ndarray and x.shape == buffer.shape and x.dtype == buffer.dtype and active_backend() == self._backend
+        same = type(x) is type(buffer) is np.ndarray and x.shape == buffer.shape and x.dtype == buffer.dtype
+        return same and active_backend() == self._backend
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs for a batch."""
@@ -324,4 +329,7 @@ class PredictStep:
     def _step(self) -> Iterable[np.ndarray]:
         self.batch.fill()
         self._pred = self.model(Tensor(self.batch.x), training=False).data
+        if not isinstance(self.batch.given, np.ndarray):
+            pred, self._pred = self._pred, np.empty(self._pred.shape, self._pred.dtype, like=self.batch.given)
+            table.call("linear_forward", pred, self._pred)
         return [self._pred]

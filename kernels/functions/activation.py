@@ -92,19 +92,19 @@ def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarra
 
     def forward(x: Any) -> np.ndarray:
         (x,), _ = inputs(forward_name, x)
-        y = np.empty(x.shape, x.dtype)
+        y = np.empty(x.shape, x.dtype, like=x)
         call(forward_name, x, y)
         return y
 
     def forward_alpha(x: Any, alpha: float | None = default) -> np.ndarray:
         (x,), _ = inputs(forward_name, x)
-        y = np.empty(x.shape, x.dtype)
+        y = np.empty(x.shape, x.dtype, like=x)
         call(forward_name, x, number("alpha", alpha, low=0), y)
         return y
 
     def backward(dy: Any, y: Any) -> np.ndarray:
         (dy, y), _ = inputs(backward_name, dy, y)
-        dx = np.empty(dy.shape, dy.dtype)
+        dx = np.empty(dy.shape, dy.dtype, like=dy)
         call(backward_name, dy, y, dx)
         return dx
 
@@ -113,7 +113,7 @@ def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarra
 
     def backward_alpha(dy: Any, y: Any, alpha: float | None = default) -> np.ndarray:
         (dy, y), _ = inputs(backward_name, dy, y)
-        dx = np.empty(dy.shape, dy.dtype)
+        dx = np.empty(dy.shape, dy.dtype, like=dy)
         call(backward_name, dy, y, number("alpha", alpha, low=0), dx)
         return dx
 
@@ -183,7 +183,7 @@ def custom_forward(x: Any, function: Record, slope: bool = False) -> tuple[np.nd
     custom_backward, dense_custom_forward, conv2d_custom_forward
     """
     (x,), _ = inputs("custom_forward", x)
-    y = np.empty(x.shape, x.dtype)
+    y = np.empty(x.shape, x.dtype, like=x)
     dy_by_dx = np.empty_like(y) if slope else None
     call("custom_forward", x, function.address, y, dy_by_dx)
     return y, dy_by_dx
@@ -214,7 +214,7 @@ def custom_backward(dy: Any, slope: Any) -> np.ndarray:
     custom_forward
     """
     (dy, slope), _ = inputs("custom_backward", dy, slope)
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = np.empty(dy.shape, dy.dtype, like=dy)
     call("custom_backward", dy, slope, dx)
     return dx
 
@@ -238,7 +238,7 @@ def softmax_forward(x: Any) -> np.ndarray:
         If `x` has no last axis to sum over, or is not an array of real numbers.
     """
     x = real("x", x)
-    y = np.empty(x.shape, x.dtype)
+    y = np.empty(x.shape, x.dtype, like=x)
     rows = _rows("x", x)
     call("softmax_forward", x.reshape(rows), y.reshape(rows))
     return y
@@ -260,7 +260,7 @@ def softmax_backward(dy: Any, y: Any) -> np.ndarray:
     """
     # the shapes may be of any rank, but are the same: as for an elementwise function
     (dy, y), _ = inputs("linear_backward", dy, y)
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = np.empty(dy.shape, dy.dtype, like=dy)
     rows = _rows("dy", dy)
     call("softmax_backward", dy.reshape(rows), y.reshape(rows), dx.reshape(rows))
     return dx

@@ -104,7 +104,7 @@ def affine_warp(
         raise ValueError(f"motion must be finite, and at most {LARGEST_MOTION:g}")
     size = (extents["ih"], extents["iw"]) if output_size is None else pair("output_size", output_size)
     images = images_last(x) if first else x
-    y = np.empty((len(images), *size, extents["c"]), x.dtype)
+    y = np.empty((len(images), *size, extents["c"]), x.dtype, like=x)
     call("affine_warp", images, motion, int(bool(same_zoom)), *modes, number("fill_value", fill_value), y)
     return images_first(y) if first else y
 
@@ -141,7 +141,7 @@ def contrast_brightness(
         raise ValueError(f"value_range must be (low, high) with low < high; got {tuple(value_range)!r:.60}")
     (x, change), _ = inputs("contrast_brightness", x, change, data_format=data_format)
     images = images_last(x) if first else x
-    y = np.empty(images.shape, x.dtype)
+    y = np.empty(images.shape, x.dtype, like=x)
     call("contrast_brightness", images, change, low, high, y)
     return images_first(y) if first else y
 

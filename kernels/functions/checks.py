@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import spec
+from ..interop import is_on_gpu, on_gpu
 from ..table import python_step
 
 F32, F64, I32, U64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint64)
@@ -146,7 +147,7 @@ def _number_array(name: str, value: Any) -> np.ndarray:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array without a mask: masked elements would count like all others")
     try:
-        array = np.asarray(value)
+        array = on_gpu(name, value) if is_on_gpu(value) else np.asarray(value)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError  # their subclasses take other arguments
         raise kind(f"{name} must be an array of real numbers; got {type(value).__name__}: {error}") from error
@@ -163,6 +164,10 @@ def _is_float64(value: Any, array: np.ndarray | None) -> bool:
 
 def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return an array of numbers as `dtype`, C-contiguous and aligned; the same object if it is that already."""
+    if not isinstance(array, np.ndarray):
+        if array.dtype != dtype:
+            raise TypeError(f"arrays on the GPU are not converted: expected one of dtype {dtype}; got {array.dtype}")
+        return array
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
         plain = np.require(array, dtype, ["C", "A"])
     if plain is not array and not np.may_share_memory(plain, array):
@@ -190,7 +195,7 @@ def integers(name: str, value: Any) -> np.ndarray:
     """
     if type(value) is np.ndarray and value.dtype is I32 and value.flags.carray:
         return value
-    array = _number_array(name, value)
+    array = np.asarray(_number_array(name, value))  # to check them, integers on a GPU are copied to the host
     if array.dtype.kind == "f":
         if array.size == 0 and not hasattr(value, "dtype"):
             return plain_array(array, I32)  # np.asarray([]) is float64

@@ -78,7 +78,7 @@ def conv2d_forward(
     """
     first, inner = data_format_is_first(data_format), fused(activation, alpha)
     arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
-    y = np.empty(shape, arrays[0].dtype)
+    y = np.empty(shape, arrays[0].dtype, like=arrays[0])
     call("conv2d_forward", *arrays, *params, *inner, y)
     return images_first(y) if first else y
 
@@ -121,7 +121,7 @@ def conv2d_custom_forward(
     """
     first = data_format_is_first(data_format)
     arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
-    y = np.empty(shape, arrays[0].dtype)
+    y = np.empty(shape, arrays[0].dtype, like=arrays[0])
     dy_by_dz = np.empty_like(y) if slope else None
     call("conv2d_custom_forward", *arrays, *params, function.address, y, dy_by_dz)
     if not first:
@@ -186,7 +186,7 @@ def conv2d_backward_input(
     _check_filters(extent, groups)
     if first:
         dy, w = images_last(dy), filters_last(w)
-    dx = np.empty((extent["n"], extent["ih"], extent["iw"], extent["c"]), dy.dtype)
+    dx = np.empty((extent["n"], extent["ih"], extent["iw"], extent["c"]), dy.dtype, like=dy)
     call("conv2d_backward_input", dy, w, *window.conv_params, groups, dx)
     return images_first(dx) if first else dx
 
@@ -236,8 +236,8 @@ def conv2d_backward_weight(
     groups = check_groups(groups, extent["c"], extent["co"])
     if first:
         x, dy = images_last(x), images_last(dy)
-    dw = np.empty((*window.size, extent["c"] // groups, extent["co"]), x.dtype)
-    db = np.empty(extent["co"], x.dtype) if bias else None
+    dw = np.empty((*window.size, extent["c"] // groups, extent["co"]), x.dtype, like=x)
+    db = np.empty(extent["co"], x.dtype, like=x) if bias else None
     call("conv2d_backward_weight", x, dy, *window.conv_params, groups, dw, db)
     return filters_first(dw) if first else dw, db
 
@@ -280,7 +280,7 @@ def im2col(
     if first:
         x = images_last(x)
     rows, taps, c = extent["n"] * math.prod(window.output), math.prod(window.size), extent["c"]
-    cols = np.empty((extent["n"], *window.output, *window.size, c), x.dtype)
+    cols = np.empty((extent["n"], *window.output, *window.size, c), x.dtype, like=x)
     call("im2col", x, *window.conv_params, cols)
     if first:
         cols = swapped(cols, rows, taps, c)
@@ -326,7 +326,7 @@ def col2im(
         raise ValueError(f"cols must have shape (N * OH * OW, KH * KW * C) = ({rows}, {taps * c}); got {cols.shape}")
     if first:
         cols = swapped(cols, rows, c, taps)
-    x = np.empty((n, image["ih"], image["iw"], c), cols.dtype)
+    x = np.empty((n, image["ih"], image["iw"], c), cols.dtype, like=cols)
     call("col2im", cols.reshape(n, *window.output, *window.size, c), *window.conv_params, x)
     return images_first(x) if first else x
 

@@ -35,7 +35,7 @@ def transpose(x: Any) -> np.ndarray:
     if x.ndim not in (2, 3):
         raise ValueError(f"x must have shape (r, c) or (n, r, c); got {x.shape}")
     *n, r, c = x.shape
-    y = np.empty((*n, c, r), x.dtype)
+    y = np.empty((*n, c, r), x.dtype, like=x)
     call("transpose", x.reshape(math.prod(n), r, c), y.reshape(math.prod(n), c, r))
     return y
 
@@ -102,7 +102,7 @@ def rescale(x: Any, scale: float, offset: float = 0.0) -> np.ndarray:
         If `x` is not an array of real numbers, or `scale` or `offset` is not a number.
     """
     x = real("x", x)
-    y = np.empty(x.shape, x.dtype)
+    y = np.empty(x.shape, x.dtype, like=x)
     call("rescale", x, number("scale", scale), number("offset", offset), y)
     return y
 
@@ -149,7 +149,7 @@ def add(a: Any, b: Any) -> np.ndarray:
         If the shapes differ or an array is not of real numbers.
     """
     (a, b), _ = inputs("add", a, b)
-    y = np.empty(a.shape, a.dtype)
+    y = np.empty(a.shape, a.dtype, like=a)
     call("add", a, b, y)
     return y
 

@@ -14,7 +14,7 @@ def swapped(x: np.ndarray, n: int, r: int, c: int) -> np.ndarray:
     x = x.reshape(n, r, c)
     if r == 1 or c == 1:
         return x.reshape(n, c, r)
-    y = np.empty((n, c, r), x.dtype)
+    y = np.empty((n, c, r), x.dtype, like=x)
     call("transpose", x, y)
     return y
 

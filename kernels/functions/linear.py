@@ -36,7 +36,7 @@ def matmul(a: Any, b: Any) -> np.ndarray:
     array([[11.]], dtype=float32)
     """
     (a, b), extent = inputs("matmul", a, b)
-    y = np.empty((extent["n"], extent["m"]), a.dtype)
+    y = np.empty((extent["n"], extent["m"]), a.dtype, like=a)
     call("dense_forward", a, b, None, 0, 0.0, y)
     return y
 
@@ -74,7 +74,7 @@ def dense_forward(x: Any, w: Any, b: Any = None, activation: str | None = None, 
     array([[0.]], dtype=float32)
     """
     (x, w, b), extent = inputs("dense_forward", x, w, b)
-    y = np.empty((extent["n"], extent["m"]), x.dtype)
+    y = np.empty((extent["n"], extent["m"]), x.dtype, like=x)
     call("dense_forward", x, w, b, *fused(activation, alpha), y)
     return y
 
@@ -106,7 +106,7 @@ def dense_custom_forward(
         If the shapes do not fit or an array is not of real numbers.
     """
     (x, w, b), extent = inputs("dense_custom_forward", x, w, b)
-    y = np.empty((extent["n"], extent["m"]), x.dtype)
+    y = np.empty((extent["n"], extent["m"]), x.dtype, like=x)
     dy_by_dz = np.empty_like(y) if slope else None
     call("dense_custom_forward", x, w, b, function.address, y, dy_by_dz)
     return y, dy_by_dz
@@ -127,7 +127,7 @@ def dense_backward_input(dy: Any, w: Any) -> np.ndarray:
     ndarray, shape (n, k)
     """
     (dy, w), extent = inputs("dense_backward_input", dy, w)
-    dx = np.empty((extent["n"], extent["k"]), dy.dtype)
+    dx = np.empty((extent["n"], extent["k"]), dy.dtype, like=dy)
     call("dense_backward_input", dy, w, dx)
     return dx
 
@@ -149,7 +149,7 @@ def dense_backward_weight(x: Any, dy: Any, bias: bool = True) -> tuple[np.ndarra
         None without bias.
     """
     (x, dy), extent = inputs("dense_backward_weight", x, dy)
-    dw = np.empty((extent["k"], extent["m"]), x.dtype)
-    db = np.empty(extent["m"], x.dtype) if bias else None
+    dw = np.empty((extent["k"], extent["m"]), x.dtype, like=x)
+    db = np.empty(extent["m"], x.dtype, like=x) if bias else None
     call("dense_backward_weight", x, dy, dw, db)
     return dw, db

@@ -97,7 +97,7 @@ def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarra
 def _loss_of(op_name: str, pred: Any, target: Any, *params: float) -> np.ndarray:
     pred, target = _samples("pred", real("pred", pred)), _samples("target", real("target", target))
     (pred, target), extent = inputs(op_name, pred, target)
-    loss = np.empty(extent["m"], pred.dtype)
+    loss = np.empty(extent["m"], pred.dtype, like=pred)
     call(op_name, pred, target, *params, loss)
     return loss
 
@@ -106,7 +106,7 @@ def _gradient_of(op_name: str, dloss: Any, pred: Any, target: Any, *params: floa
     pred = real("pred", pred)
     shape = pred.shape
     (dloss, pred, target), _ = inputs(op_name, dloss, _samples("pred", pred), _samples("target", real("target", target)))
-    dpred = np.empty(pred.shape, pred.dtype)
+    dpred = np.empty(pred.shape, pred.dtype, like=pred)
     call(op_name, dloss, pred, target, *params, dpred)
     return dpred.reshape(shape)
 
@@ -163,7 +163,7 @@ def custom_loss_forward(pred: Any, target: Any, function: Record, slope: bool = 
     pred = real("pred", pred)
     shape = pred.shape
     (pred, target), extent = inputs("custom_loss_forward", _samples("pred", pred), _samples("target", real("target", target)))
-    loss = np.empty(extent["m"], pred.dtype)
+    loss = np.empty(extent["m"], pred.dtype, like=pred)
     dloss_by_dpred = np.empty_like(pred) if slope else None
     call("custom_loss_forward", pred, target, function.address, loss, dloss_by_dpred)
     return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(shape)
@@ -230,7 +230,7 @@ def softmax_xent_forward(logits: Any, target: Any) -> tuple[np.ndarray, np.ndarr
     logits = real("logits", logits)
     op_name, target = _classes("softmax_xent", "logits", logits, target)
     (rows, target), extent = inputs(f"{op_name}_forward", _samples("logits", logits), target)
-    loss, probs = np.empty(extent["m"], rows.dtype), np.empty(rows.shape, rows.dtype)
+    loss, probs = np.empty(extent["m"], rows.dtype, like=rows), np.empty(rows.shape, rows.dtype, like=rows)
     call(f"{op_name}_forward", rows, target, loss, probs)
     return loss, probs.reshape(logits.shape)
 
@@ -260,7 +260,7 @@ def softmax_xent_backward(dloss: Any, probs: Any, target: Any) -> np.ndarray:
     probs = real("probs", probs)
     op_name, target = _classes("softmax_xent", "probs", probs, target)
     (dloss, rows, target), _ = inputs(f"{op_name}_backward", dloss, _samples("probs", probs), target)
-    dlogits = np.empty(rows.shape, rows.dtype)
+    dlogits = np.empty(rows.shape, rows.dtype, like=rows)
     call(f"{op_name}_backward", dloss, rows, target, dlogits)
     return dlogits.reshape(probs.shape)
 
@@ -349,7 +349,7 @@ def weighted_mean_forward(loss: Any, weight: Any = None) -> np.ndarray:
         If the shapes do not fit or an array is not of real numbers.
     """
     (loss, weight), _ = inputs("weighted_mean_forward", loss, weight)
-    mean = np.empty(1, loss.dtype)
+    mean = np.empty(1, loss.dtype, like=loss)
     call("weighted_mean_forward", loss, weight, mean)
     return mean
 
@@ -378,7 +378,7 @@ def weighted_mean_backward(dmean: Any, m: int, weight: Any = None) -> np.ndarray
     """
     known = {"m": integer("m", m, low=0)}
     (dmean, weight), extent = inputs("weighted_mean_backward", _one("dmean", dmean), weight, known=known)
-    dloss = np.empty(extent["m"], dmean.dtype)
+    dloss = np.empty(extent["m"], dmean.dtype, like=dmean)
     call("weighted_mean_backward", dmean, weight, dloss)
     return dloss
 
@@ -403,7 +403,7 @@ def penalty_forward(w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
         If `w` is not an array of real numbers or a factor is negative.
     """
     w = real("w", w)
-    penalty = np.empty(1, w.dtype)
+    penalty = np.empty(1, w.dtype, like=w)
     call("penalty_forward", w, number("l1", l1, low=0), number("l2", l2, low=0), penalty)
     return penalty
 
@@ -429,7 +429,7 @@ def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0) ->
         If an array is not of real numbers or a factor is negative.
     """
     (dpenalty, w), _ = inputs("penalty_backward", _one("dpenalty", dpenalty), w)
-    dw = np.empty(w.shape, w.dtype)
+    dw = np.empty(w.shape, w.dtype, like=w)
     call("penalty_backward", dpenalty, w, number("l1", l1, low=0), number("l2", l2, low=0), dw)
     return dw
 

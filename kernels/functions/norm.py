@@ -43,7 +43,7 @@ def batchnorm_forward(
     first = data_format_is_first(data_format)
     x = real("x", x)
     (columns, gamma, beta), extent = inputs("batchnorm_forward", channels_to_columns("x", x, first), gamma, beta)
-    y, mean, var = (np.empty(shape, columns.dtype) for shape in (columns.shape, extent["c"], extent["c"]))
+    y, mean, var = (np.empty(shape, columns.dtype, like=columns) for shape in (columns.shape, extent["c"], extent["c"]))
     call("batchnorm_forward", columns, gamma, beta, number("eps", eps, low=0), y, mean, var)
     return columns_to_channels(y, x.shape, first), mean, var
 
@@ -73,7 +73,7 @@ def batchnorm_inference(
     first = data_format_is_first(data_format)
     x = real("x", x)
     arrays, _ = inputs("batchnorm_inference", channels_to_columns("x", x, first), gamma, beta, mean, var)
-    y = np.empty(arrays[0].shape, arrays[0].dtype)
+    y = np.empty(arrays[0].shape, arrays[0].dtype, like=arrays[0])
     call("batchnorm_inference", *arrays, number("eps", eps, low=0), y)
     return columns_to_channels(y, x.shape, first)
 
@@ -108,7 +108,7 @@ def batchnorm_backward(
     _check_same_shape(dy, x)
     dy_columns, x_columns = channels_to_columns("dy", dy, first), channels_to_columns("x", x, first)
     arrays, extent = inputs("batchnorm_backward", dy_columns, x_columns, gamma, mean, var)
-    dx, dgamma, dbeta = (np.empty(shape, arrays[0].dtype) for shape in (arrays[0].shape, extent["c"], extent["c"]))
+    dx, dgamma, dbeta = (np.empty(shape, arrays[0].dtype, like=arrays[0]) for shape in (arrays[0].shape, extent["c"], extent["c"]))
     call("batchnorm_backward", *arrays, number("eps", eps, low=0), dx, dgamma, dbeta)
     return columns_to_channels(dx, x.shape, first), dgamma, dbeta
 
@@ -139,7 +139,7 @@ def layernorm_forward(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> tuple
     """
     x = real("x", x)
     (rows, gamma, beta), extent = inputs("layernorm_forward", channels_to_columns("x", x, False), gamma, beta)
-    y, mean, var = (np.empty(shape, rows.dtype) for shape in (rows.shape, extent["m"], extent["m"]))
+    y, mean, var = (np.empty(shape, rows.dtype, like=rows) for shape in (rows.shape, extent["m"], extent["m"]))
     call("layernorm_forward", rows, gamma, beta, number("eps", eps, low=0), y, mean, var)
     return y.reshape(x.shape), mean.reshape(x.shape[:-1]), var.reshape(x.shape[:-1])
 
@@ -173,7 +173,7 @@ def layernorm_backward(
     _check_same_shape(dy, x)
     rows = channels_to_columns("dy", dy, False), channels_to_columns("x", x, False)
     arrays, extent = inputs("layernorm_backward", *rows, gamma, mean.reshape(mean.size), var.reshape(var.size))
-    dx, dgamma, dbeta = (np.empty(shape, arrays[0].dtype) for shape in (arrays[0].shape, extent["c"], extent["c"]))
+    dx, dgamma, dbeta = (np.empty(shape, arrays[0].dtype, like=arrays[0]) for shape in (arrays[0].shape, extent["c"], extent["c"]))
     call("layernorm_backward", *arrays, number("eps", eps, low=0), dx, dgamma, dbeta)
     return dx.reshape(x.shape), dgamma, dbeta
 
@@ -235,7 +235,7 @@ def dropout_forward(x: Any, rate: float, state: int | np.ndarray) -> tuple[np.nd
     x = real("x", x)
     rate = number("rate", rate, low=0, below=1)
     state = in_place("state", state, U64, (2,)) if isinstance(state, np.ndarray) else _seeded(state)
-    y, used = np.empty(x.shape, x.dtype), np.empty(2, U64)
+    y, used = np.empty(x.shape, x.dtype, like=x), np.empty(2, U64)
     call("dropout_forward", x, rate, y, used, state)
     return y, used
 
@@ -266,7 +266,7 @@ def dropout_backward(dy: Any, rate: float, used: np.ndarray) -> np.ndarray:
     rate = number("rate", rate, low=0, below=1)
     if not (isinstance(used, np.ndarray) and used.dtype == U64 and used.shape == (2,)):
         raise TypeError(f"used must be the uint64 array of shape (2,) that dropout_forward returned; got {used!r:.60}")
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = np.empty(dy.shape, dy.dtype, like=dy)
     call("dropout_backward", dy, np.ascontiguousarray(used), rate, dx)
     return dx
 

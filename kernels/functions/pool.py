@@ -56,7 +56,7 @@ def maxpool2d_forward(
     (5.0, 1)
     """
     x, shape, window = _image("maxpool2d_forward", x, pool_size, stride, padding, data_format)
-    y = np.empty((x.shape[0], *window.output, x.shape[3]), x.dtype)
+    y = np.empty((x.shape[0], *window.output, x.shape[3]), x.dtype, like=x)
     argmax = np.empty(y.shape, np.int32)
     call("maxpool2d_forward", x, *window.pool_params, y, argmax)
     return y.reshape(shape), argmax.reshape(shape)
@@ -89,7 +89,7 @@ def maxpool2d_backward(dy: Any, argmax: Any, input_shape: Sequence[int], data_fo
     image = shape4("input_shape", input_shape, data_format)
     (dy, argmax), _ = inputs("maxpool2d_backward", dy, argmax, known=image, data_format=data_format)
     check_below("argmax", argmax, image["ih"] * image["iw"], "pixels of an image")
-    dx = np.empty(tuple(image.values()), dy.dtype)
+    dx = np.empty(tuple(image.values()), dy.dtype, like=dy)
     call("maxpool2d_backward", *(_single_channels(a) if first else a for a in (dy, argmax, dx)))
     return dx
 
@@ -115,7 +115,7 @@ def avgpool2d_forward(
         As `maxpool2d_forward`.
     """
     x, shape, window = _image("avgpool2d_forward", x, pool_size, stride, padding, data_format)
-    y = np.empty((x.shape[0], *window.output, x.shape[3]), x.dtype)
+    y = np.empty((x.shape[0], *window.output, x.shape[3]), x.dtype, like=x)
     call("avgpool2d_forward", x, *window.pool_params, y)
     return y.reshape(shape)
 
@@ -153,7 +153,7 @@ def avgpool2d_backward(
     window = pool_window((image["ih"], image["iw"]), pool_size, stride, padding)
     known = {**image, "oh": window.output[0], "ow": window.output[1]}
     (dy,), _ = inputs("avgpool2d_backward", dy, known=known, data_format=data_format)
-    dx = np.empty(tuple(image.values()), dy.dtype)
+    dx = np.empty(tuple(image.values()), dy.dtype, like=dy)
     dy_images, dx_images = (_single_channels(a) if first else a for a in (dy, dx))
     call("avgpool2d_backward", dy_images, *window.pool_params, dx_images)
     return dx
@@ -181,7 +181,7 @@ def global_avgpool2d_forward(x: Any, data_format: str = "channels_last") -> np.n
     """
     first = data_format_is_first(data_format)
     (x,), extent = inputs("global_avgpool2d_forward", x, data_format=data_format)
-    y = np.empty((extent["n"], extent["c"]), x.dtype)
+    y = np.empty((extent["n"], extent["c"]), x.dtype, like=x)
     call("global_avgpool2d_forward", _single_channels(x) if first else x, y.reshape(y.size, 1) if first else y)
     return y
 
@@ -210,7 +210,7 @@ def global_avgpool2d_backward(dy: Any, input_shape: Sequence[int], data_format: 
     first = data_format_is_first(data_format)
     image = shape4("input_shape", input_shape, data_format)
     (dy,), _ = inputs("global_avgpool2d_backward", dy, known=image)
-    dx = np.empty(tuple(image.values()), dy.dtype)
+    dx = np.empty(tuple(image.values()), dy.dtype, like=dy)
     call("global_avgpool2d_backward", dy.reshape(dy.size, 1) if first else dy, _single_channels(dx) if first else dx)
     return dx
 

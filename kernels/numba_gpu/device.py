@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 from cuda.bindings import driver
-from cuda.core import Device, Kernel, LaunchConfig, launch
+from cuda.core import Buffer, Device, Kernel, LaunchConfig, launch
+from cuda.core.utils import StridedMemoryView
 
 from .compiler import compile_kernel
 from .launch import Array, Launch
@@ -56,6 +58,7 @@ class Card:
         MemoryError
             If there is too little.
         """
+        self.make_current()
         result, address = driver.cuMemAlloc(nbytes)
         if result == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
             _, free, all_of_it = driver.cuMemGetInfo()
@@ -68,7 +71,7 @@ class Card:
 
     def free(self, address: int) -> None:
         """Give memory back, when everything started before is done."""
-        self._device.set_current()
+        self.make_current()
         self._stream.sync()
         driver.cuMemFree(address)
 
@@ -79,6 +82,26 @@ class Card:
     def download(self, host_address: int, address: int, nbytes: int) -> None:
         """Copy the card's memory to the host, once what was started before is done."""
         _check(*driver.cuMemcpyDtoHAsync(host_address, address, nbytes, self._stream.handle))
+
+    def copy(self, address: int, source: int, nbytes: int) -> None:
+        """Copy from one place of the card's memory to another."""
+        _check(*driver.cuMemcpyDtoDAsync(address, source, nbytes, self._stream.handle))
+
+    def adopt(self, name: str, value: Any) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, np.dtype, bool]:
+        """Return address, shape, strides (None if C-contiguous), dtype and whether to write, of another library's array.
+
+        What is started afterwards waits for what the other library has started on the array.
+        """
+        self.make_current()
+        view = StridedMemoryView.from_any_interface(value, stream_ptr=int(self._stream.handle))
+        if view.device_id != self._device.device_id:
+            raise ValueError(f"{name} is on the GPU {view.device_id}; fastnn computes on the GPU {self._device.device_id}")
+        return view.ptr, view.shape, view.strides, view.dtype, not view.readonly
+
+    def export(self, array: Any) -> StridedMemoryView:
+        """Return a view of an array that other libraries take by DLPack, and which keeps it."""
+        buffer = Buffer.from_handle(array.address, array.nbytes, owner=array)
+        return StridedMemoryView.from_buffer(buffer, array.shape, dtype=array.dtype, is_readonly=not array.writeable)
 
     def synchronize(self) -> None:
         """Wait for everything started before."""

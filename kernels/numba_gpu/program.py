@@ -2,7 +2,7 @@
 
 Host arrays have images on the card, one for each stretch of host memory that the calls use, so that views which share memory here
 share it there. Before a run what the calls read is copied to the card, after it what they wrote is copied back; between the
-steps of a run nothing is.
+steps of a run nothing is. A `DeviceArray` is on the card already.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import spec
+from .arrays import DeviceArray, Memory
 from .device import card
 from .launch import Array, Launch
 
@@ -30,15 +31,7 @@ class Use(NamedTuple):
     op: str
     name: str
     role: str
-    array: np.ndarray
-
-
-class Memory:
-    """A piece of the card's memory, given back when nobody refers to it."""
-
-    def __init__(self, nbytes: int) -> None:
-        self.address = card().allocate(max(nbytes, 1))
-        weakref.finalize(self, card().free, self.address).atexit = False
+    array: Any
 
 
 @dataclass
@@ -161,7 +154,8 @@ class Images:
     """The images on the card of all host memory that some calls use."""
 
     def __init__(self, calls: Sequence[tuple[spec.Op, tuple]], temporary: np.ndarray | None) -> None:
-        uses = [use for op, args in calls for use in _uses(op, args) if use.array.nbytes]
+        used = [use for op, args in calls for use in _uses(op, args)]
+        uses = [use for use in used if isinstance(use.array, np.ndarray) and use.array.nbytes]
         self.stretches = _stretches(uses)
         self._uploads, self._downloads = [], []
         self._kept = []
@@ -197,8 +191,10 @@ class Images:
         for stretch in stretches:
             stretch.address += memory.address
 
-    def of(self, array: np.ndarray) -> Array:
-        """Return the image of a host array."""
+    def of(self, array: np.ndarray | DeviceArray) -> Array:
+        """Return the image of a host array; of one on the card, itself."""
+        if isinstance(array, DeviceArray):
+            return Array(array.shape, array.dtype, array.address)
         if not array.nbytes:
             return Array(array.shape, array.dtype, 0)
         start = _start(array)
@@ -222,7 +218,7 @@ def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
     steps = []
     for op, together in _grouped(calls):
         launches = launches_of(op)
-        moved = [tuple(images.of(a) if isinstance(a, np.ndarray) else a for a in args) for args in together]
+        moved = [tuple(images.of(a) if isinstance(a, (np.ndarray, DeviceArray)) else a for a in args) for args in together]
         args = moved[0] if len(moved) == 1 else _joined(op, moved)
         steps.append(Step(op.name, moved, launches(*args)))
     return steps
@@ -310,11 +306,11 @@ def _uses(op: spec.Op, args: tuple) -> Iterator[Use]:
         if array is None and declared.optional:
             continue
         where = f"{op.name}: {declared.name}"
-        if (
-            not isinstance(array, np.ndarray)
-            or not array.flags.c_contiguous
-            or (declared.role != "in" and not array.flags.writeable)
-        ):
+        if isinstance(array, DeviceArray):
+            fits = array.writeable or declared.role == "in"
+        else:
+            fits = isinstance(array, np.ndarray) and array.flags.c_contiguous and (array.flags.writeable or declared.role == "in")
+        if not fits:
             raise TypeError(f"{where} must be a C-contiguous array, writeable where it is a result; got {type(array).__name__}")
         if declared.kind == "real":
             real = real or array.dtype

@@ -12,6 +12,7 @@ It stands in for the two modules that know the compiler and the driver, so that 
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -119,6 +120,23 @@ class Card:
     def download(self, host_address: int, address: int, nbytes: int) -> None:
         self._check(address, nbytes)
         ctypes.memmove(host_address, address, nbytes)
+
+    def copy(self, address: int, source: int, nbytes: int) -> None:
+        self._check(address, nbytes)
+        self._check(source, nbytes)
+        ctypes.memmove(address, source, nbytes)
+
+    def adopt(self, name: str, value: Any) -> tuple:
+        """Take an array by its ``__cuda_array_interface__``."""
+        interface = value.__cuda_array_interface__
+        address, readonly = interface["data"]
+        dtype, strides = np.dtype(interface["typestr"]), interface["strides"]
+        self._check(address, math.prod(interface["shape"]) * dtype.itemsize)
+        strides = None if strides is None else tuple(stride // dtype.itemsize for stride in strides)
+        return address, interface["shape"], strides, dtype, not readonly
+
+    def export(self, array: Any) -> np.ndarray:
+        return self.view(array)
 
     def synchronize(self) -> None:
         pass

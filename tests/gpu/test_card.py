@@ -35,3 +35,24 @@ def test_the_same_seed_gives_the_same_bits():
     first, second = (train("cuda", "mnist-cnn", epochs=2)[0] for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def test_arrays_of_other_libraries_are_taken_and_given_where_they_are():
+    from cuda.core.utils import StridedMemoryView
+    from numba import cuda
+
+    x = np.random.default_rng(0).normal(size=(300, 20)).astype("float32")
+    model = fastnn.Sequential([fastnn.layers.Input((20,)), fastnn.layers.Dense(7, activation="tanh")])
+    expected = model.predict(x)
+    with fastnn.use_backend("cuda"):
+        there = cuda.to_device(x)
+        pred = model.predict(there)
+        np.testing.assert_allclose(np.asarray(pred), expected, atol=1e-5)
+        np.testing.assert_array_equal(cuda.as_cuda_array(pred).copy_to_host(), np.asarray(pred))
+        for view in (
+            StridedMemoryView.from_dlpack(pred, stream_ptr=-1),
+            StridedMemoryView.from_cuda_array_interface(pred, stream_ptr=-1),
+        ):
+            assert (view.ptr, view.shape, view.dtype) == (pred.address, pred.shape, pred.dtype)
+        again = fastnn.kernels.tanh_forward(StridedMemoryView.from_dlpack(pred, stream_ptr=-1))
+        np.testing.assert_allclose(np.asarray(again), np.tanh(np.asarray(pred)), atol=1e-5)
