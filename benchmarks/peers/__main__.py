@@ -30,6 +30,13 @@ MODULES = {
     "scikit-learn": "sklearn_peer",
     "numpy": "numpy_peer",
 }
+#: those that train on a GPU, see benchmarks/gpu.py
+GPU_MODULES = {
+    "fastnn cuda": "fastnn_peer",
+    "torch cuda": "torch_peer",
+    "torch cuda graph": "torch_peer",
+    "torch.compile cuda": "torch_peer",
+}
 REQUIRES = {"torch": "torch", "torch.compile": "torch", "tensorflow": "tensorflow", "jax": "jax", "scikit-learn": "sklearn"}
 #: losses after the first steps may differ by this share: float32 sums in another order
 LOSS_TOLERANCE = 2e-3
@@ -40,10 +47,13 @@ class Worker:
 
     def __init__(self, peer: str, case: Case, threads: int) -> None:
         self.peer = peer
-        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
+        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", JAX_PLATFORMS="cpu")
+        if peer not in GPU_MODULES:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS"):
             environment[variable] = str(threads)
-        command = [sys.executable, "-m", f"{__package__}.worker", MODULES[peer], peer, case.name, str(threads)]
+        module = (MODULES | GPU_MODULES)[peer]
+        command = [sys.executable, "-m", f"{__package__}.worker", module, peer, case.name, str(threads), str(case.batch)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
@@ -103,7 +113,7 @@ def _check(case: Case, workers: list[Worker]) -> None:
         else:
             worker.ask("time", case.check_steps)
             results[worker.peer] = [worker.ask("check")]
-    reference = results["fastnn"]
+    reference = next(iter(results.values()))  # fastnn's
     for peer, result in results.items():
         if case.kind == "predict" and peer == "scikit-learn":
             continue  # probabilities instead of logits

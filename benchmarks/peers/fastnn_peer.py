@@ -7,14 +7,16 @@ import numpy as np
 import fastnn
 from fastnn import layers
 
-NAMES = {"fastnn": {}}
+NAMES = {"fastnn": {"device": "cpu"}, "fastnn cuda": {"device": "cuda"}}
 
 
 class Peer:
     """The network of a case."""
 
-    def __init__(self, case, threads: int) -> None:
+    def __init__(self, case, threads: int, device: str) -> None:
         fastnn.set_num_threads(threads)
+        if device == "cuda":
+            fastnn.use_backend("cuda")
         made = [layers.Input(case.input_shape)]
         for layer in case.layers:
             match layer:
@@ -37,6 +39,10 @@ class Peer:
             if start:
                 layer.set_weights(start)
         self.x, self.y = case.data()
+        if device == "cuda":
+            from numba import cuda
+
+            self.x = cuda.to_device(self.x)
         self.batch = case.batch
         self.place = 0
 

@@ -88,7 +88,7 @@ class DeviceArray:
 
     def copy(self) -> DeviceArray:
         """Return a copy on the GPU."""
-        other = _empty(self.shape, self.dtype)
+        other = empty(self.shape, self.dtype)
         _copyto(other, self)
         return other
 
@@ -139,7 +139,8 @@ def adopt(name: str, value: Any) -> DeviceArray:
     return DeviceArray(shape, dtype, address, value, writeable)
 
 
-def _empty(shape: Any, dtype: Any = float) -> DeviceArray:
+def empty(shape: Any, dtype: Any = float) -> DeviceArray:
+    """Return a new array on the card, of any content."""
     shape, dtype = (shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype)
     memory = Memory(math.prod(shape) * dtype.itemsize)
     return DeviceArray(shape, dtype, memory.address, memory)
@@ -164,4 +165,4 @@ def _copyto(to: Any, source: Any) -> None:
 
 
 #: NumPy's functions that arrays on the card have too
-_FUNCTIONS = {np.empty: _empty, np.empty_like: lambda like: _empty(like.shape, like.dtype), np.copyto: _copyto}
+_FUNCTIONS = {np.empty: empty, np.empty_like: lambda like: empty(like.shape, like.dtype), np.copyto: _copyto}
