@@ -10,7 +10,8 @@ The file is of the safetensors format, so any reader of that finds the arrays, u
 
 The entry "fastnn" of the file's metadata is JSON: ``version`` of this layout; ``weights``, the names of the weights in the model's
 order; in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
-`Sequential.compile` with, or null); in checkpoints ``training``, what it is, and ``progress``, how far it is.
+`Sequential.compile` with, or null); in checkpoints ``training``, what it is, and ``progress``, how far it is; and ``sha256``, a
+digest of all that and of the arrays, which is compared where it is there.
 
 Training that goes on with a loaded model goes on exactly, if it is given the samples in the same order. That order, where `fit`
 shuffles, is drawn from the process's random numbers (`fastnn.set_seed`). They belong to the process, not to one of its models:
@@ -27,6 +28,7 @@ the size of the file, whatever extents the file claims.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: where the JSON stands in the metadata
 ENTRY = "fastnn"
+#: where the digest stands in the JSON
+DIGEST = "sha256"
 #: what files of Keras begin with: HDF5, and zip files with HDF5 in them
 KERAS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 
@@ -464,11 +468,14 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         )
     try:
         header = json.loads(metadata[ENTRY])
+        digest = header.pop(DIGEST, None)
         version, weights = header["version"], header["weights"]
         if version == VERSION and not (isinstance(weights, list) and all(name in tensors for name in weights)):
             raise ValueError("it lists weights that it does not hold")
+        if version == VERSION and digest is not None and digest != _digest(tensors, header):
+            raise ValueError("it is not what was written, since its SHA-256 digest is another")
     except Exception as error:
-        raise ModelFileError(f"the description of the model in {os.fspath(path)!r} is damaged: {reason(error)}") from error
+        raise ModelFileError(f"{os.fspath(path)!r} is damaged: {reason(error)}") from error
     if version != VERSION:
         raise ModelFileError(f"{os.fspath(path)!r} has version {version!r} of the layout; this fastnn reads version {VERSION}")
     return header, tensors
@@ -478,4 +485,14 @@ def _write(path: PathLike, tensors: Mapping[str, np.ndarray], header: Mapping[st
     """Write a file of arrays, and of a header as JSON."""
     # the library reads memory from the first byte on, so arrays must be contiguous
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    replace_file(path, safetensors.numpy.save(arrays, {ENTRY: json.dumps(header)}))
+    entry = json.dumps({**header, DIGEST: _digest(arrays, header)})
+    replace_file(path, safetensors.numpy.save(arrays, {ENTRY: entry}))
+
+
+def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a file's arrays, with their names, dtypes and shapes, and of its header."""
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.name} {array.shape}".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()

@@ -75,9 +75,10 @@ def with_header(header, body):
 
 
 def with_entry(data, change):
-    """A model file with its JSON changed in place by a function."""
+    """A model file with its JSON changed in place by a function, as somebody would who leaves the digest out."""
     header, body = header_of(data)
     entry = json.loads(header["__metadata__"]["fastnn"])
+    del entry["sha256"]
     changed = change(entry)
     header["__metadata__"]["fastnn"] = json.dumps(entry if changed is None else changed)
     return with_header(header, body)
@@ -694,6 +695,29 @@ def test_flipped_bytes(folder, model_bytes, flips):
 
 
 @FUZZ
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_the_arrays_is_found(folder, model_bytes, place, bit):
+    start = 8 + struct.unpack("<Q", model_bytes[:8])[0]
+    data = bytearray(model_bytes)
+    data[start + place % (len(data) - start)] ^= 1 << bit
+    with pytest.raises(ModelFileError, match="hostile.fastnn.* is damaged.*digest"):
+        loaded(folder, bytes(data))
+    with pytest.raises(ModelFileError, match="digest"):
+        small().load_weights(folder / "hostile.fastnn")
+
+
+def test_a_changed_setting_is_found(tmp_path, model_bytes):
+    changed = model_bytes.replace(b'epsilon\\": 0.001', b'epsilon\\": 0.009')
+    assert changed != model_bytes
+    with pytest.raises(ModelFileError, match="digest"):
+        loaded(tmp_path, changed)
+
+
+def test_a_file_without_a_digest(tmp_path, model_bytes):
+    assert_same_weights(loaded(tmp_path, with_entry(model_bytes, lambda entry: None)), loaded(tmp_path, model_bytes))
+
+
+@FUZZ
 @given(place=st.integers(0, 10**6), mask=st.integers(1, 255))
 def test_flipped_bytes_of_the_header(folder, model_bytes, place, mask):
     data = bytearray(model_bytes)
@@ -822,7 +846,7 @@ def replaced(tensors, ending, change):
     ],
 )
 def test_arrays_that_are_not_those_of_the_model(tmp_path, model_bytes, change, message):
-    header, _ = header_of(model_bytes)
+    header, _ = header_of(with_entry(model_bytes, lambda entry: None))
     tensors = {name: np.ascontiguousarray(array) for name, array in change(safetensors.numpy.load(model_bytes)).items()}
     with pytest.raises(ModelFileError, match=message):
         loaded(tmp_path, safetensors.numpy.save(tensors, header["__metadata__"]))
