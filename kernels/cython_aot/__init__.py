@@ -52,9 +52,14 @@ def _choose_level():
 call.set_num_threads(threads.get_num_threads())
 #: the instruction level in use
 LEVEL = _choose_level()
-#: op name -> compiled kernel
-KERNELS = {
-    op.name: call.Kernel(op, importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES[op.name])
-    for family, ops in spec.FAMILIES.items()
-    for op in ops
+_addresses = {
+    name: both
+    for family in spec.FAMILIES
+    for name, both in importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES.items()
 }
+if missing := spec.OPS.keys() - _addresses.keys():
+    raise ImportError(
+        f"the compiled kernels are older than this source: they lack {', '.join(sorted(missing))}; compile them again"
+    )
+#: op name -> compiled kernel
+KERNELS = {name: call.Kernel(op, _addresses[name]) for name, op in spec.OPS.items()}
