@@ -304,6 +304,14 @@ def test_prelu_has_a_factor_for_each_element_that_is_not_shared():
         layers.PReLU(shared_axes=[2])(numbers((2, 3)))
 
 
+@pytest.mark.parametrize("shared_axes", [None, [1, 2], [1, 2, 3]])
+def test_steps_with_prelu_are_replayed(shared_axes):  # else fit would warn
+    model = fastnn.Sequential([layers.PReLU("ones", shared_axes=shared_axes), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(numbers((12, 3, 4, 2)), numbers((12, 1)), batch_size=4, epochs=2, verbose=0)
+    assert (model.layers[0].alpha.numpy() != 1).all()
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "softmax"])
 def test_outputs_of_sigmoid_and_softmax_remember_their_logits(name):
     x = 1e4 * numbers((3, 4))

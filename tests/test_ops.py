@@ -98,6 +98,9 @@ binary = [
     Case("maximum", ops.maximum, (distinct(3, 4), values(4) * 0.01 + 0.02)),
     Case("minimum", ops.minimum, (distinct(3, 4), values(4) * 0.01 + 0.02)),
     Case("where", lambda a, b: ops.where(A > 0, a, b), (values(3, 4), values(4))),
+    Case("prelu", ops.prelu, (values(3, 4, away_from=[0]), values(4))),
+    Case("prelu", ops.prelu, (values(3, 2, 4, away_from=[0]), values(1, 4))),
+    Case("prelu", ops.prelu, (values(3, 2, 4, away_from=[0]), values(2, 1))),
 ]
 reductions = [
     *(

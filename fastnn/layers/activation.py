@@ -106,7 +106,7 @@ class PReLU(ElementwiseLayer):
         self.alpha = self.add_weight(shape, self.alpha_initializer, None, True, self.alpha_regularizer, "alpha")
 
     def call(self, x: Tensor) -> Tensor:
-        return ops.relu(x) - self.alpha * ops.relu(-x)
+        return ops.prelu(x, self.alpha)
 
 
 @register_layer

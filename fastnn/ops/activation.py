@@ -12,7 +12,9 @@ from ..autodiff import Gradients, Needs, Tensor, as_tensor, first_derivative_onl
 from ..kernels.custom.record import Record
 from ..kernels.spec.activation import ALPHA_DEFAULT, FROM_INPUT
 from . import shape
+from .arithmetic import sum_to
 from .comparison import where
+from .convert import zeros_like
 from .elementary import exp
 from .reduction import logsumexp, sum
 
@@ -88,6 +90,43 @@ def relu(x: Any) -> Tensor:
 def leaky_relu(x: Any, alpha: float = ALPHA_DEFAULT["leaky_relu"]) -> Tensor:
     """Return `x` where it is positive, else ``alpha * x``; the derivative at 0 is `alpha`."""
     return _activate("leaky_relu", x, alpha)
+
+
+def prelu(x: Any, alpha: Any) -> Tensor:
+    """Return `x` where it is positive, else ``alpha * x``; the derivative at 0 is `alpha`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...)
+    alpha : Tensor
+        Factors, of the shape of a sample, or with an extent of 1 along axes that share a factor. Where other axes than the first
+        ones share it, the step is made in Python.
+    """
+    x, alpha = as_tensor(x), as_tensor(alpha)
+    own = alpha.shape
+    while own[:1] == (1,):
+        own = own[1:]
+    if x.shape[x.ndim - len(own) :] == own:
+        return _prelu(x, shape.reshape(alpha, own))
+    return _prelu(x, shape.broadcast_to(alpha, x.shape[1:]))
+
+
+def _prelu(x: Tensor, alpha: Tensor) -> Tensor:
+    y = Tensor(kernels.prelu_forward(x.data, alpha.data))
+    return record("prelu", (x, alpha), y, lambda dy, needs: _prelu_backward(dy, x, alpha))
+
+
+def _prelu_backward(dy: Tensor, x: Tensor, alpha: Tensor) -> tuple[Tensor, ...]:
+    gradients = tuple([Tensor(gradient) for gradient in kernels.prelu_backward(dy.data, x.data, alpha.data)])
+
+    def vjp(ddx: Tensor | None, ddalpha: Tensor | None, needs: Needs) -> Gradients:
+        ddx = zeros_like(x) if ddx is None else ddx
+        ddalpha = zeros_like(alpha) if ddalpha is None else ddalpha
+        below = where(x > 0, 0.0, 1.0)
+        d_dy = ddx * where(x > 0, 1.0, alpha) + ddalpha * x * below
+        return d_dy, ddalpha * dy * below, sum_to(ddx * dy * below, alpha.shape)
+
+    return record("prelu_backward", (dy, x, alpha), gradients, vjp)
 
 
 def elu(x: Any, alpha: float = ALPHA_DEFAULT["elu"]) -> Tensor:

@@ -16,6 +16,9 @@ cdef enum:
     GELU = 9
     SILU = 10
 
+cdef enum:
+    COLUMNS = 16  # columns that are summed side by side
+
 cdef extern from *:
     """
     #define ONE_OVER_SQRT_2PI 0.39894228040143267794
@@ -251,6 +254,50 @@ cdef void _times(const real *dy, const real *slope, real *dx, Py_ssize_t n) noex
     cdef Py_ssize_t i
     for i in range(n):
         dx[i] = dy[i] * slope[i]
+
+
+cdef void prelu_forward(const real *x, const real *alpha, real *y, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    if team(m * c, threads) == 1:
+        for i in range(m):
+            _prelu(x + i * c, alpha, y + i * c, c)
+    else:
+        for i in prange(m, num_threads=threads, schedule="static"):
+            _prelu(x + i * c, alpha, y + i * c, c)
+
+
+cdef inline void _prelu(const real *x, const real *alpha, real *y, Py_ssize_t c) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real one = 1
+    for j in range(c):
+        y[j] = x[j] * (one if x[j] > 0 else alpha[j])
+
+
+cdef void prelu_backward(const real *dy, const real *x, const real *alpha, real *dx, real *dalpha, Py_ssize_t m, Py_ssize_t c,
+                         int threads) noexcept nogil:
+    cdef Py_ssize_t k, blocks = (c + COLUMNS - 1) // COLUMNS
+    if team(m * c, threads) == 1:
+        for k in range(blocks):
+            _prelu_columns(dy, x, alpha, dx, dalpha, m, c, k * COLUMNS, min(<Py_ssize_t>COLUMNS, c - k * COLUMNS))
+    else:
+        for k in prange(blocks, num_threads=threads, schedule="static"):
+            _prelu_columns(dy, x, alpha, dx, dalpha, m, c, k * COLUMNS, min(<Py_ssize_t>COLUMNS, c - k * COLUMNS))
+
+
+cdef void _prelu_columns(const real *dy, const real *x, const real *alpha, real *dx, real *dalpha, Py_ssize_t m, Py_ssize_t c,
+                         Py_ssize_t first, Py_ssize_t width) noexcept nogil:
+    cdef double total[COLUMNS]
+    cdef real one = 1, zero = 0
+    cdef Py_ssize_t i, j, start
+    for j in range(width):
+        total[j] = 0
+    for i in range(m):
+        start = i * c + first
+        for j in range(width):
+            dx[start + j] = dy[start + j] * (one if x[start + j] > 0 else alpha[first + j])
+            total[j] += zero if x[start + j] > 0 else dy[start + j] * x[start + j]
+    for j in range(width):
+        dalpha[first + j] = <real>total[j]
 
 
 cdef void softmax_forward(const real *x, real *y, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:

@@ -219,6 +219,78 @@ def custom_backward(dy: Any, slope: Any) -> np.ndarray:
     return dx
 
 
+def prelu_forward(x: Any, alpha: Any) -> np.ndarray:
+    """Return `x` where it is positive, else ``alpha * x``, with factors that the samples share.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    alpha : array_like
+        The factors, of the shape that the last axes of `x` have.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`; float64 if one of the arrays is, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+
+    See Also
+    --------
+    prelu_backward
+    """
+    x, alpha = real("x", x), real("alpha", alpha)
+    (rows, factors), _ = inputs("prelu_forward", *_by_factor("x", x, alpha))
+    y = np.empty(rows.shape, rows.dtype, like=rows)
+    call("prelu_forward", rows, factors, y)
+    return y.reshape(x.shape)
+
+
+def prelu_backward(dy: Any, x: Any, alpha: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients by `x` and `alpha` of ``sum(dy * prelu_forward(x, alpha))``; the derivative by 0 is `alpha`.
+
+    Parameters
+    ----------
+    dy : array_like
+        The gradient by the activation's output, of the shape of `x`.
+    x, alpha : array_like
+        As for `prelu_forward`.
+
+    Returns
+    -------
+    dx : ndarray
+        Of the shape of `x`; float64 if one of the arrays is, else float32.
+    dalpha : ndarray
+        Of the shape of `alpha`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an array is not of real numbers.
+
+    See Also
+    --------
+    prelu_forward
+    """
+    dy, x, alpha = real("dy", dy), real("x", x), real("alpha", alpha)
+    (by_output, rows, factors), _ = inputs("prelu_backward", _by_factor("dy", dy, alpha)[0], *_by_factor("x", x, alpha))
+    dx, dalpha = np.empty(rows.shape, rows.dtype, like=rows), np.empty(factors.shape, rows.dtype, like=rows)
+    call("prelu_backward", by_output, rows, factors, dx, dalpha)
+    return dx.reshape(x.shape), dalpha.reshape(alpha.shape)
+
+
+def _by_factor(name: str, x: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `x` with a column for each factor, and the factors as one row."""
+    samples = x.ndim - alpha.ndim
+    if samples < 0 or x.shape[samples:] != alpha.shape:
+        raise ValueError(f"{name} must have last axes like alpha, {alpha.shape}; got shape {x.shape}")
+    return x.reshape(math.prod(x.shape[:samples]), alpha.size), alpha.reshape(alpha.size)
+
+
 def softmax_forward(x: Any) -> np.ndarray:
     """Return ``exp(x) / sum(exp(x))`` over the last axis; nothing overflows, whatever the size of `x`.
 

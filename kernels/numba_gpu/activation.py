@@ -3,10 +3,16 @@
 import math
 from functools import cache
 
+import numpy as np
+
 from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED, SELU_ALPHA, SELU_SCALE
-from .compiler import device, float64, number
+from .compiler import cuda, device, float64, number, uint32
+from .launch import THREADS, over, scratch
 from .maps import each
 from .rows import softmax, softmax_gradient
+from .sums import as_they_are, column_pairs
+
+u = uint32
 
 #: from these arguments down the normal distribution function and the sigmoid are 0 in float64
 GELU_ZERO, SILU_ZERO = -40.0, -800.0
@@ -155,6 +161,42 @@ def _product(a, b):
 
 def custom_backward(dy, slope, dx):
     return each(_product, dy, slope, dx)
+
+
+@cache
+def _by_column(real):
+    one = real(1)
+
+    def kernel(dy, x, alpha, dx, columns, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            dx[i] = dy[i] * (one if x[i] > real(0) else alpha[i % columns])
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def prelu_forward(x, alpha, y):
+    return over(x.size, _by_column(number(x.dtype)), x, x, alpha, y, np.uint32(x.shape[1]))
+
+
+@cache
+def _factor_terms(real):
+    @device
+    def terms(dy, x, p, q, row, column, columns):
+        i = row * columns + column
+        return (real(0) if x[i] > real(0) else dy[i] * x[i]), real(0)
+
+    return terms
+
+
+def prelu_backward(dy, x, alpha, dx, dalpha):
+    rows, columns = x.shape
+    real, nothing = number(x.dtype), scratch(columns, dtype=x.dtype)
+    return [
+        *over(x.size, _by_column(real), dy, x, alpha, dx, np.uint32(columns)),
+        *column_pairs(_factor_terms(real), as_they_are, dy, x, x, x, x, dalpha, nothing, rows, columns),
+    ]
 
 
 def softmax_forward(x, y):

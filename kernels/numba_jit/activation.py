@@ -1,9 +1,11 @@
 """Activations and their derivatives."""
 
+import numpy as np
+
 from ..spec.activation import SELU_ALPHA, SELU_SCALE
 from .activate import bipolar_sigmoid, elu, finish_custom, leaky_relu, relu, selu, sigmoid, softplus, tanh
 from .call import step
-from .pointers import copy, inline, offset
+from .pointers import copy, doubles_on_stack, fill, inline, offset
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot
 from .vmath import exp, expm1, normal_tail
@@ -12,6 +14,8 @@ SELU_BOTTOM = SELU_SCALE * SELU_ALPHA
 ONE_OVER_SQRT_2PI = 0.39894228040143267794
 #: beyond, the normal distribution function and the sigmoid are 0; x is cut off there, since -inf * 0 is NaN
 GELU_LIMIT, SILU_LIMIT = 40.0, 750.0
+#: columns that are summed side by side
+COLUMNS = 16
 
 
 def _forward(function):
@@ -189,6 +193,33 @@ def custom_backward(call, first, last):
     dy, slope, dx = call.dy, call.slope, call.dx
     for i in range(first, last):
         dx[i] = dy[i] * slope[i]
+
+
+@step("m", "c")
+def prelu_forward(call, first, last):
+    alpha, c = call.alpha, call.c
+    for i in range(first, last):
+        x, y = offset(call.x, i * c), offset(call.y, i * c)
+        for j in range(c):
+            y[j] = x[j] if x[j] > 0 else alpha[j] * x[j]
+
+
+@step(lambda e: -(-e["c"] // COLUMNS), lambda e: COLUMNS * e["m"])
+def prelu_backward(call, first, last):
+    # an item is some columns side by side
+    sums = doubles_on_stack(COLUMNS)
+    for block in range(first, last):
+        start = block * COLUMNS
+        alpha, width = offset(call.alpha, start), min(COLUMNS, call.c - start)
+        fill(sums, width, 0.0)
+        for i in range(call.m):
+            at = i * call.c + start
+            dy, x, dx = offset(call.dy, at), offset(call.x, at), offset(call.dx, at)
+            for j in range(width):
+                dx[j] = dy[j] if x[j] > 0 else alpha[j] * dy[j]
+                sums[j] += 0.0 if x[j] > 0 else np.float64(dy[j]) * x[j]
+        for j in range(width):
+            call.dalpha[start + j] = sums[j]
 
 
 @step("m", "c")

@@ -140,6 +140,17 @@ def custom_backward(dy, slope, dx):
 
 
 @in_float64
+def prelu_forward(x, alpha, y):
+    y[...] = np.where(x > 0, x, alpha * x)
+
+
+@in_float64
+def prelu_backward(dy, x, alpha, dx, dalpha):
+    dx[...] = np.where(x > 0, dy, alpha * dy)
+    dalpha[...] = np.where(x > 0, 0, dy * x).sum(axis=0)
+
+
+@in_float64
 def softmax_forward(x, y):
     y[...] = np.exp(x - x.max(axis=1, keepdims=True))
     y[...] /= y.sum(axis=1, keepdims=True)

@@ -76,6 +76,20 @@ OPS = (
         outputs=reals(("dx", "*"), role="out"),
     ),
     Op(
+        "prelu_forward",
+        "y = x where x > 0, else alpha * x, with a factor for each column",
+        inputs=reals(("x", "m c"), ("alpha", "c")),
+        outputs=reals(("y", "m c"), role="out"),
+        source="He et al. 2015",
+    ),
+    Op(
+        "prelu_backward",
+        "dx = dy where x > 0, else alpha * dy; dalpha = the sum in each column of dy * x where x <= 0",
+        inputs=reals(("dy", "m c"), ("x", "m c"), ("alpha", "c")),
+        outputs=reals(("dx", "m c"), ("dalpha", "c"), role="out"),
+        tolerance=SUM_TOLERANCE,
+    ),
+    Op(
         "softmax_forward",
         "y = exp(x - max) / sum(exp(x - max)) in each row",
         inputs=reals(("x", "m c")),

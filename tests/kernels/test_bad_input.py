@@ -113,6 +113,7 @@ CALLS = {
     "zero groups": (lambda: conv(groups=0), ValueError, "groups .*0"),
     "data_format": (lambda: conv(data_format="NHWC"), ValueError, "data_format .*'channels_last'.*'NHWC'"),
     "data_format of pool": (lambda: pool(data_format=None), ValueError, "data_format .*None"),
+    "factors": (lambda: kernels.prelu_forward(np.ones((2, 3)), np.ones(2)), ValueError, r"x .*alpha, \(2,\); got shape \(2, 3\)"),
     "activation": (lambda: conv(activation="rellu"), ValueError, "activation .*relu.*'rellu'"),
     "activation not fused": (
         lambda: kernels.dense_forward(ROWS, MATRIX, activation="softmax"),
@@ -204,6 +205,7 @@ def test_nan_goes_through(backend):
     x = np.array([[1.0, NAN], [2.0, 3.0]])
     for name in ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu"):
         assert np.isnan(getattr(kernels, f"{name}_forward")(x)).tolist() == [[False, True], [False, False]]
+    assert np.isnan(kernels.prelu_forward(x, [0.5, 0.5])).tolist() == [[False, True], [False, False]]
     for name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "half_poisson", "binary_xent", "xent"):
         assert np.isnan(getattr(kernels, f"{name}_forward")(x, np.ones((2, 2)))).tolist() == [True, False], name
     assert np.isnan(kernels.softmax_xent_forward(x, [0, 0])[0]).tolist() == [True, False]

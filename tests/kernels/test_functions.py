@@ -316,6 +316,15 @@ def test_activation_parameter():
     close(kernels.elu_backward(np.array([1.0]), 3 * np.expm1([-1.0]), alpha=3), 3 * np.exp([-1.0]))
 
 
+@pytest.mark.parametrize("shape", [(), (4,), (3, 4), (2, 3, 4)], ids=str)
+def test_prelu(shape):
+    x, alpha, dy = normal(2, 3, 4), normal(*shape), normal(2, 3, 4)
+    close(kernels.prelu_forward(x, alpha), np.where(x > 0, x, alpha * x))
+    dx, dalpha = kernels.prelu_backward(dy, x, alpha)
+    close(dx, np.where(x > 0, dy, alpha * dy))
+    close(dalpha, np.where(x > 0, 0, dy * x).sum(axis=tuple(range(3 - len(shape)))))
+
+
 def test_softmax():
     x, dy = normal(2, 3, 4), normal(2, 3, 4)
     y = kernels.softmax_forward(x)

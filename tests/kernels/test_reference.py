@@ -598,7 +598,21 @@ def test_activation_against_the_textbook(name):
 
 
 def test_every_activation_is_tested():
-    assert set(TEXTBOOK) | {"softmax", "custom"} == set(ACTIVATION_NAMES)  # custom: tests/custom
+    assert set(TEXTBOOK) | {"softmax", "prelu", "custom"} == set(ACTIVATION_NAMES)  # custom: tests/custom
+
+
+def test_prelu_by_hand():
+    x, alpha, dy = (
+        np.array([[2.0, -1.0], [-3.0, 0.0], [-1.0, -4.0]]),
+        np.array([0.5, 10.0]),
+        np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+    )
+    y, dx, dalpha = fresh(x.shape), fresh(x.shape), fresh(2)
+    kernel("prelu_forward")(x, alpha, y)
+    kernel("prelu_backward")(dy, x, alpha, dx, dalpha)
+    assert y.tolist() == [[2, -10], [-1.5, 0], [-0.5, -40]]
+    assert dx.tolist() == [[1, 20], [1.5, 40], [2.5, 60]]
+    assert dalpha.tolist() == [3 * -3 + 5 * -1, 2 * -1 + 6 * -4]
 
 
 EXTREMES = [-np.inf, -1e300, -1e30, -1e4, 1e4, 1e30, 1e300, np.inf]
