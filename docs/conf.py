@@ -18,7 +18,7 @@ version = release = fastnn.__version__
 extensions = [
     *("numpydoc", "myst_nb", "sphinx_copybutton"),
 ]
-exclude_patterns = ["conf.py", "_build", "gallery/cats_dogs.py", "gallery/custom_functions.py"]
+exclude_patterns = ["conf.py", "_build"]
 default_role = "py:obj"
 
 html_theme = "furo"

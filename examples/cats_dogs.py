@@ -1,12 +1,12 @@
-"""Cats and dogs: a convolutional network for pictures in folders.
+# %% [markdown]
+# # Cats and dogs: a network for pictures in folders
+#
+# `image_folder` reads pictures from a folder for each class while a model trains, such as the "PetImages" of Kaggle's
+# cats and dogs with its folders Cat and Dog. Here the pictures are drawn: faces with pointed and with hanging ears.
+# Put the path of your own folder into `train(...)` below, or train at the shell: `fastnn train cats-dogs --data FOLDER`.
+# Pictures are read by Pillow: `pip install '.[image,plot]'`.
 
-    python examples/cats_dogs.py FOLDER
-
-FOLDER has a folder for each class, such as the "PetImages" of Kaggle's cats and dogs with its folders Cat and Dog. Without one, the
-example draws pictures of its own, of faces with pointed and with hanging ears, and learns those in half a minute.
-"""
-
-import argparse
+# %%
 import tempfile
 from pathlib import Path
 
@@ -42,6 +42,13 @@ def draw_pictures(folder, count=240, size=48, seed=0):
         picture.save(path, quality=90)
 
 
+# %% [markdown]
+# ## The network
+#
+# Pictures are flipped at random, in training only.
+
+
+# %%
 def network(size, classes):
     """Return a small network: blocks of a convolution, batch normalization and max-pooling, then the mean of each channel."""
     model = fastnn.Sequential([layers.Input((size, size, 3)), layers.Rescaling(1 / 255), layers.RandomFlip("horizontal")])
@@ -55,7 +62,15 @@ def network(size, classes):
     return model
 
 
-def train(folder, size=48, epochs=8, verbose="auto"):
+# %% [markdown]
+# ## Training
+#
+# A fifth of the pictures is held out. Files that are no pictures are left out, and named at the end. The progress tells
+# which share of the time training waited for pictures to be decoded.
+
+
+# %%
+def train(folder, size=48, epochs=6, verbose="auto"):
     """Return a model that has learned four fifths of the pictures in a folder, and the other fifth."""
     fastnn.set_seed(0)
     training, validation = fastnn.datasets.image_folder(
@@ -68,20 +83,24 @@ def train(folder, size=48, epochs=8, verbose="auto"):
     return model, validation
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="pictures, a folder for each class (default: drawn ones)")
-    parser.add_argument("--size", type=int, default=48, help="height and width that they are brought to (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=8, help="passes over the pictures (default: %(default)s)")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as drawn:
-        if args.folder is None:
-            draw_pictures(drawn)
-        model, validation = train(args.folder or drawn, args.size, args.epochs)
-        paths = [path for path in validation.file_paths if path not in validation.bad_files]
-        for path, scores in list(zip(paths, model.predict(validation), strict=True))[:8]:
-            print(f"{Path(path).parent.name}/{Path(path).name}: {validation.class_names[scores.argmax()]} ({scores.max():.1%})")
-
-
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder:
+        draw_pictures(folder)
+        Path(folder, "dogs", "broken.jpg").write_bytes(b"no picture")
+        model, validation = train(folder, verbose=2)
+        held_out = [(images, labels) for images, labels in validation]
+
+# %% [markdown]
+# ## Pictures that it has not seen
+
+# %%
+if __name__ == "__main__":
+    import matplotlib.pyplot as plt
+
+    images, labels = held_out[0]
+    figure, axes = plt.subplots(2, 6, figsize=(9, 3.5))
+    for ax, image, label, scores in zip(axes.flat, images, labels, model.predict(images), strict=False):
+        ax.imshow(image.astype(np.uint8))
+        ax.set_title(f"{validation.class_names[label]}: {scores[label]:.0%}", fontsize=9)
+        ax.set_axis_off()
+    plt.show()

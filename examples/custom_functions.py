@@ -1,10 +1,12 @@
-"""Networks with an activation and an optimizer of one's own, as fast as with built-in ones.
+# %% [markdown]
+# # Functions of your own in a training
+#
+# Activations and the rule of an optimizer, in plain Python for one number. Numba compiles them and their derivatives
+# (`pip install '.[numba]'`), so training with them is as fast as with the built-in ones. The first use of each takes
+# some seconds, in which it is compiled and compared with central differences.
 
-pip install '.[numba]' && python examples/custom_functions.py
-"""
-
+# %%
 import math
-import time
 
 import fastnn
 from fastnn import layers
@@ -35,24 +37,24 @@ def lion(w, g, m, lr=3e-4, beta=0.9, beta_2=0.99):
     return w - lr * sign, beta_2 * m + (1 - beta_2) * g
 
 
-def main() -> None:
-    (x_train, y_train), (x_test, y_test) = fastnn.datasets.load_mnist()
-    for activation, optimizer in (("silu", "adam"), ("mish", "adam"), ("snake", "adam"), ("mish", "lion")):
-        fastnn.set_seed(0)
-        model = fastnn.Sequential(
-            [
-                *(layers.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten()),
-                *(layers.Dense(128, activation=activation), layers.Dense(64, activation=activation)),
-                layers.Dense(10, activation="softmax"),
-            ]
-        )
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-        start = time.perf_counter()
-        model.fit(x_train, y_train, batch_size=128, epochs=2, verbose=0)
-        seconds = time.perf_counter() - start
-        _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-        print(f"{activation:5} {optimizer:4} {accuracy:.2%} of the test images right after {seconds:.1f} s of training")
+# %% [markdown]
+# ## The same network with each
+#
+# `silu` and `adam` are built in.
 
+# %%
+(x_train, y_train), (x_test, y_test) = fastnn.datasets.load_mnist()
 
-if __name__ == "__main__":
-    main()
+for activation, optimizer in (("silu", "adam"), ("mish", "adam"), ("snake", "adam"), ("mish", "lion")):
+    fastnn.set_seed(0)
+    model = fastnn.Sequential(
+        [
+            *(layers.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten()),
+            *(layers.Dense(128, activation=activation), layers.Dense(64, activation=activation)),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x_train, y_train, batch_size=128, epochs=1, verbose=0)
+    _, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    print(f"{activation:5} {optimizer:4} {accuracy:.2%} of the test images right after one epoch")

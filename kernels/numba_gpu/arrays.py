@@ -165,4 +165,4 @@ def _copyto(to: Any, source: Any) -> None:
 
 
 #: NumPy's functions that arrays on the card have too
-_FUNCTIONS = {np.empty: empty, np.empty_like: lambda like: empty(like.shape, like.dtype), np.copyto: _copyto}
+_FUNCTIONS: dict[Any, Callable] = {np.empty: empty, np.empty_like: lambda like: empty(like.shape, like.dtype), np.copyto: _copyto}
