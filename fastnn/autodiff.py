@@ -83,37 +83,42 @@ class Tensor:
 
     def numpy(self) -> Any:
         """Return the values as a NumPy array, of a tensor without axes as a NumPy scalar."""
-        return self.data[()]
+        return self._values()[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self._values(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         return f"<Tensor: shape={self.shape}, dtype={self.dtype}, numpy={self._numpy_text()}>"
 
     def __str__(self) -> str:
-        return f"Tensor({self.data}, shape={self.shape}, dtype={self.dtype})"
+        return f"Tensor({self._values()}, shape={self.shape}, dtype={self.dtype})"
 
     def _numpy_text(self) -> str:
-        return repr(self.data) if self.data.ndim else str(self.data)
+        return repr(self._values()) if self.data.ndim else str(self._values())
 
     def __format__(self, spec: str) -> str:
-        return format(self.data[()], spec) if spec else str(self)
+        return format(self._values()[()], spec) if spec else str(self)
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._values())
 
     def __float__(self) -> float:
-        return float(self.data.item())
+        return float(self._values().item())
 
     def __int__(self) -> int:
-        return int(self.data.item())
+        return int(self._values().item())
 
     def __index__(self) -> int:
-        return self.data.__index__()
+        return self._values().__index__()
+
+    def _values(self) -> ndarray:
+        """Return the values to Python, which may do anything with them: a step that does is not recorded."""
+        python_step("a tensor's values read by Python")
+        return self.data
 
     def __iter__(self) -> Iterator[Tensor]:
         for i in range(len(self.data)):
@@ -236,10 +241,10 @@ class Variable(Tensor):
 
     def numpy(self) -> Any:
         """Return a copy of the values."""
-        return self.data.copy()[()]
+        return self._values().copy()[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy is not False or None)
+        return np.array(self._values(), dtype=dtype, copy=copy is not False or None)
 
     def assign(self, value: Any) -> Variable:
         """Replace the values, in the same memory. `value` has the shape of the variable and a dtype of its kind."""

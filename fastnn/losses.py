@@ -479,6 +479,7 @@ def _logits(loss: Any, y_pred: Tensor, link: str) -> Tensor | None:
         return y_pred.logits
     if loss.from_logits:
         return y_pred
+    table.need_values()
     p = y_pred.data
     # rounding may take probabilities a little beyond 1; logits go far beyond
     if p.size and (p.min() < -1e-3 or p.max() > 1 + 1e-3):

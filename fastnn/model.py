@@ -19,6 +19,7 @@ from .kernels import active_backend
 from .kernels.interop import on_host
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
+from .program import Arena
 from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, TestStep, TrainStep
 
@@ -67,6 +68,8 @@ class Sequential:
         self.loss: losses_module.Loss | None = None
         self._compiled: dict[str, Any] = {}
         self._metrics: list[metrics_module.Metric] | None = None
+        #: memory of the temporaries of training and evaluation
+        self.arena = Arena()
         self._steps: dict[tuple, Any] = {}
         self._predict_step: PredictStep | None = None
         self._input_shape: tuple | None = None
@@ -75,7 +78,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold: all but the recorded steps, which are made again."""
-        return {**self.__dict__, "_steps": {}, "_predict_step": None}
+        return {**self.__dict__, "arena": Arena(), "_steps": {}, "_predict_step": None}
 
     # ---------------------------------------------------------------- layers
 
@@ -259,6 +262,7 @@ class Sequential:
         return self._metrics
 
     def _forget_steps(self) -> None:
+        self.arena = Arena()
         self._steps = {}
         self._predict_step = None
 

@@ -3,7 +3,7 @@
 A step of fixed batch shape is always the same list of kernel calls on the same buffers. `Program` takes the list that
 `fastnn.kernels.table.record` noted down, replaces what `fastnn.rewrites` knows a cheaper way for, leaves out calls whose results
 nobody reads, gives temporary buffers places in one arena by their lifetimes, and hands the rest to the backend, which runs it
-without Python in between. `Replay` wraps a step function: it runs the function once to record it, and the program from then on.
+without Python in between. `Replay` wraps a step function: it goes through it once to record it, and runs the program from then on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,19 @@ from .rewrites import Call, base_of, derivatives_behind_pools
 ALIGNMENT = 64
 
 
+class Arena:
+    """Memory for the temporaries of programs that never run at the same time: between two runs it holds nothing."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def take(self, size: int) -> np.ndarray:
+        """Return at least `size` bytes: the same ones as the last time, if they are enough."""
+        if len(self._memory) < size:
+            self._memory = np.empty(size, np.uint8)
+        return self._memory
+
+
 class Program:
     """Kernel calls on fixed buffers, run as one.
 
@@ -32,11 +45,13 @@ class Program:
     results : iterable of ndarray
         Arrays that are read after a run; they keep their buffers. All other arrays that a call writes before any call has read
         them are temporary: they move to the arena, and their original buffers no longer change.
+    arena : Arena, optional
+        Shared with other programs; by default the program has its own.
     """
 
-    def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray]) -> None:
+    def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray], arena: Arena | None = None) -> None:
         needed = _without_dead_calls(derivatives_behind_pools(calls), [base_of(array) for array in results])
-        self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results})
+        self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results}, arena or Arena())
         self._compiled = backends.compile_program(self.calls, self.arena)
 
     def run(self, times: int = 1) -> None:
@@ -50,9 +65,11 @@ class Program:
 
 
 class Replay:
-    """A step that is recorded when it first runs and replayed afterwards.
+    """A step that is recorded once and run as a program.
 
-    A step in which Python or NumPy computed something (a user's own layer or loss) cannot be replayed: it runs as it is written,
+    Recording runs no kernel, so that the temporaries of a whole step, which share memory in the program, are never filled all at
+    once. Only where Python looks at values (whether predictions are probabilities, say), the first step is run to be recorded.
+    A step in which Python or NumPy computes something (a user's own layer or loss) cannot be replayed: it runs as it is written,
     every time, and says so once.
 
     Parameters
@@ -61,19 +78,21 @@ class Replay:
         Runs one step on fixed buffers and returns the arrays that the caller reads afterwards.
     owner : str
         Whose step it is, for the message.
+    arena : Arena, optional
+        As for `Program`.
     """
 
-    def __init__(self, step: Callable[[], Iterable[np.ndarray]], owner: str) -> None:
+    def __init__(self, step: Callable[[], Iterable[np.ndarray]], owner: str, arena: Arena | None = None) -> None:
         self._step = step
         self._owner = owner
+        self._arena = arena
         self._program: Program | None = None
         self._recorded = False
 
     def run(self, times: int = 1) -> None:
         """Run the step `times` times over."""
         if not self._recorded and times > 0:
-            self._record()
-            times -= 1
+            times -= self._record()
         if self._program is not None:
             self._program.run(times)
         else:
@@ -85,15 +104,20 @@ class Replay:
         if self._program is not None:
             self._program.replace(arrays)
 
-    def _record(self) -> None:
-        with table.record() as recording:
-            results = list(self._step())
+    def _record(self) -> int:
+        """Record the step; return how often it was run for that."""
+        for run in (False, True):
+            with table.record(run) as recording:
+                results = list(self._step())
+            if recording.complete:
+                break
         self._recorded = True
         if recording.python_steps:
             names = ", ".join(dict.fromkeys(recording.python_steps))
             warnings.warn(f"{self._owner} runs step by step in Python, not replayed natively, because of: {names}", stacklevel=2)
         else:
-            self._program = Program(recording.calls, results)
+            self._program = Program(recording.calls, results, self._arena)
+        return int(run)
 
 
 def _arrays(call: Call) -> list[tuple[np.ndarray, str]]:
@@ -138,7 +162,7 @@ class _Buffer:
         return self.offset + self.owner.nbytes
 
 
-def _in_one_arena(calls: list[Call], kept: set[int]) -> tuple[list[Call], np.ndarray]:
+def _in_one_arena(calls: list[Call], kept: set[int], shared: Arena) -> tuple[list[Call], np.ndarray]:
     """Move temporaries into one arena, where buffers whose lifetimes do not meet may share bytes."""
     buffers: dict[int, _Buffer] = {}
     outside = set(kept)
@@ -151,7 +175,7 @@ def _in_one_arena(calls: list[Call], kept: set[int]) -> tuple[list[Call], np.nda
                 outside.add(id(owner))
             else:
                 buffers[id(owner)] = _Buffer(owner, i, i)
-    arena = np.empty(_place(list(buffers.values())) + ALIGNMENT, np.uint8)
+    arena = shared.take(_place(list(buffers.values())) + ALIGNMENT)
     start = -arena.ctypes.data % ALIGNMENT
 
     def moved(value: Any) -> Any:

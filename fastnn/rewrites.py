@@ -23,7 +23,7 @@ def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
     overlap: where they do, the products would be rounded before they are added and not after.
     """
     pools = {
-        id(argmax): (x, pooled)
+        _place(argmax): (x, pooled)
         for name, args in calls
         if name == "maxpool2d_forward"
         for x, pool_h, pool_w, stride_h, stride_w, _, _, pooled, argmax in [args]
@@ -32,17 +32,23 @@ def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
     uses = Counter(id(base_of(value)) for _, args in calls for value in args if isinstance(value, np.ndarray))
     made = list(calls)
     for i, (name, args) in enumerate(calls[:-1]):
-        if name != "maxpool2d_backward" or id(args[1]) not in pools:
+        if name != "maxpool2d_backward" or _place(args[1]) not in pools:
             continue
         dp, argmax, spread = args
-        x, pooled = pools[id(argmax)]
+        x, pooled = pools[_place(argmax)]
         next_name, (*inputs, dx) = calls[i + 1]
-        same = next_name in _FROM_OUTPUT and inputs[0] is spread and inputs[1] is x and dx.shape == spread.shape
-        if same and uses[id(base_of(spread))] == 2:
+        if next_name not in _FROM_OUTPUT or [_place(a) for a in inputs[:2]] != [_place(spread), _place(x)]:
+            continue
+        if uses[id(base_of(spread))] == 2:
             at_pooled = np.empty_like(dp)
             made[i] = (next_name, (dp, pooled, *inputs[2:], at_pooled))
             made[i + 1] = (name, (at_pooled, argmax, dx))
     return made
+
+
+def _place(array: np.ndarray) -> tuple[int, int]:
+    """Return where a contiguous array lies: views of the same elements have different ids."""
+    return array.ctypes.data, array.nbytes
 
 
 def base_of(array: np.ndarray) -> np.ndarray:

@@ -236,7 +236,7 @@ class TrainStep:
     ) -> None:
         self.model, self.batch, self.meters, self.source, self.log = model, batch, meters, source, log
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"training of {model.name!r}")
+        self._replay = Replay(self._step, f"training of {model.name!r}", model.arena)
 
     def run(self, times: int = 1) -> None:
         """Run steps; one at a time where a metric is computed by Python."""
@@ -285,7 +285,7 @@ class TestStep:
     def __init__(self, model: Any, batch: CopiedBatch, meters: Meters) -> None:
         self.model, self.batch, self.meters = model, batch, meters
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"evaluation of {model.name!r}")
+        self._replay = Replay(self._step, f"evaluation of {model.name!r}", model.arena)
 
     def run(self) -> None:
         """Run the step on what the buffers hold."""
@@ -305,7 +305,7 @@ class TestStep:
 
 
 class PredictStep:
-    """Forward for one batch size, safe to call from several threads."""
+    """Forward for one batch size, safe to call from several threads and while the model trains: its temporaries are its own."""
 
     def __init__(self, model: Any, batch: CopiedBatch) -> None:
         self.model, self.batch = model, batch

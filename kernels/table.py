@@ -10,8 +10,12 @@ from typing import Any
 from .backends import active_backend, kernels_of
 
 
+class ValuesNeeded(Exception):
+    """Python needs the values of arrays that a recording, which runs no kernel, has not filled."""
+
+
 class Recording:
-    """What ran while a step was captured.
+    """What was called while a step was captured.
 
     Attributes
     ----------
@@ -19,11 +23,17 @@ class Recording:
         Op name and arguments of each kernel call, in order.
     python_steps : list of str
         What was computed outside the kernels: with any of these, replaying the calls would not repeat the step.
+    run : bool
+        Whether the kernels run while they are recorded.
+    complete : bool
+        False once a recording that runs no kernel has ended early, because values were needed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: bool) -> None:
         self.calls: list[tuple[str, tuple]] = []
         self.python_steps: list[str] = []
+        self.run = run
+        self.complete = True
 
 
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
@@ -42,25 +52,54 @@ def kernel(name: str) -> Callable:
 
 def call(name: str, *args: Any) -> None:
     """Run an op's kernel on the active backend; note the call down if a recording is on."""
-    kernels_of(active_backend())[name](*args)
     recording = _recording.get()
+    if recording is None or recording.run:
+        kernels_of(active_backend())[name](*args)
     if recording is not None:
         recording.calls.append((name, args))
 
 
+def skips_kernels() -> bool:
+    """Say whether a recording is on that runs no kernel, so that arrays made by kernels hold no values yet."""
+    recording = _recording.get()
+    return recording is not None and not recording.run
+
+
+def need_values() -> None:
+    """Say that values are looked at, which ends a recording that runs no kernel.
+
+    Raises
+    ------
+    ValuesNeeded
+        If such a recording is on.
+    """
+    if skips_kernels():
+        raise ValuesNeeded
+
+
 def python_step(what: str) -> None:
-    """Tell a recording, if one is on, that a step was computed by Python or NumPy: it cannot be replayed."""
+    """Tell a recording, if one is on, that a step is computed by Python or NumPy: it cannot be replayed."""
     recording = _recording.get()
     if recording is not None:
         recording.python_steps.append(what)
+        need_values()
 
 
 @contextmanager
-def record() -> Iterator[Recording]:
-    """Record every kernel call of the block, in this thread: yields the `Recording`."""
-    recording = Recording()
+def record(run: bool = True) -> Iterator[Recording]:
+    """Record every kernel call of the block, in this thread: yields the `Recording`.
+
+    Parameters
+    ----------
+    run : bool
+        Whether the kernels run. If not, arrays are made but not filled, which for large ones means that they take no memory; and
+        the block ends, quietly, where Python needs values.
+    """
+    recording = Recording(run)
     token = _recording.set(recording)
     try:
         yield recording
+    except ValuesNeeded:
+        recording.complete = False
     finally:
         _recording.reset(token)

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import sys
 import threading
 import weakref
 
@@ -11,8 +12,10 @@ import pytest
 
 import fastnn
 from fastnn import callbacks, layers, losses, metrics, ops, optimizers
-from fastnn.autodiff import GradientTape
+from fastnn.autodiff import GradientTape, Tensor
+from fastnn.kernels import table
 from fastnn.kernels.backends import BACKENDS
+from fastnn.program import Program
 
 INSTALLED = [name for name, backend in BACKENDS.items() if name != "cuda" and backend.installed()]
 RNG = np.random.default_rng(3)
@@ -76,12 +79,51 @@ def test_replayed_fit_equals_the_loop_by_hand(backend):
     np.testing.assert_allclose(history.history["loss"], by_hand, rtol=1e-4)
 
 
+def test_relu_before_max_pooling_is_differentiated_at_the_pooled_elements():
+    model = fastnn.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(3, 3, activation="relu"), layers.MaxPooling2D(2)])
+    with table.record(run=False) as recording, GradientTape() as tape:
+        loss = losses.MeanSquaredError()(np.zeros((5, 2, 2, 3), np.float32), model(Tensor(np.ones((5, 6, 6, 1), np.float32))))
+        gradients = tape.gradient(loss, model.trainable_weights)
+    calls = Program(recording.calls, [gradient.data for gradient in gradients]).calls
+    assert [args[0].shape for name, args in calls if name == "relu_backward"] == [(5, 2, 2, 3)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no resource module")
+def test_a_thousand_steps_take_no_more_memory_than_the_first():
+    import resource
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KB, on macOS in bytes
+
+    model = cnn()
+    model.fit(IMAGES, LABELS, batch_size=10, verbose=0)
+    before = peak()
+    model.fit(IMAGES, LABELS, batch_size=10, epochs=1000 * 10 // len(IMAGES), verbose=0)
+    assert peak() <= 1.02 * before
+
+
+class Louder(layers.Layer):
+    """A layer that decides by the values of its input."""
+
+    def call(self, inputs, training=False):
+        return ops.relu(inputs) if inputs.numpy().sum() > 0 else ops.tanh(inputs)
+
+
+def test_a_layer_that_looks_at_values_looks_every_time():
+    model = fastnn.Sequential([layers.Input((2,)), Louder()])
+    with pytest.warns(UserWarning, match="step by step in Python"):
+        up = model.predict(np.array([[2.0, -1.0]]), verbose=0)
+    down = model.predict(np.array([[-2.0, 1.0]]), verbose=0)
+    np.testing.assert_array_equal(up, [[2, 0]])
+    np.testing.assert_allclose(down, np.tanh([[-2.0, 1.0]]), rtol=1e-6)
+
+
 def test_trainings_of_other_arrays_go_on_with_the_recorded_steps(monkeypatch):
     parts = [(slice(0, 25), 10), (slice(25, 50), 10), (slice(3, 38), 10), (slice(0, 8), 10)]  # the last smaller than a batch
     model, reference = cnn(), cnn()
     recordings = []
     record = fastnn.kernels.table.record
-    monkeypatch.setattr(fastnn.kernels.table, "record", lambda: recordings.append(None) or record())
+    monkeypatch.setattr(fastnn.kernels.table, "record", lambda run: recordings.append(None) or record(run))
     for part, batch_size in parts:
         model.fit(IMAGES[part], LABELS[part], batch_size=batch_size, epochs=2, shuffle=False, verbose=0)
     assert len(recordings) == 3  # batches of 10, 5 and 8 samples

@@ -134,12 +134,45 @@ def test_a_spread_gradient_that_others_read_stays():
     assert total.sum() == 4 + 8
 
 
+def test_recording_runs_no_kernel_and_the_first_step_counts_once(backend):
+    w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
+    seen = []
+
+    def step():
+        table.call("sgd_step", g, lr, w)
+        seen.append(w.copy())
+        return [w]
+
+    replay = Replay(step, "training of 'net'")
+    replay.run()
+    np.testing.assert_array_equal(seen, [[1.0, 2.0]])
+    np.testing.assert_allclose(w, [0.95, 1.975], rtol=1e-12)
+    replay.run(2)
+    np.testing.assert_allclose(w, [0.85, 1.925], rtol=1e-12)
+
+
+def test_a_step_that_looks_at_values_is_run_to_be_recorded(backend):
+    w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
+    seen = []
+
+    def step():
+        table.call("sgd_step", g, lr, w)
+        table.need_values()
+        seen.append(w.copy())
+        return [w]
+
+    replay = Replay(step, "training of 'net'")
+    replay.run(3)
+    np.testing.assert_allclose(seen, [[0.95, 1.975]], rtol=1e-12)
+    np.testing.assert_allclose(w, [0.85, 1.925], rtol=1e-12)
+
+
 def test_a_python_step_is_repeated_in_python_and_said_once():
     runs = []
 
     def step():
+        table.python_step("my own layer")  # where recording ends
         runs.append(None)
-        table.python_step("my own layer")
         return []
 
     replay = Replay(step, "training of 'net'")
