@@ -88,7 +88,7 @@ class NetworkEstimator(BaseEstimator):
         raise NotImplementedError
 
     def _has_epochs(self) -> bool:
-        """Say whether training goes by epochs; `partial_fit` is one. What raises an AttributeError says why not."""
+        """Return True if training goes by epochs, of which `partial_fit` is one; else raise an AttributeError that says why not."""
         return True
 
     def _learn_outputs(self, y: np.ndarray, again: bool, incremental: bool) -> None:

@@ -148,6 +148,9 @@ class ProbabilityClassifier(Classifier):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """Train for one epoch on these samples.
 
+        Calls with as many samples replay the step that the first of them recorded. So what is changed on the layers of `model_`,
+        other than weights, counts from the next `fit` or change of a parameter.
+
         Parameters
         ----------
         X, y, sample_weight
@@ -203,6 +206,9 @@ class Regressor(RegressorMixin, NetworkEstimator):
     @_where_epochs
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train for one epoch on these samples.
+
+        Calls with as many samples replay the step that the first of them recorded. So what is changed on the layers of `model_`,
+        other than weights, counts from the next `fit` or change of a parameter.
 
         Parameters
         ----------
