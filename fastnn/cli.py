@@ -30,7 +30,7 @@ from .losses import BinaryCrossentropy
 from .model import Sequential
 from .optimizers import OPTIMIZERS
 from .pictures import image_shape, load_pictures, read_picture
-from .recipes import DATA_SETS, RECIPES, Images, Recipe, compile_for
+from .recipes import CATS_DOGS, DATA_SETS, RECIPES, Images, Recipe, compile_for
 from .saving import load_model
 
 MODEL_FILE = "model.safetensors"
@@ -79,11 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument("recipe", metavar="RECIPE", choices=RECIPES, help=f"one of {', '.join(RECIPES)}")
-    train.add_argument("--epochs", type=_positive_int, metavar="N", help="passes over the training images")
-    train.add_argument("--batch-size", type=_positive_int, metavar="N", help="images per step")
-    train.add_argument("--optimizer", choices=OPTIMIZERS, metavar="NAME", help="one of %(choices)s")
+    train.add_argument("--epochs", type=_positive_int, metavar="N", help="passes over the training images (default: see above)")
+    train.add_argument("--batch-size", type=_positive_int, metavar="N", help="images per step (default: see above)")
+    train.add_argument("--optimizer", choices=OPTIMIZERS, metavar="NAME", help="one of %(choices)s (default: see above)")
     train.add_argument(
-        "--learning-rate", type=_positive_float, metavar="RATE", help="the highest; it rises to it, then falls to zero"
+        "--learning-rate",
+        type=_positive_float,
+        metavar="RATE",
+        help="the highest; it rises to it, then falls to zero (default: see above)",
     )
     train.add_argument("--seed", type=_seed, default=0, metavar="N", help="of all random numbers (default: %(default)s)")
     train.add_argument(
@@ -95,11 +98,22 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the interrupted training in FOLDER (default: the newest of fastnn-runs/RECIPE, RECIPE-2, ...), as if it "
         "had not been interrupted; --seed has no effect then",
     )
-    train.add_argument("--image-size", type=_positive_int, metavar="N", help="height and width that pictures are brought to")
-    train.add_argument("--no-plot", action="store_true", help="draw no learning curves")
+    train.add_argument(
+        "--image-size",
+        type=_positive_int,
+        metavar="N",
+        help=f"for pictures in folders: height and width that they are brought to (default: {CATS_DOGS.size})",
+    )
+    train.add_argument(
+        "--no-plot", action="store_true", help="draw no learning curves (default: drawn, where matplotlib is installed)"
+    )
     train.set_defaults(run=_train)
 
-    evaluate = commands.add_parser("evaluate", help="measure a saved model's accuracy on test images")
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure a saved model's accuracy on test images",
+        description="Print the loss and the accuracy of a saved model on test images.",
+    )
     _add_model(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
@@ -123,7 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     warmup.set_defaults(run=_warmup)
 
-    info = commands.add_parser("info", help="show version, backends, processor level and threads")
+    info = commands.add_parser(
+        "info",
+        help="show version, backends, processor level and threads",
+        description="Show version, backends, processor level and threads, with the options as a command would have them.",
+    )
     info.set_defaults(run=_info)
 
     data_help = (
@@ -132,16 +150,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (train, evaluate):
         command.add_argument("--data", type=Path, metavar="FOLDER", help=data_help)
-        command.add_argument("--data-name", metavar="NAME", help="the data set, where FOLDER holds several (emnist-letters, ...)")
+        command.add_argument(
+            "--data-name",
+            metavar="NAME",
+            help="the data set, where FOLDER holds several: emnist-letters, ... (default: the only one)",
+        )
     devices = dict.fromkeys(backend.device for backend in BACKENDS.values())
     on_cpu = [name for name, backend in BACKENDS.items() if backend.device == "cpu"]
     for command in (train, evaluate, predict, info):
-        command.add_argument("--threads", type=_threads, metavar="N", help="most threads to use")
-        where = command.add_mutually_exclusive_group()
-        where.add_argument(
-            "--device", choices=devices, help="cuda: an NVIDIA GPU (default: cpu, if FASTNN_BACKEND says nothing else)"
+        command.add_argument(
+            "--threads",
+            type=_threads,
+            metavar="N",
+            help="most threads to use (default: FASTNN_NUM_THREADS, else one for each processor)",
         )
-        where.add_argument("--backend", choices=on_cpu, metavar="NAME", help="the kernels for the CPU, one of %(choices)s")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--device", choices=devices, help="cuda: an NVIDIA GPU (default: that of FASTNN_BACKEND, else cpu)")
+        where.add_argument(
+            "--backend",
+            choices=on_cpu,
+            metavar="NAME",
+            help="the kernels for the CPU, one of %(choices)s (default: FASTNN_BACKEND, else the first that is installed)",
+        )
     return parser
 
 

@@ -400,6 +400,9 @@ class TestTheRest:
         assert f"usage: fastnn {' '.join(command)}".strip() in out
         if command == ["train"]:
             assert all(recipe in out for recipe in RECIPES)
+            options = re.split(r"^  (?=-)", out, flags=re.MULTILINE)[1:]
+            without = [option.split()[0] for option in options if "default:" not in " ".join(option.split())]
+            assert without == ["-h,"]
 
     def test_digits_are_split_without_overlap(self):
         (x, y), (x_test, y_test) = load_digits_split()
