@@ -304,6 +304,25 @@ def _pooling(operator: str) -> Callable[[Graph, Any, Value], Value]:
     return write
 
 
+def _random_crop(graph: Graph, layer: layers.RandomCrop, x: Value) -> Value:
+    """Write what is done outside training: cut the window in the middle out, and scale it."""
+    image, parts = x.shape[1:3] if layer.data_format == "channels_last" else x.shape[2:], (layer.height, layer.width)
+    if None in image:
+        raise ValueError(f"{_named(layer)} needs images of known height and width for ONNX; they are {image}")
+    corner, extents = layer.middle(image)  # type: ignore[arg-type]
+    if any(extent < part for extent, part in zip(extents, parts, strict=True)):
+        # their pixels depend on those outside the window
+        raise ValueError(f"{_named(layer)} has no counterpart in ONNX where it makes images larger: from {image} to {parts}")
+    axes = graph.constant((2, 3), "axes", np.int64)
+    start = graph.constant(corner, "start", np.int64)
+    stop = graph.constant(np.add(corner, extents), "stop", np.int64)
+    name = graph.add("Slice", graph.with_channels_first(x, layer.data_format), start, stop, axes)
+    if extents != parts:
+        sizes = graph.constant(parts, "sizes", np.int64)
+        name = graph.add("Resize", name, "", "", sizes, axes=(2, 3), mode="linear", coordinate_transformation_mode="half_pixel")
+    return Value(name, layer.output_shape, layer.data_format == "channels_last")
+
+
 def _global_pooling(operator: str) -> Callable[[Graph, Any, Value], Value]:
     def write(graph: Graph, layer: Any, x: Value) -> Value:
         name = graph.add(operator, graph.with_channels_first(x, layer.data_format))
@@ -351,6 +370,7 @@ LAYERS: dict[type, Callable[[Graph, Any, Value], Value]] = {
     layers.BatchNormalization: _batch_normalization,
     layers.LayerNormalization: _layer_normalization,
     layers.Dropout: _nothing,
+    layers.RandomCrop: _random_crop,
     layers.RandomFlip: _nothing,
     layers.RandomTranslation: _nothing,
     layers.RandomRotation: _nothing,

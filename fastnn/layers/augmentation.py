@@ -270,21 +270,27 @@ class RandomCrop(RandomImageLayer):
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         (height, width), _ = self._split_shape(x.shape)
-        rest = [int(extent or 0) - part for extent, part in ((height, self.height), (width, self.width))]
-        size: dict[str, Any] = {"output_size": (self.height, self.width)}
+        image, parts = (int(height or 0), int(width or 0)), (self.height, self.width)
+        rest = [whole - part for whole, part in zip(image, parts, strict=True)]
+        size: dict[str, Any] = {"output_size": parts}
         if training and min(rest) >= 0:
             # the corner is a whole number from 0 to `spare`; the middle of the part is so far from that of the image
             down, right = ((spare / 2 + 0.5, -spare / 2 - 0.5) for spare in rest)
             return self._warp(x, shift=(down, right), interpolation="nearest", **size)
-        scale = min(1 + rest[0] / self.height, 1 + rest[1] / self.width)
-        window = [max(1, int(scale * self.height)), max(1, int(scale * self.width))]
         motion = np.ones((len(x), 7), np.float64)
-        for axis, (spare, part, extent) in enumerate(zip(rest, (self.height, self.width), window, strict=True)):
-            around = spare + part - extent
+        window = zip(*self.middle(image), image, parts, strict=True)
+        for axis, (corner, extent, whole, part) in enumerate(window):
             motion[:, axis] = extent / part
-            motion[:, 3 + axis] = around / 2 - around // 2  # a whole number of pixels above, as on the left
+            motion[:, 3 + axis] = (whole - extent) / 2 - corner
         motion[:, 2] = 0
         return ops.affine_warp(x, motion, fill_mode="nearest", data_format=self.data_format, **size)
+
+    def middle(self, image: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return corner and extents of the window in the middle of images of (rows, columns) that is taken outside training."""
+        parts = self.height, self.width
+        scale = min(1 + (whole - part) / part for whole, part in zip(image, parts, strict=True))
+        rows, columns = (max(1, int(scale * part)) for part in parts)
+        return ((image[0] - rows) // 2, (image[1] - columns) // 2), (rows, columns)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         _, channels = self._split_shape(input_shape)

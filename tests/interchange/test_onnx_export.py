@@ -66,6 +66,11 @@ STACKS = {
         *[layers.RandomFlip(), layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.1), layers.RandomZoom(0.1)],
         *[layers.RandomContrast(0.1), layers.RandomBrightness(0.1), layers.Conv2D(2, 3)],
     ],
+    "RandomCrop": [layers.Conv2D(3, 1), layers.RandomCrop(5, 4), layers.Conv2D(2, 3)],
+    "RandomCrop first": [
+        layers.RandomCrop(3, 2, data_format="channels_first"),
+        layers.RandomCrop(3, 2, data_format="channels_first"),
+    ],
     "Dropout alone": [layers.Dropout(0.5)],
     "MNIST": [
         layers.Conv2D(4, 3, activation="relu"),
@@ -135,7 +140,7 @@ def test_in_float64_too(tmp_path, stack):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [stack for stack in STACKS if "RandomCrop" not in stack])  # no layer reads a Slice
 def test_what_was_exported_can_be_read_again(tmp_path, stack, dtype):
     model = model_of(STACKS[stack], dtype)
     model.export_onnx(tmp_path / "m.onnx")
@@ -193,6 +198,20 @@ def test_what_stands_in_the_file(tmp_path):
 
 class Own(layers.Dense):
     pass
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        ((None, None), r"layer 'crop' \(RandomCrop\) needs images of known height and width"),
+        ((4, 10), r"layer 'crop' \(RandomCrop\) has no counterpart .* larger: from \(4, 10\) to \(8, 8\)"),
+    ],
+)
+def test_crops_without_counterpart(tmp_path, image, message):
+    model = fastnn.Sequential([layers.Input((*image, 1)), layers.RandomCrop(8, 8, name="crop")])
+    with pytest.raises(ValueError, match=message):
+        model.export_onnx(tmp_path / "m.onnx")
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize(
