@@ -139,10 +139,10 @@ def test_missing_idx_file(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-@pytest.mark.parametrize("promised", [10, 2**32 - 1], ids=["bomb", "lying header"])
+@pytest.mark.parametrize("promised", [(10,), (2**32 - 1,), (10**6, 10**6)], ids=["bomb", "lying header", "terabytes"])
 def test_reading_bad_idx_takes_little_memory(tmp_path, promised, compress):
-    data = bytes(32 << 20) if promised == 10 else b"abc"
-    path = write(tmp_path / "a", compress(idx(0x0E, (promised,), []) + data))
+    data = bytes(32 << 20) if promised == (10,) else b"abc"
+    path = write(tmp_path / "a", compress(idx(0x0E, promised, []) + data))
     del data
     tracemalloc.start()
     try:

@@ -371,8 +371,6 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
 import resource
 import numpy as np
 import fastnn
-import fastnn
-from fastnn import layers
 from fastnn.datasets import image_folder
 fastnn.set_num_threads(2)
 data = image_folder({str(tmp_path)!r}, image_size=1000, batch_size=4, interpolation="nearest", verbose=False)

@@ -643,6 +643,7 @@ def foreign_files():
         "metadata is a number": with_header({**one, "__metadata__": {"fastnn": 1}}, body),
         "tensor beyond the end": with_header({"w": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}, body),
         "tensor of another size than its bytes": with_header({"w": {**one["w"], "shape": [10**12]}}, body),
+        "tensor of terabytes": with_header({"w": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}, body),
         "tensor whose size overflows": with_header({"w": {**one["w"], "shape": [2**62, 8]}}, body),
         "tensor of negative size": with_header({"w": {**one["w"], "shape": [-2]}}, body),
         "tensor of an unknown type": with_header({"w": {**one["w"], "dtype": "F1024"}}, body),
@@ -663,6 +664,27 @@ def test_foreign_files(tmp_path, monkeypatch, name):
     with pytest.raises(ModelFileError, match="hostile.fastnn"):
         small().load_weights(tmp_path / "hostile.fastnn")
     assert os.listdir(tmp_path) == ["hostile.fastnn"]  # nothing was executed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts all of a process's memory in this limit")
+def test_foreign_files_take_little_memory(tmp_path):
+    for number, data in enumerate(FOREIGN.values()):
+        (tmp_path / str(number)).write_bytes(data)
+    code = """
+import os, resource, fastnn
+from fastnn.saving import ModelFileError
+with open("/proc/self/status") as status:
+    used = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+limit = used * 1024 + 20 * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+for name in os.listdir():
+    try:
+        fastnn.load_model(name)
+    except ModelFileError:
+        print(name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert len(done.stdout.split()) == len(FOREIGN), done.stderr
 
 
 def test_truncated_files(tmp_path, model_bytes):
