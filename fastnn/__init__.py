@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .graphs import graph
     from .interchange import load_onnx
     from .kernels import use_backend
+    from .kernels.precision import get_precision, set_precision
     from .kernels.threads import get_num_threads, set_num_threads
     from .layers import Input
     from .model import Sequential
@@ -65,6 +66,7 @@ __all__ = [
     "constant",
     "datasets",
     "get_num_threads",
+    "get_precision",
     "graph",
     "initializers",
     "interchange",
@@ -81,6 +83,7 @@ __all__ = [
     "plotting",
     "regularizers",
     "set_num_threads",
+    "set_precision",
     "set_seed",
     "show_config",
     "testing",
@@ -99,10 +102,12 @@ _HOMES = {
     "optimizer_step": "custom",
     "constant": "autodiff",
     "get_num_threads": "kernels.threads",
+    "get_precision": "kernels.precision",
     "graph": "graphs",
     "load_model": "saving",
     "load_onnx": "interchange",
     "set_num_threads": "kernels.threads",
+    "set_precision": "kernels.precision",
     "set_seed": "random",
     "show_config": "config",
     "use_backend": "kernels",

@@ -15,8 +15,8 @@ from . import optimizers
 from .autodiff import Tensor, Variable
 from .data import as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
-from .kernels import active_backend
 from .kernels.interop import on_host
+from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
 from .program import Arena
@@ -369,7 +369,7 @@ class Sequential:
     ) -> Iterator[ArrayEpochs]:
         """Give epochs over arrays; trainings one after the other share the recorded steps."""
         weights = tuple(map(id, self.trainable_weights))
-        key = (kind, batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, active_backend(), weights)
+        key = (kind, batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, arithmetic(), weights)
         steps = self._steps
         source = steps.pop(key, None)
         if source is None:
@@ -478,7 +478,7 @@ class Sequential:
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
-        key = (kind, type(x), len(x), x.dtype, x.shape[1:], target, weight is not None, active_backend())
+        key = (kind, type(x), len(x), x.dtype, x.shape[1:], target, weight is not None, arithmetic())
         step = self._steps.pop(key, None)
         if step is None:
             batch = CopiedBatch(len(x), x, self.dtype, y, weight is not None)

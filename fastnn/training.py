@@ -16,7 +16,8 @@ import numpy as np
 
 from . import ops
 from .autodiff import GradientTape, Tensor
-from .kernels import active_backend, table
+from .kernels import table
+from .kernels.precision import arithmetic
 from .program import Replay
 
 
@@ -309,15 +310,15 @@ class PredictStep:
 
     def __init__(self, model: Any, batch: CopiedBatch) -> None:
         self.model, self.batch = model, batch
-        self._backend = active_backend()
+        self._arithmetic = arithmetic()
         self._lock = threading.Lock()
         self._replay = Replay(self._step, f"prediction of {model.name!r}")
 
     def fits(self, x: Any) -> bool:
-        """Say whether `x` is an array that can be copied into the buffers as it is, for the backend in use."""
+        """Say whether `x` is an array that can be copied into the buffers as it is, for the backend and precision in use."""
         buffer = self.batch.given
         same = type(x) is type(buffer) is np.ndarray and x.shape == buffer.shape and x.dtype == buffer.dtype
-        return same and active_backend() == self._backend
+        return same and arithmetic() == self._arithmetic
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs for a batch."""

@@ -14,10 +14,27 @@ if not hasattr(np, "row_stack"):
     np.row_stack = np.vstack  # noqa: NPY201
 
 from cuda.core import Linker, LinkerOptions, ObjectCode
+from llvmlite import ir
 from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, uint64
 from numba.cuda.extending import intrinsic
 
-__all__ = ["compile_kernel", "cuda", "device", "float32", "float64", "int32", "int64", "number", "pointer_to", "uint32", "uint64"]
+__all__ = [
+    "compile_kernel",
+    "cuda",
+    "device",
+    "float32",
+    "float64",
+    "int32",
+    "int64",
+    "multiply_bf16",
+    "multiply_tf32",
+    "number",
+    "pointer_to",
+    "to_bf16",
+    "to_tf32",
+    "uint32",
+    "uint64",
+]
 
 _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, float32, float64)}
 
@@ -43,6 +60,55 @@ def pointer_to(real: types.Type) -> Callable:
         return types.CPointer(real)(types.uint64), codegen
 
     return pointer
+
+
+@intrinsic
+def to_tf32(typing_context, x):
+    """Return the bits of a float32 rounded to 10 bits behind the binary point, ties away from zero."""
+
+    def codegen(context, builder, signature, args):
+        return _assembly(builder, "cvt.rna.tf32.f32 $0, $1;", "=r,f", _I32, args)
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
+def to_bf16(typing_context, low, high):
+    """Return two float32 rounded to bfloat16, ties to even, in the halves of a word."""
+
+    def codegen(context, builder, signature, args):
+        return _assembly(builder, "cvt.rn.bf16x2.f32 $0, $2, $1;", "=r,f,f", _I32, args)
+
+    return types.uint32(types.float32, types.float32), codegen
+
+
+def _multiplier(instruction):
+    @intrinsic
+    def multiply(typing_context, a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
+        def codegen(context, builder, signature, args):
+            text = f"mma.sync.aligned.{instruction} {{$0, $1, $2, $3}}, {{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};"
+            results = ir.LiteralStructType([ir.FloatType()] * 4)
+            sums = _assembly(builder, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", results, args)
+            return context.make_tuple(builder, signature.return_type, [builder.extract_value(sums, i) for i in range(4)])
+
+        word, sum_ = types.uint32, types.float32
+        return types.UniTuple(sum_, 4)(*[word] * 6, *[sum_] * 4), codegen
+
+    return multiply
+
+
+_I32 = ir.IntType(32)
+
+
+def _assembly(builder, text, constraints, result, args):
+    function = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(ir.InlineAsm(function, text, constraints), args)
+
+
+#: A warp adds the product of its words (16 rows of 8, and 8 columns of 8) to 16 x 8 sums; the PTX manual says which lane has which,
+#: in the sections on mma.m16n8k8 and mma.m16n8k16. A word is a number of TF32, or two of bfloat16.
+multiply_tf32 = _multiplier("m16n8k8.row.col.f32.tf32.tf32.f32")
+multiply_bf16 = _multiplier("m16n8k16.row.col.f32.bf16.bf16.f32")
 
 
 def compile_kernel(

@@ -16,6 +16,8 @@ from .launch import Array, Launch
 
 #: the oldest cards that CUDA 13 compiles for
 OLDEST = (7, 5)
+#: the oldest cards with tensor cores for TF32 and bfloat16
+TENSOR_CORES = (8, 0)
 
 
 class Graph:
@@ -45,6 +47,14 @@ class Card:
                 f"CUDA 13 needs at least {_dotted(OLDEST)}. The other backends compute on the CPU"
             )
         self._kernels: dict[tuple, Kernel] = {}
+
+    def check_tensor_cores(self) -> None:
+        """Raise ValueError if the card has none for TF32 and bfloat16."""
+        if self.compute_capability < TENSOR_CORES:
+            raise ValueError(
+                f"the GPU {self.name} has compute capability {_dotted(self.compute_capability)}; precisions other than "
+                f"'float32' need at least {_dotted(TENSOR_CORES)}"
+            )
 
     def make_current(self) -> None:
         """Use the card in this thread."""

@@ -6,6 +6,8 @@ matrix, or an image's patches that are nowhere written down (an implicit matrix 
 
 Where the result has too few tiles to fill a card, the sum is split: each part writes its own partial result, and a second
 kernel adds these in order.
+
+Where `set_precision` asks for it, `tensor` computes the tiles of float32.
 """
 
 from collections.abc import Callable
@@ -14,8 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..precision import get_precision
 from .compiler import cuda, device, number, uint32
 from .launch import Array, Launch, check_count, over, scratch
+from .tensor import NUMBERS, WORDS, tensor_kernel
+from .tensor import TILES as TENSOR_TILES
 
 u = uint32
 #: how much of both factors is in shared memory at a time
@@ -186,18 +191,18 @@ def _add_parts(store, real):
     return kernel
 
 
-def _plan(rows, columns, depth, groups, tiles):
+def _plan(rows, columns, depth, groups, tiles, step):
     """Return the tile and the number of parts of the sum with which the product should take the least time."""
 
     def time(tile, splits):
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * groups * splits
         in_turn = -(-blocks // (BLOCKS // 2))
-        return in_turn * (tile.rows * tile.columns * tile.effort * (-(-depth // splits) + 4 * DEPTH)), splits
+        return in_turn * (tile.rows * tile.columns * tile.effort * (-(-depth // splits) + 4 * step)), splits
 
     choices = []
     for tile in tiles:
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * groups
-        most = max(1, min(BLOCKS // blocks, depth // (8 * DEPTH)))
+        most = max(1, min(BLOCKS // blocks, depth // (8 * step)))
         choices += [(time(tile, splits), tile, splits) for splits in {1, max(1, most // 2), most}]
     _, tile, splits = min(choices, key=lambda choice: choice[0])
     return tile, splits
@@ -227,17 +232,24 @@ def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, gro
         check_count(array.size)
     real = number(result.dtype)
     bias = result if bias is None else bias
-    tile, splits = _plan(rows, columns, depth, groups, TILES if result.dtype == np.float32 else DOUBLE_TILES)
-    per_split = -(-depth // splits // DEPTH) * DEPTH if splits > 1 else depth
+    loads = (a.load, a.along_depth, b.load, b.along_depth)
+    precision = get_precision() if result.dtype == np.float32 else "float64"
+    on_tensor_cores = precision in NUMBERS
+    tiles: tuple = TENSOR_TILES if on_tensor_cores else TILES if precision == "float32" else DOUBLE_TILES
+    step = WORDS * NUMBERS[precision] if on_tensor_cores else DEPTH
+    tile, splits = _plan(rows, columns, depth, groups, tiles, step)
+    per_split = -(-depth // splits // step) * step if splits > 1 else depth
     splits = max(1, -(-depth // per_split)) if depth else 1
     grid = (-(-rows // tile.rows), -(-columns // tile.columns), groups * splits)
-    loads = (a.load, a.along_depth, b.load, b.along_depth)
     sizes = tuple(map(np.uint32, (rows, columns, depth, per_split, splits)))
+
+    def kernel_that(store):
+        return tensor_kernel(*loads, store, precision, tile) if on_tensor_cores else _kernel(*loads, store, real, tile)
+
     if splits == 1:
-        return [Launch(_kernel(*loads, store, real, tile), grid, (a.array, b.array, bias, result, *sizes), tile.threads)]
+        return [Launch(kernel_that(store), grid, (a.array, b.array, bias, result, *sizes), tile.threads)]
     parts = scratch(groups * splits, rows, columns, dtype=result.dtype)
-    kernel = _kernel(*loads, _store_part, real, tile)
     return [
-        Launch(kernel, grid, (a.array, b.array, bias, parts, *sizes), tile.threads),
+        Launch(kernel_that(_store_part), grid, (a.array, b.array, bias, parts, *sizes), tile.threads),
         *over(groups * rows * columns, _add_parts(store, real), parts, bias, result, sizes[0], sizes[1], sizes[4]),
     ]

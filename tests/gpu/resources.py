@@ -1,6 +1,6 @@
 """What the kernels need on a card: compiles those of some ops, without one, and prints a line of JSON for each.
 
-python -m tests.gpu.resources PART PARTS
+python -m tests.gpu.resources DTYPE PRECISION PART PARTS
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ CARDS = (8, 0), (9, 0)
 PRODUCTS = ("dense_forward", "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight")
 
 
-def launches(op_name: str, dtype: str) -> Iterator:
+def launches(op_name: str, dtype: str, precision: str) -> Iterator:
     """Yield the launches of an op's first large case, and of a matrix product with each of the largest tiles."""
     from fastnn.kernels import spec
     from fastnn.kernels.numba_gpu import program, tile
 
+    tile.get_precision = lambda: precision
     calls = [(spec.OPS[op_name], tuple(large_cases(op_name)[0].arguments(dtype).values()))]
     images = program.Images(calls, None)
-    usual = tile.TILES
-    for tiles in (usual, *([(t,) for t in usual if t.down == 8] if op_name in PRODUCTS else ())):
-        tile.TILES = tiles
+    usual = tile.TILES, tile.TENSOR_TILES
+    largest = (
+        [((t,), usual[1]) for t in usual[0] if t.down == 8] if precision == "float32" else [(usual[0], (t,)) for t in usual[1]]
+    )
+    for tile.TILES, tile.TENSOR_TILES in (usual, *(largest if op_name in PRODUCTS else ())):
         for step in program.plan(calls, images):
             yield from step.launches
-    tile.TILES = usual
+    tile.TILES, tile.TENSOR_TILES = usual
 
 
 def resources(log: str) -> dict[str, int]:
@@ -47,19 +50,19 @@ def resources(log: str) -> dict[str, int]:
     }
 
 
-def main(dtype: str, part: int, parts: int) -> None:
+def main(dtype: str, precision: str, part: int, parts: int) -> None:
     simulator.install(compiler=False)
     from fastnn.kernels import spec
     from fastnn.kernels.numba_gpu.compiler import compile_kernel
     from fastnn.kernels.numba_gpu.program import launches_of
 
     seen = set()
-    for op_name in list(spec.OPS)[part::parts]:
+    for op_name in (list(spec.OPS) if precision == "float32" else PRODUCTS)[part::parts]:
         try:
             launches_of(spec.OPS[op_name])
         except NotImplementedError:
             continue
-        for launch in launches(op_name, dtype):
+        for launch in launches(op_name, dtype, precision):
             for capability in CARDS:
                 key = (launch.kernel, launch.signature, launch.threads, capability)
                 if key in seen:
@@ -70,4 +73,4 @@ def main(dtype: str, part: int, parts: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -15,6 +15,7 @@ import ctypes
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,7 @@ from fastnn.kernels import backends
 PACKAGE = "fastnn.kernels.numba_gpu"
 WARP = 32
 POISON = 0xFF
+NAN = 0x7FFFFFFF
 
 
 class Divergence(Exception):
@@ -66,7 +68,15 @@ class Language:
 
     def shfl_xor_sync(self, mask: int, value: Any, distance: int) -> Any:
         assert mask == 0xFFFFFFFF
-        return self._wait("warp", _place(), (value, distance))
+        return self._wait("warp", _place(), (_exchange, value, int(distance)))
+
+    def multiplier(self, numbers: Callable) -> Callable:
+        """Return the tensor cores' instruction for words that `numbers` splits into numbers."""
+
+        def multiply(*words: Any) -> Any:
+            return self._wait("warp", _place(), (partial(_multiply, numbers), words))
+
+        return multiply
 
     @staticmethod
     def _wait(kind: str, place: tuple, value: Any) -> Any:
@@ -87,6 +97,49 @@ class Language:
         return getcurrent().shared.setdefault(_place(), _poisoned(size, dtype))
 
 
+def _exchange(values: list[tuple]) -> list:
+    return [values[lane ^ distance][0] for lane, (_, distance) in enumerate(values)]
+
+
+def _multiply(numbers: Callable, values: list[tuple]) -> list[tuple]:
+    """Add the product of a warp's words to its sums: lane 4 g + q has those that the PTX manual gives it."""
+    words = np.array([value[0][:6] for value in values], np.uint32)
+    sums = np.array([value[0][6:] for value in values], np.float32)
+    g, q = np.divmod(np.arange(WARP), 4)
+    a, b, c = np.empty((16, 8), np.uint32), np.empty((8, 8), np.uint32), np.empty((16, 8), np.float32)
+    a[g, q], a[g + 8, q], a[g, q + 4], a[g + 8, q + 4] = words[:, :4].T
+    b[q, g], b[q + 4, g] = words[:, 4:].T
+    c[g, 2 * q], c[g, 2 * q + 1], c[g + 8, 2 * q], c[g + 8, 2 * q + 1] = sums.T
+    with np.errstate(all="ignore"):
+        c += (numbers(a) @ numbers(b.T).T).astype(np.float32)
+    return list(zip(c[g, 2 * q], c[g, 2 * q + 1], c[g + 8, 2 * q], c[g + 8, 2 * q + 1], strict=True))
+
+
+def _tf32_numbers(words: np.ndarray) -> np.ndarray:
+    return (words & 0xFFFFE000).astype(np.uint32).view(np.float32).astype(np.float64)  # what a word has more is not looked at
+
+
+def _bf16_numbers(words: np.ndarray) -> np.ndarray:
+    halves = np.stack([words << 16, words & 0xFFFF0000], axis=-1).astype(np.uint32).view(np.float32)
+    return halves.reshape(len(words), -1).astype(np.float64)
+
+
+def to_tf32(x: Any) -> Any:
+    """Round to 10 bits behind the binary point, ties away from zero."""
+    bits = np.float32(x).view(np.uint32)
+    return np.uint32(NAN) if np.isnan(x) else np.uint32((int(bits) + 0x1000) & 0xFFFFE000)
+
+
+def to_bf16(low: Any, high: Any) -> Any:
+    """Round both to 7 bits behind the binary point, ties to even."""
+
+    def half(x: Any) -> int:
+        bits = int(np.float32(x).view(np.uint32))
+        return NAN >> 16 if np.isnan(x) else (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+
+    return np.uint32(half(high) << 16 | half(low))
+
+
 def _poisoned(size: int, dtype: Any) -> np.ndarray:
     return np.full(size * np.dtype(dtype).itemsize, POISON, np.uint8).view(dtype)
 
@@ -102,6 +155,9 @@ class Card:
         self._memory: dict[int, np.ndarray] = {}
 
     def make_current(self) -> None:
+        pass
+
+    def check_tensor_cores(self) -> None:
         pass
 
     def allocate(self, nbytes: int) -> int:
@@ -214,8 +270,11 @@ def _together(live: list[Thread], all_threads: list[Thread]) -> list[tuple[Threa
         whole = min(WARP, len(all_threads) - number * WARP)
         if len(kinds) > 1 or len(lanes) < whole:
             raise Divergence(f"warp {number}: {len(lanes)} of {whole} lanes wait, at {len(kinds)} places")
-        values = {thread.number: thread.waits_for[2] for thread in lanes}
-        resumed += [(thread, values[thread.number ^ int(values[thread.number][1])][0]) for thread in lanes]
+        in_order = sorted(lanes, key=lambda thread: thread.number)
+        together = lanes[0].waits_for[2][0]
+        results = together([thread.waits_for[2][1:] for thread in in_order])
+        told = {thread.number: result for thread, result in zip(in_order, results, strict=True)}
+        resumed += [(thread, told[thread.number]) for thread in lanes]
     if resumed or not live:
         return resumed
     places = {thread.waits_for[1] for thread in live}
@@ -239,6 +298,9 @@ def install(compiler: bool = True) -> tuple[Card, Callable[[], None]]:
         names = ("int32", "int64", "uint32", "uint64", "float32", "float64")
         vars(language).update({name: getattr(np, name) for name in names})
         language.cuda, language.device = Language(), lambda function: function
+        language.to_tf32, language.to_bf16 = to_tf32, to_bf16
+        language.multiply_tf32 = language.cuda.multiplier(_tf32_numbers)
+        language.multiply_bf16 = language.cuda.multiplier(_bf16_numbers)
         language.number = lambda dtype: np.dtype(dtype).type
         language.pointer_to = lambda real: lambda address: card.from_address(address, real)
         sys.modules[language.__name__] = language

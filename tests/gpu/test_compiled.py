@@ -22,14 +22,27 @@ MOST_SHARED = 48 * 1024
 pytestmark = pytest.mark.compiler
 
 
-@pytest.fixture(scope="module", params=["float32", pytest.param("float64", marks=pytest.mark.slow)])
-def kernels(request):
+def compiled(dtype, precision):
     parts = min(os.cpu_count() or 1, 4)
-    commands = [[sys.executable, "-m", "tests.gpu.resources", request.param, str(i), str(parts)] for i in range(parts)]
+    commands = [[sys.executable, "-m", "tests.gpu.resources", dtype, precision, str(i), str(parts)] for i in range(parts)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) for command in commands]
     outputs = [process.communicate()[0] for process in running]
     assert all(process.returncode == 0 for process in running)
     return [json.loads(line) for output in outputs for line in output.splitlines()]
+
+
+def check_registers(kernels):
+    """A local array that is not in registers is a stack frame, even where nothing is said of spills."""
+    too_much = [
+        kernel for kernel in kernels if kernel["stack"] or kernel["spills"] or not 0 < kernel["registers"] <= MOST_REGISTERS
+    ]
+    assert not too_much
+    assert max(kernel["shared"] for kernel in kernels) <= MOST_SHARED
+
+
+@pytest.fixture(scope="module", params=["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def kernels(request):
+    return compiled(request.param, "float32")
 
 
 def test_every_family_compiles(kernels):
@@ -39,9 +52,11 @@ def test_every_family_compiles(kernels):
 
 
 def test_kernels_stay_in_registers(kernels):
-    """A local array that is not in registers is a stack frame, even where nothing is said of spills."""
-    too_much = [
-        kernel for kernel in kernels if kernel["stack"] or kernel["spills"] or not 0 < kernel["registers"] <= MOST_REGISTERS
-    ]
-    assert not too_much
-    assert max(kernel["shared"] for kernel in kernels) <= MOST_SHARED
+    check_registers(kernels)
+
+
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("tf32", marks=pytest.mark.slow)])
+def test_products_on_tensor_cores_stay_in_registers(precision):
+    kernels = compiled("float32", precision)
+    assert len([kernel for kernel in kernels if kernel["shared"] > 10_000]) >= 4 * 4 * 2, "each tile of each op, for two cards"
+    check_registers(kernels)
