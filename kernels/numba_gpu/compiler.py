@@ -17,9 +17,11 @@ from cuda.core import Linker, LinkerOptions, ObjectCode
 from llvmlite import ir
 from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, uint64
 from numba.cuda.extending import intrinsic
+from numba.cuda.libdevice import cospi, sinpi
 
 __all__ = [
     "compile_kernel",
+    "cospi",
     "cuda",
     "device",
     "float32",
@@ -30,6 +32,7 @@ __all__ = [
     "multiply_tf32",
     "number",
     "pointer_to",
+    "sinpi",
     "to_bf16",
     "to_tf32",
     "uint32",

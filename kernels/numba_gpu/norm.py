@@ -143,20 +143,27 @@ MULTIPLIER0, MULTIPLIER1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 STEP0, STEP1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
 
 
+@device
+def random_words(i, state):
+    """Return block i of four random words of a state: Philox4x32-7."""
+    c0, c1, c2, c3 = i & LOW, i >> HALF, state[1] & LOW, state[1] >> HALF
+    k0, k1 = state[0] & LOW, state[0] >> HALF
+    for _ in range(7):
+        first, second = MULTIPLIER0 * c0, MULTIPLIER1 * c2
+        c0, c1, c2, c3 = (second >> HALF) ^ c1 ^ k0, second & LOW, (first >> HALF) ^ c3 ^ k1, first & LOW
+        k0, k1 = (k0 + STEP0) & LOW, (k1 + STEP1) & LOW
+    return c0, c1, c2, c3
+
+
 @cache
 def _drop(real, rate):
     threshold, scale, zero = uint64(round(rate * 2**32)), real(1 / (1 - rate)), real(0)
 
     def kernel(x, state, y, size, n):
-        """Philox4x32-7: a block of four random words for four elements."""
+        """A block of four random words for four elements."""
         i = uint64(cuda.blockIdx.x) * uint64(THREADS) + uint64(cuda.threadIdx.x)
         while i < n:
-            c0, c1, c2, c3 = i & LOW, i >> HALF, state[1] & LOW, state[1] >> HALF
-            k0, k1 = state[0] & LOW, state[0] >> HALF
-            for _ in range(7):
-                first, second = MULTIPLIER0 * c0, MULTIPLIER1 * c2
-                c0, c1, c2, c3 = (second >> HALF) ^ c1 ^ k0, second & LOW, (first >> HALF) ^ c3 ^ k1, first & LOW
-                k0, k1 = (k0 + STEP0) & LOW, (k1 + STEP1) & LOW
+            c0, c1, c2, c3 = random_words(i, state)
             place = i * uint64(4)
             y[place] = x[place] * scale if c0 >= threshold else zero
             if place + uint64(1) < size:

@@ -8,7 +8,6 @@ steps of a run nothing is. A `DeviceArray` is on the card already.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -226,8 +225,7 @@ def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
 
 def launches_of(op: spec.Op) -> Callable[..., list[Launch]]:
     """Return the function from an op's arguments on the card to its launches."""
-    name = f"{__package__}.{spec.FAMILY_OF[op.name]}"
-    module = importlib.import_module(name) if importlib.util.find_spec(name) else None
+    module = importlib.import_module(f".{spec.FAMILY_OF[op.name]}", __package__)
     if not hasattr(module, op.name):
         raise NotImplementedError(
             f"{op.name} has no kernel for the GPU yet; a model that needs it can be trained by the other backends, on the CPU"

@@ -298,6 +298,7 @@ def install(compiler: bool = True) -> tuple[Card, Callable[[], None]]:
         names = ("int32", "int64", "uint32", "uint64", "float32", "float64")
         vars(language).update({name: getattr(np, name) for name in names})
         language.cuda, language.device = Language(), lambda function: function
+        language.cospi, language.sinpi = (lambda x: math.cos(math.pi * x)), (lambda x: math.sin(math.pi * x))
         language.to_tf32, language.to_bf16 = to_tf32, to_bf16
         language.multiply_tf32 = language.cuda.multiplier(_tf32_numbers)
         language.multiply_bf16 = language.cuda.multiplier(_bf16_numbers)
