@@ -15,14 +15,17 @@ LINEAR = {
     "mlp-128x784x128": {"n": 128, "k": 784, "m": 128},
     "256x784x128": {"n": 256, "k": 784, "m": 128},
     "mnist-128x9216x128": {"n": 128, "k": 9216, "m": 128},
+    "mlp-128x128x64": {"n": 128, "k": 128, "m": 64},
+    "mlp-128x64x10": {"n": 128, "k": 64, "m": 10},
     "one-row-784x128": {"n": 1, "k": 784, "m": 128},
+    "one-row-64x10": {"n": 1, "k": 64, "m": 10},
 }
 
 
-def _conv(n: int, size: int, c: int, filters: int, k: int, same: bool = False) -> dict[str, int]:
+def _conv(n: int, size: int, c: int, filters: int, k: int, same: bool = False, groups: int = 1) -> dict[str, int]:
     out = size if same else size - k + 1
-    return {"n": n, "ih": size, "iw": size, "c": c, "cg": c, "kh": k, "kw": k, "co": filters, "oh": out, "ow": out,
-            "pad_top": (k - 1) // 2 * same, "pad_left": (k - 1) // 2 * same}  # fmt: skip
+    return {"n": n, "ih": size, "iw": size, "c": c, "cg": c // groups, "kh": k, "kw": k, "co": filters, "oh": out, "ow": out,
+            "groups": groups, "pad_top": (k - 1) // 2 * same, "pad_left": (k - 1) // 2 * same}  # fmt: skip
 
 
 CONV = {
@@ -30,9 +33,14 @@ CONV = {
     "mnist-32-64": _conv(128, 26, 32, 64, 3),
     "lenet-1-6": _conv(128, 28, 1, 6, 5, same=True),
     "lenet-6-16": _conv(128, 14, 6, 16, 5),
+    "lenet-one-1-6": _conv(1, 28, 1, 6, 5, same=True),
+    "lenet-one-6-16": _conv(1, 14, 6, 16, 5),
+    "cats-3-40": _conv(8, 256, 3, 40, 3, same=True),
     "cats-40-72": _conv(8, 128, 40, 72, 3, same=True),
     "cats-144-220": _conv(8, 32, 144, 220, 3, same=True),
     "digits-1-16": _conv(1, 8, 1, 16, 3, same=True),
+    "digits-32-1-16": _conv(32, 8, 1, 16, 3, same=True),
+    "depthwise-32": _conv(32, 28, 32, 32, 3, same=True, groups=32),
 }
 POOL = {"mnist-24x24x64": {"n": 128, "ih": 24, "iw": 24, "oh": 12, "ow": 12, "c": 64}}
 COLUMNS = {"mnist-26x26x32": {"n": 16, "ih": 26, "iw": 26, "c": 32, "kh": 3, "kw": 3, "oh": 24, "ow": 24}}

@@ -1,12 +1,16 @@
 """Each kernel against what the machine can do: its multiply rate against sgemm's, its bytes against a copy's.
 
-python -m benchmarks.roofline [--threads N] [--kernels conv2d dense ...] [--json FILE] [--png FILE]
+python -m benchmarks.roofline [--threads N] [--backend NAME] [--kernels conv2d dense ...] [--json FILE] [--png FILE]
+python -m benchmarks.roofline --backend numba --against cython [--threads N] [--dtype float64] [--kernels conv2d dense ...]
 
 The rates of sgemm (NumPy's) and of a copy are measured in the same run, before and after the kernels, with the same number of
 threads; every time is the median of several. The attainable time of a kernel is the larger of what its multiplications take at
 sgemm's rate and what its bytes take at the copy's rate (Williams, Waterman & Patterson 2009, "Roofline"). More than 100 % of
 sgemm's rate is possible: Winograd's algorithm needs fewer multiplications than are counted. More than 100 % of a copy's means
 arrays that fit a cache.
+
+With ``--against`` the kernels of two backends take turns, called as a replayed step calls them, and the least time of each counts.
+The ratio holds on a busy machine too.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 
 SGEMM = 1536
 COPY_BYTES = 1 << 28
+TURN_SECONDS = 0.003
 
 
 def median_time(function, seconds: float = 0.2, least: int = 5) -> float:
@@ -50,20 +55,24 @@ def machine_rates() -> tuple[float, float]:
     return sgemm, copy
 
 
+def wanted_cases(prefixes: list[str] | None, dtype: str = "float32"):
+    """Yield the names that begin with one of `prefixes`, all by default, and their cases."""
+    from .kernel_cases import KernelCase, names
+
+    for name in names():
+        if not prefixes or name.startswith(tuple(prefixes)):
+            yield name, KernelCase(name, dtype)
+
+
 def measure(threads: int, wanted: list[str] | None) -> dict:
     """Return the machine's rates and each kernel's."""
     import fastnn
     from fastnn.kernels import table
 
-    from .kernel_cases import KernelCase, names
-
     fastnn.set_num_threads(threads)
     rates = [machine_rates()]
     rows = []
-    for name in names():
-        if wanted and not any(name.startswith(prefix) for prefix in wanted):
-            continue
-        case = KernelCase(name)
+    for name, case in wanted_cases(wanted):
         seconds = median_time(lambda case=case: table.call(case.op.name, *case.arguments))
         rows.append({"kernel": name, "us": seconds * 1e6, "gflops": case.flops / seconds / 1e9, "gbs": case.bytes / seconds / 1e9,
                      "flops": case.flops, "bytes": case.bytes})  # fmt: skip
@@ -73,6 +82,31 @@ def measure(threads: int, wanted: list[str] | None) -> dict:
         attainable = max(row["flops"] / sgemm, row["bytes"] / copy) / 1e3
         row["attained"] = attainable / row["us"]
     return {"threads": threads, "sgemm_gflops": sgemm, "copy_gbs": copy, "kernels": rows}
+
+
+def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], dtype: str, rounds: int = 15) -> None:
+    """Print the time of each kernel on two backends, as Markdown."""
+    import fastnn
+    from fastnn.kernels.backends import compile_program
+
+    fastnn.set_num_threads(threads)
+    times = " | ".join(f"{name}, µs" for name in backends)
+    print(f"{dtype}, {threads} threads\n\n| kernel | {times} | speed |\n| --- | ---: | ---: | ---: |")
+    for name, case in wanted_cases(wanted, dtype):
+        least = dict.fromkeys(backends, float("inf"))
+        programs = {}
+        for backend in backends:
+            with fastnn.use_backend(backend):
+                programs[backend] = compile_program([(case.op.name, tuple(case.arguments))])
+            programs[backend].run(1)
+        number = 1
+        for backend in backends * rounds:
+            before = time.perf_counter()
+            programs[backend].run(number)
+            least[backend] = min(least[backend], (time.perf_counter() - before) / number)
+            number = max(number, int(TURN_SECONDS / max(least.values())))
+        first, second = least.values()
+        print(f"| {name} | {first * 1e6:.2f} | {second * 1e6:.2f} | {second / first:.2f} |", flush=True)
 
 
 def table_of(result: dict) -> str:
@@ -126,12 +160,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--kernels", nargs="+", help="beginnings of kernel names; all by default")
+    parser.add_argument("--backend", help="whose kernels; by default those of the backend that is the default here")
+    parser.add_argument("--against", metavar="BACKEND", help="compare with this backend's kernels instead")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of the comparison")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--png", type=Path, help="draw the roofline into this file")
     options = parser.parse_args()
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # before NumPy is imported
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    import fastnn
+
+    if options.backend:
+        fastnn.use_backend(options.backend)
+    if options.against:
+        compare(options.threads, options.kernels, (fastnn.kernels.active_backend(), options.against), options.dtype)
+        return
     result = measure(options.threads, options.kernels)
     print(table_of(result))
     if options.json:

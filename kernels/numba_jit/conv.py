@@ -1,19 +1,21 @@
 """Convolution in three passes, im2col and col2im.
 
 Patches of the image are gathered a block of pixels at a time, or summed into it, next to a product of matrices. 3x3 filters of
-many channels have an algorithm of their own, in winograd.py.
+many channels have an algorithm of their own, in winograd.py, and so have convolutions of single channels, in depthwise.py.
 """
 
-from . import winograd
+from . import depthwise, winograd
 from .activate import finish, finish_custom
 from .call import Plan, step
-from .pointers import copy, copy_eights, fill, inline, is_null, null, offset, on_stack
+from .pointers import add, copy, copy_rows, fill, inline, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, WEIGHT, multiply, multiply_panels, pack_columns, pack_rows, panel_width, panels_size
 from .tile import tile_width
 
 #: a block of gathered patches: pixels, and columns of their patches
 PIXELS, COLUMNS = 48, 192
 PATCH_ELEMENTS, PANEL_ELEMENTS = PIXELS * COLUMNS, PIXELS * PANEL_COLUMNS
+#: room for a piece of a row of the image with zeros beside it
+ROW_ELEMENTS = 4096
 
 
 @inline
@@ -23,63 +25,66 @@ def runs_per_row(call, cg):
 
 
 @inline
-def gather(call, cg, g, begin, pixels, top, depth, patches):
-    """Gather columns [top, top + depth), in the order (row, column, channel of group g), of the patches of some output pixels."""
-    done = 0
+def gathered_by_columns(call):
+    """Say whether a column of the patches of neighbouring pixels stands side by side in the image."""
+    return call.c * call.stride_w == 1
+
+
+@inline
+def gather(call, cg, g, begin, pixels, top, depth, patches, next_pixel, next_column):
+    """Gather columns [top, top + depth), in the order (row, column, channel of group g), of the patches of some output pixels.
+
+    Element (p, k) goes to patches[p * next_pixel + k * next_column]: one of the two is 1, the second unless `gathered_by_columns`.
+    """
+    done, most = 0, (ROW_ELEMENTS - COLUMNS) // (call.stride_w * call.c) + 1
     while done < pixels:
         line, o = (begin + done) // call.ow, (begin + done) % call.ow
-        count = min(call.ow - o, pixels - done)
-        gather_line(call, cg, g, line, o, count, top, depth, offset(patches, done * depth))
+        count = min(call.ow - o, pixels - done, most)
+        gather_line(call, cg, g, line, o, count, top, depth, offset(patches, done * next_pixel), next_pixel, next_column)
         done += count
 
 
 @inline
-def gather_line(call, cg, g, line, o, pixels, top, depth, patches):
-    """The same for pixels of one row of an output, from column o on."""
-    c, width, stride, runs = call.c, call.iw * call.c, call.stride_w * call.c, runs_per_row(call, cg)
+def gather_line(call, cg, g, line, o, pixels, top, depth, patches, next_pixel, next_column):
+    """The same for pixels of one row of an output, from column o on: as many as see a piece of a row that fits `padded`."""
+    padded = on_stack(call.x, ROW_ELEMENTS)
+    c, width, step, runs = call.c, call.iw * call.c, call.stride_w * call.c, runs_per_row(call, cg)
     image = offset(call.x, line // call.oh * call.ih * width)
+    upper, left = line % call.oh * call.stride_h - call.pad_top, (o * call.stride_w - call.pad_left) * c + g * cg
     run, column = call.kw * cg // runs, 0
+    i, j, skipped = top // run // runs, top // run % runs, top % run
     while column < depth:
-        i, skipped = (top + column) // run, (top + column) % run
-        n = min(run - skipped, depth - column)
-        row = line % call.oh * call.stride_h - call.pad_top + i // runs * call.dilation_h
-        at = (o * call.stride_w - call.pad_left + i % runs * call.dilation_w) * c + g * cg + skipped
-        source, target = offset(image, row * width + at), offset(patches, column)
+        n, row = min(run - skipped, depth - column, COLUMNS), upper + i * call.dilation_h
         inside = width if row >= 0 and row < call.ih else 0
-        # the pixels of which all of the run lies inside the image
-        first = min(max((stride - 1 - at) // stride, 0), pixels)
-        last = min(max((inside - n - at) // stride + 1, first), pixels)
-        clip(source, stride, at, inside, 0, first, target, depth, n)
-        clip(source, stride, at, inside, last, pixels, target, depth, n)
-        copy_rows(offset(source, first * stride), stride, offset(target, first * depth), depth, last - first, n)
+        at, target = left + j * call.dilation_w * c + skipped, offset(patches, column * next_column)
+        source = part_of_row(offset(image, row * width), inside, at, (pixels - 1) * step + n, padded)
+        if next_column == 1:
+            copy_rows(source, step, target, next_pixel, pixels, n)
+        else:
+            copy_rows(source, 1, target, next_column, n, pixels)
         column += n
+        skipped += n
+        if skipped == run:
+            skipped = 0
+            j += 1
+            if j == runs:
+                i, j = i + 1, 0
 
 
 @inline
-def copy_rows(source, source_row, target, target_row, rows, n):
-    """Copy n elements of each row."""
-    if n < 8:
-        for j in range(n):
-            for i in range(rows):
-                target[i * target_row + j] = source[i * source_row + j]
-    else:
-        for i in range(rows):
-            copy_eights(offset(source, i * source_row), offset(target, i * target_row), n)
-
-
-@inline
-def clip(source, stride, at, inside, first, last, target, depth, n):
-    """Copy the runs of pixels [first, last), zero where they leave the `inside` elements of a row of the image."""
-    for p in range(first, last):
-        for j in range(n):
-            place = at + p * stride + j
-            target[p * depth + j] = source[p * stride + j] if place >= 0 and place < inside else 0.0
+def part_of_row(row, inside, at, n, padded):
+    """Return n elements of a row from `at` on: where they stand or, if not all lie inside, in a copy with zeros beside them."""
+    if at >= 0 and at + n <= inside:
+        return offset(row, at)
+    for i in range(n):
+        padded[i] = row[at + i] if at + i >= 0 and at + i < inside else 0.0
+    return padded
 
 
 @step("n oh ow", "kh kw c")
 def im2col(call, first, last):
     columns = call.kh * call.kw * call.c
-    gather(call, call.c, 0, first, last - first, 0, columns, offset(call.cols, first * columns))
+    gather(call, call.c, 0, first, last - first, 0, columns, offset(call.cols, first * columns), columns, 1)
 
 
 @step("n ih", "iw kh kw c")
@@ -137,17 +142,17 @@ def _forward(finish):
                 for piece in range(pieces):
                     top = piece * k // pieces
                     depth = (piece + 1) * k // pieces - top
-                    gather(call, call.cg, g, begin, pixels, top, depth, patches)
+                    row, column = (1, PIXELS) if gathered_by_columns(call) else (depth, 1)
+                    gather(call, call.cg, g, begin, pixels, top, depth, patches, row, column)
                     for left in range(0, filters, tile_width(zeros)):
                         n = min(filters - left, tile_width(zeros))
                         panel = offset(panels, left * k + top * panel_width(n, zeros))
                         target = offset(y, g * filters + left)
                         if piece > 0:
-                            multiply(patches, depth, 1, pixels, panel, depth, target, co, target, co, n)
-                        elif is_null(call.b):
-                            multiply(patches, depth, 1, pixels, panel, depth, zeros, 0, target, co, n)
+                            multiply(patches, row, column, pixels, panel, depth, target, co, target, co, n)
                         else:
-                            multiply(patches, depth, 1, pixels, panel, depth, offset(call.b, g * filters + left), 0, target, co, n)
+                            start = zeros if is_null(call.b) else offset(call.b, g * filters + left)
+                            multiply(patches, row, column, pixels, panel, depth, start, 0, target, co, n)
             finish(call, begin * co, pixels * co)
 
     convolve_winograd = winograd.convolution(finish)
@@ -158,8 +163,8 @@ def _forward(finish):
         planes, top, left = call.scratch, call.pad_top, call.pad_left
         convolve_winograd(call, call.x, ih, iw, c, top, left, planes, call.b, call.y, oh, ow, co, first, last)
 
-    alternatives = ((_pack_filters, convolve), (_transform_filters, convolve_tiles))
-    return Plan(alternatives, lambda e: winograd.pays(e, "c", "co"))
+    alternatives = ((_pack_filters, convolve), (_transform_filters, convolve_tiles), (depthwise.forward(finish),))
+    return Plan(alternatives, lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "c", "co"))
 
 
 conv2d_forward = _forward(finish)
@@ -177,37 +182,43 @@ def _pack_transposed_filters(call, first, last):
 def _convolve_back(call, first, last):
     co, k, filters, output = call.co, call.kh * call.kw * call.cg, call.co // call.groups, call.oh * call.ow
     image = call.ih * call.iw * call.c
-    patches = on_stack(call.dx, PANEL_ELEMENTS)
+    patches = on_stack(call.dx, PATCH_ELEMENTS)
     for i in range(first, last):
         dx = offset(call.dx, i * image)
         fill(dx, image, 0.0)
         for begin in range(0, output, PIXELS):
             pixels, dy = min(PIXELS, output - begin), offset(call.dy, (i * output + begin) * co)
             for g in range(call.groups):
-                panels, errors = offset(call.scratch, g * filters * (k + PANEL_COLUMNS)), offset(dy, g * filters)
-                for left in range(0, k, tile_width(dx)):
-                    n, panel = min(k - left, tile_width(dx)), offset(panels, left * filters)
-                    multiply_panels(errors, co, 1, pixels, panel, filters, null(dx), patches, n, n)
+                panels = offset(call.scratch, g * filters * (k + PANEL_COLUMNS))
+                for top in range(0, k, COLUMNS):
+                    depth = min(COLUMNS, k - top)
+                    errors, panel = offset(dy, g * filters), offset(panels, top * filters)
+                    multiply_panels(errors, co, 1, pixels, panel, filters, null(dx), patches, depth, depth)
                     for pixel in range(pixels):
-                        scatter(call, g, begin + pixel, left, n, offset(patches, pixel * n), dx)
+                        scatter(call, g, begin + pixel, top, depth, offset(patches, pixel * depth), dx)
 
 
 @inline
-def scatter(call, g, pixel, left, n, patch, dx):
-    """Add columns [left, left + n) of the patch of an output pixel to the image."""
+def scatter(call, g, pixel, top, depth, patch, dx):
+    """Add columns [top, top + depth) of the patch of an output pixel to the image."""
     c, width, runs = call.c, call.iw * call.c, runs_per_row(call, call.cg)
-    h = pixel // call.ow * call.stride_h - call.pad_top
-    w = pixel % call.ow * call.stride_w - call.pad_left
-    run, done = call.kw * call.cg // runs, 0
-    while done < n:
-        i, skipped = (left + done) // run, (left + done) % run
-        count = min(run - skipped, n - done)
-        row = h + i // runs * call.dilation_h
-        at = (w + i % runs * call.dilation_w) * c + g * call.cg + skipped
+    upper = pixel // call.ow * call.stride_h - call.pad_top
+    left = (pixel % call.ow * call.stride_w - call.pad_left) * c + g * call.cg
+    run, column = call.kw * call.cg // runs, 0
+    i, j, skipped = top // run // runs, top // run % runs, top % run
+    while column < depth:
+        n, row = min(run - skipped, depth - column), upper + i * call.dilation_h
+        at = left + j * call.dilation_w * c + skipped
         if row >= 0 and row < call.ih:
-            for j in range(max(0, -at), min(count, width - at)):
-                dx[row * width + at + j] += patch[done + j]
-        done += count
+            outside = max(-at, 0)
+            add(offset(patch, column + outside), offset(dx, row * width + at + outside), min(n, width - at) - outside)
+        column += n
+        skipped += n
+        if skipped == run:
+            skipped = 0
+            j += 1
+            if j == runs:
+                i, j = i + 1, 0
 
 
 @step("co", "kh kw c", scratch=lambda e: winograd.planes_size(e["co"], e["c"]))
@@ -230,15 +241,19 @@ def _convolve_tiles_back(call, first, last):
 
 
 conv2d_backward_input = Plan(
-    ((_pack_transposed_filters, _convolve_back), (_transform_transposed_filters, _convolve_tiles_back)),
-    lambda e: winograd.pays(e, "co", "c"),
+    (
+        (_pack_transposed_filters, _convolve_back),
+        (_transform_transposed_filters, _convolve_tiles_back),
+        (depthwise.backward_input,),
+    ),
+    lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "co", "c"),
 )
 
 
 # The gradient of the filters: pixels are cut into pieces, as many as the shape says, whose sums stand in the scratch memory, each a
 # copy of dw followed by one of db, and are added in order. Of a piece's sums a task makes a block of COLUMNS rows of dw.
 
-MOST_PIECES, PIECE_PIXELS, PIECES_ELEMENTS = 8, 512, 262144
+MOST_PIECES, PIECE_PIXELS, PIECES_ELEMENTS = 8, 512, 1048576
 
 
 @inline
@@ -291,12 +306,13 @@ def add_pixels(call, g, begin, end, top, depth, sums, bias):
         fill(bias, filters, 0.0)
     for first in range(begin, end, PIXELS):
         pixels = min(PIXELS, end - first)
-        gather(call, call.cg, g, first, pixels, top, depth, patches)
+        pixel, column = (1, PIXELS) if gathered_by_columns(call) else (depth, 1)
+        gather(call, call.cg, g, first, pixels, top, depth, patches, pixel, column)
         for left in range(0, filters, tile_width(sums)):
             n = min(filters - left, tile_width(sums))
             copy_rows(offset(call.dy, first * co + g * filters + left), co, panel, panel_width(n, panel), pixels, n)
             target = offset(sums, left)
-            multiply(patches, 1, depth, depth, panel, pixels, target, co, target, co, n)
+            multiply(patches, column, pixel, depth, panel, pixels, target, co, target, co, n)
             if not is_null(bias):
                 target = offset(bias, left)
                 multiply(one, 0, 0, 1, panel, pixels, target, co, target, co, n)
@@ -318,4 +334,53 @@ def _add_pieces(call, first, last):
                 call.db[j] += call.scratch[piece * size + k * co + j]
 
 
-conv2d_backward_weight = Plan(((_sum_pieces, _add_pieces),))
+# The same with tiles of Winograd's algorithm for pixels: a piece's sums are planes of dw, followed by db.
+
+
+def _planes_size(e):
+    return (16 * e["c"] + 1) * e["co"]
+
+
+def _tile_pieces(e):
+    return pieces_of.py_func(e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]), _planes_size(e))
+
+
+@step(
+    _tile_pieces,
+    lambda e: 16 * e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]) * e["c"] * e["co"] // _tile_pieces(e),
+    weight=WEIGHT,
+    scratch=lambda e: _tile_pieces(e) * _planes_size(e),
+)
+def _sum_tiles(call, first, last):
+    planes, tiles = 16 * call.c * call.co, call.n * winograd.tile_count(call.oh, call.ow)
+    size = planes + call.co
+    pieces = pieces_of(tiles, size)
+    for piece in range(first, last):
+        sums = offset(call.scratch, piece * size)
+        fill(sums, size, 0.0)
+        bias = null(sums) if is_null(call.db) else offset(sums, planes)
+        winograd.add_tiles(call, piece * tiles // pieces, (piece + 1) * tiles // pieces, sums, bias)
+
+
+@step("c", lambda e: 16 * e["co"] * _tile_pieces(e))
+def _add_planes(call, first, last):
+    c, co, planes = call.c, call.co, 16 * call.c * call.co
+    size = planes + co
+    pieces = pieces_of(call.n * winograd.tile_count(call.oh, call.ow), size)
+    for k in range(first, last):
+        for piece in range(1, pieces):
+            for plane in range(16):
+                row = (plane * c + k) * co
+                add(offset(call.scratch, piece * size + row), offset(call.scratch, row), co)
+        for j in range(co):
+            winograd.filter_gradient(offset(call.scratch, k * co + j), c * co, offset(call.dw, k * co + j), c * co)
+    if first == 0 and not is_null(call.db):
+        fill(call.db, co, 0.0)
+        for piece in range(pieces):
+            add(offset(call.scratch, piece * size + planes), call.db, co)
+
+
+conv2d_backward_weight = Plan(
+    ((_sum_pieces, _add_pieces), (_sum_tiles, _add_planes), (depthwise.backward_weight, depthwise.backward_bias)),
+    lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "c", "co") and winograd.pays(e, "co", "c"),
+)

@@ -2,9 +2,12 @@
 
 from .activate import finish, finish_custom
 from .call import Plan, step
-from .pointers import fill, is_null, null, offset
+from .pointers import copy, fill, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, ROWS, WEIGHT, multiply_panels, pack_columns, pack_rows, panels_size
 from .sums import column_sums, row_dot
+
+#: columns of a thin product whose sums stand on the stack
+THIN_COLUMNS = 256
 
 
 def _thin(e):
@@ -27,20 +30,24 @@ def _forward(finish):
 
     @step("m", "k", multiple=PANEL_COLUMNS)
     def multiply_thin(call, first, last):
-        k, m = call.k, call.m
+        k, m, sums = call.k, call.m, on_stack(call.x, THIN_COLUMNS)
         for i in range(call.n):
-            x, y = offset(call.x, i * k), offset(call.y, i * m)
-            for j in range(first, last):
-                y[j] = 0.0 if is_null(call.b) else call.b[j]
-            whole = k - k % 4
-            for p in range(0, whole, 4):
-                w = offset(call.w, p * m)
-                for j in range(first, last):
-                    y[j] += (x[p] * w[j] + x[p + 1] * w[m + j]) + (x[p + 2] * w[2 * m + j] + x[p + 3] * w[3 * m + j])
-            for p in range(whole, k):
-                w = offset(call.w, p * m)
-                for j in range(first, last):
-                    y[j] += x[p] * w[j]
+            for left in range(first, last, THIN_COLUMNS):
+                x, w, n = offset(call.x, i * k), offset(call.w, left), min(THIN_COLUMNS, last - left)
+                if is_null(call.b):
+                    fill(sums, n, 0.0)
+                else:
+                    copy(offset(call.b, left), sums, n)
+                whole = k - k % 4
+                for p in range(0, whole, 4):
+                    for j in range(n):
+                        sums[j] += (x[p] * w[p * m + j] + x[p + 1] * w[p * m + m + j]) + (
+                            x[p + 2] * w[p * m + 2 * m + j] + x[p + 3] * w[p * m + 3 * m + j]
+                        )
+                for p in range(whole, k):
+                    for j in range(n):
+                        sums[j] += x[p] * w[p * m + j]
+                copy(sums, offset(call.y, i * m + left), n)
             finish(call, i * m + first, last - first)
 
     return Plan(((_pack_weights, multiply), (multiply_thin,)), _thin)
@@ -86,22 +93,4 @@ def _multiply_transposed(call, first, last):
     multiply_panels(offset(call.x, first), 1, k, last - first, call.scratch, call.n, null(dw), offset(dw, first * m), m, m)
 
 
-@step("k", "m")
-def _outer_products(call, first, last):
-    x, dy, dw, n, k, m = call.x, call.dy, call.dw, call.n, call.k, call.m
-    for p in range(first, last):
-        row = offset(dw, p * m)
-        fill(row, m, 0.0)
-        for i in range(n):
-            left, errors = x[i * k + p], offset(dy, i * m)
-            for j in range(m):
-                row[j] += left * errors[j]
-
-
-@step("m", "n")
-def _sum_errors(call, first, last):
-    if not is_null(call.db):
-        column_sums(call.dy, call.m, call.n, first, last, call.db)
-
-
-dense_backward_weight = Plan(((_pack_errors, _multiply_transposed), (_outer_products, _sum_errors)), _thin)
+dense_backward_weight = Plan(((_pack_errors, _multiply_transposed),))

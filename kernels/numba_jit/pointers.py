@@ -109,26 +109,42 @@ def copy(source, target, n):
         target[i] = source[i]
 
 
-@intrinsic
-def copy_eight(typing_context, source, target):
-    """target[:8] = source[:8]"""
+@intrinsic(prefer_literal=True)
+def copy_piece(typing_context, source, target, lanes):
+    """target[:lanes] = source[:lanes] for a constant number of elements, at once."""
 
     def codegen(context, builder, signature, args):
         number = signature.args[0].dtype
-        vector = ir.VectorType(context.get_value_type(number), 8).as_pointer()
+        vector = ir.VectorType(context.get_value_type(number), lanes.literal_value).as_pointer()
         value = builder.load(builder.bitcast(args[0], vector), align=number.bitwidth // 8)
         builder.store(value, builder.bitcast(args[1], vector), align=number.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(source, source), codegen
+    return types.void(source, source, lanes), codegen
 
 
 @inline
-def copy_eights(source, target, n):
-    """target[:n] = source[:n] for n of at least 8: `copy`, without the call that LLVM makes of that."""
-    for i in range(0, n - 7, 8):
-        copy_eight(offset(source, i), offset(target, i))
-    copy_eight(offset(source, n - 8), offset(target, n - 8))
+def copy_rows(source, source_row, target, target_row, rows, n):
+    """target[i, :n] = source[i, :n] of matrices whose rows lie so far apart, in pieces of which the last overlaps the one before.
+
+    For many short rows: without the call that LLVM makes of `copy`.
+    """
+    if n >= 8:
+        for i in range(rows):
+            for j in range(0, n - 8, 8):
+                copy_piece(offset(source, i * source_row + j), offset(target, i * target_row + j), 8)
+            copy_piece(offset(source, i * source_row + n - 8), offset(target, i * target_row + n - 8), 8)
+    elif n >= 4:
+        for i in range(rows):
+            copy_piece(offset(source, i * source_row), offset(target, i * target_row), 4)
+            copy_piece(offset(source, i * source_row + n - 4), offset(target, i * target_row + n - 4), 4)
+    elif n >= 2:
+        for i in range(rows):
+            copy_piece(offset(source, i * source_row), offset(target, i * target_row), 2)
+            copy_piece(offset(source, i * source_row + n - 2), offset(target, i * target_row + n - 2), 2)
+    else:
+        for i in range(rows):
+            target[i * target_row] = source[i * source_row]
 
 
 @inline
@@ -136,3 +152,10 @@ def fill(target, n, value):
     """target[:n] = value"""
     for i in range(n):
         target[i] = value
+
+
+@inline
+def add(source, target, n):
+    """target[:n] += source[:n]"""
+    for i in range(n):
+        target[i] += source[i]

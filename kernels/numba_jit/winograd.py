@@ -1,12 +1,13 @@
 """Winograd's algorithm F(2x2, 3x3) for 3x3 convolutions: four multiplications for an output pixel instead of nine.
 
 2x2 output pixels follow from 4x4 input pixels. Both sides are transformed, by additions alone, to 16 planes, in each of which tiles
-by channels are multiplied with channels by filters (Lavin & Gray 2016, section 4.1, where the matrices of the transforms are).
+by channels are multiplied with channels by filters (Lavin & Gray 2016, section 4.1, where the matrices of the transforms are). The
+gradient of the filters is the same turned around: planes of the errors, channels by tiles multiplied with tiles by filters.
 """
 
 import numpy as np
 
-from .pointers import copy, fill, inline, is_null, offset, on_stack
+from .pointers import add, copy, fill, inline, is_null, offset, on_stack
 from .product import PANEL_COLUMNS, multiply, panel_width
 from .tile import tile_width
 
@@ -86,6 +87,81 @@ def read_tile(image, ih, iw, c, top, left, pixels, planes):
             v[k + INPUT] = d1 + d2
             v[k + 2 * INPUT] = d2 - d1
             v[k + 3 * INPUT] = d1 - d3
+
+
+@inline
+def inside(image, h, w, ih, iw, c, zeros):
+    """Return a pixel of an image, `zeros` where there is none."""
+    return offset(image, (h * iw + w) * c) if h < ih and w < iw else zeros
+
+
+@inline
+def read_errors(dy, oh, ow, co, top, left, channel, n, zeros, planes):
+    """Write n elements of one tile's row of all planes from the errors of 2x2 pixels at (top, left), from a channel on."""
+    first = offset(dy, channel)
+    e00, e01 = inside(first, top, left, oh, ow, co, zeros), inside(first, top, left + 1, oh, ow, co, zeros)
+    e10, e11 = inside(first, top + 1, left, oh, ow, co, zeros), inside(first, top + 1, left + 1, oh, ow, co, zeros)
+    for k in range(n):
+        write_row(e00[k], e01[k], offset(planes, k))
+        write_row(e00[k] + e10[k], e01[k] + e11[k], offset(planes, 4 * INPUT + k))
+        write_row(e00[k] - e10[k], e01[k] - e11[k], offset(planes, 8 * INPUT + k))
+        write_row(-e10[k], -e11[k], offset(planes, 12 * INPUT + k))
+
+
+@inline
+def write_row(left, right, planes):
+    planes[0] = left
+    planes[INPUT] = left + right
+    planes[2 * INPUT] = left - right
+    planes[3 * INPUT] = -right
+
+
+@inline
+def add_tiles(call, first, last, sums, bias):
+    """Sum what tiles [first, last) add to the planes of the gradient of the filters, and to `bias` if it is not NULL."""
+    c, co, ih, iw, oh, ow = call.c, call.co, call.ih, call.iw, call.oh, call.ow
+    pixels, inputs, errors = on_stack(sums, PIXELS), on_stack(sums, INPUTS), on_stack(sums, INPUTS)
+    zeros = on_stack(sums, PANEL_COLUMNS)
+    fill(zeros, PANEL_COLUMNS, 0.0)
+    fill(errors, INPUTS, 0.0)
+    size, across = tile_count(oh, ow), (ow + 1) // 2
+    for begin in range(first, last, TILES):
+        count = min(TILES, last - begin)
+        for t in range(count):
+            i, place = (begin + t) // size, (begin + t) % size
+            top, left, image = place // across * 2, place % across * 2, offset(call.x, i * ih * iw * c)
+            read_tile(image, ih, iw, c, top - call.pad_top, left - call.pad_left, pixels, offset(inputs, t * CHANNELS))
+            for j in range(0, co, tile_width(sums)):
+                n = min(tile_width(sums), co - j)
+                row = offset(errors, j * TILES + t * panel_width(n, sums))
+                read_errors(offset(call.dy, i * oh * ow * co), oh, ow, co, top, left, j, n, zeros, row)
+                if not is_null(bias):
+                    add(offset(row, 5 * INPUT), offset(bias, j), n)  # in this plane stands the sum of the tile's errors
+        for j in range(0, co, tile_width(sums)):
+            n = min(tile_width(sums), co - j)
+            for plane in range(16):
+                target = offset(sums, plane * c * co + j)
+                panel = offset(errors, plane * INPUT + j * TILES)
+                multiply(offset(inputs, plane * INPUT), 1, CHANNELS, c, panel, count, target, co, target, co, n)
+
+
+@inline
+def unweighted(m0, m1, m2, m3):
+    """Four elements as three of a filter's gradient."""
+    return m0 + 0.5 * (m1 + m2), 0.5 * (m1 - m2), 0.5 * (m1 + m2) + m3
+
+
+@inline
+def filter_gradient(planes, plane, dw, tap):
+    """Write the gradient of one filter, whose taps lie `tap` elements apart, from its elements of all planes."""
+    m0 = unweighted(planes[0], planes[4 * plane], planes[8 * plane], planes[12 * plane])
+    m1 = unweighted(planes[plane], planes[5 * plane], planes[9 * plane], planes[13 * plane])
+    m2 = unweighted(planes[2 * plane], planes[6 * plane], planes[10 * plane], planes[14 * plane])
+    m3 = unweighted(planes[3 * plane], planes[7 * plane], planes[11 * plane], planes[15 * plane])
+    for i in range(3):
+        row = unweighted(m0[i], m1[i], m2[i], m3[i])
+        for j in range(3):
+            dw[(3 * i + j) * tap] = row[j]
 
 
 @inline

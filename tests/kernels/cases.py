@@ -228,12 +228,15 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
 CONVOLUTIONS = [
     dict(n=5, image=28, window=3, c=1, co=32),  # the first layer of a network for digits
     dict(n=3, image=26, window=3, c=32, co=64),
+    dict(n=16, image=18, window=3, c=16, co=16),  # many tiles of Winograd's algorithm
     dict(n=2, image=19, window=3, c=37, co=51, pad=1),  # nothing divides anything
     dict(n=9, image=14, window=5, c=6, co=16),
     dict(n=2, image=33, window=5, c=16, co=24, stride=2, pad=2, dilation=2),
     dict(n=3, image=32, window=3, c=48, co=48, pad=1, groups=48),  # depthwise
+    dict(n=2, image=17, window=3, c=70, co=70, stride=2, pad=1, groups=70),
     dict(n=3, image=17, window=3, c=24, co=36, groups=3),
     dict(n=7, image=15, window=1, c=64, co=96),
+    dict(n=1, image=20, window=5, c=300, co=12, pad=2),  # many channels
     dict(n=3, image=8, window=8, c=20, co=40),  # as large as the image
 ]
 POOLINGS = [

@@ -20,25 +20,25 @@ from fastnn.kernels.threads import get_num_threads, set_num_threads
 
 pytestmark = pytest.mark.skipif(not backends.BACKENDS["numba"].installed(), reason="Numba is not installed")
 
-#: multiplies matrices and says where the machine code came from
-MULTIPLY = """
+#: computes something that is quickly compiled, and says where the machine code came from
+RELU = """
 import json, sys
 import numpy as np
-from fastnn.kernels import matmul, use_backend
+from fastnn.kernels import relu_forward, use_backend
 assert "numba" not in sys.modules
 use_backend("numba")
 from fastnn.kernels.numba_jit import KERNELS, cache
 compiled = []
 cache.compiled, compile = (lambda *args: compiled.append(compile(*args)) or compiled[-1]), cache.compiled
-answer = matmul(np.full((5, 3), 2.0, np.float32), np.ones((3, 4), np.float32))
-print(json.dumps({"right": bool((answer == 6).all()), "compiled": [code.__qualname__ for code in compiled],
+answer = relu_forward(np.array([-1, 2], np.float32))
+print(json.dumps({"right": answer.tolist() == [0, 2], "compiled": [code.__qualname__ for code in compiled],
                   "loaded": sum(code.cache_hits for code in compiled), "folder": str(cache.folder())}))
 """
 
 
-def multiply(**environment):
+def relu_in_a_process(**environment):
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", MULTIPLY],
+        [sys.executable, "-W", "error", "-c", RELU],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -56,16 +56,16 @@ def threads():
 
 
 def test_the_second_process_loads_what_the_first_compiled(tmp_path):
-    first, second = (multiply(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    first, second = (relu_in_a_process(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert first["right"] and second["right"]
-    assert first["compiled"] == second["compiled"] == ["_pack_weights", "_forward.<locals>.multiply"]  # nothing that was not called
-    assert (first["loaded"], second["loaded"]) == (0, 2)
+    assert first["compiled"] == second["compiled"] == ["_forward.<locals>.forward"]  # nothing that was not called
+    assert (first["loaded"], second["loaded"]) == (0, 1)
     assert os.path.dirname(first["folder"]) == str(tmp_path)
 
 
 def test_without_a_folder_to_write_to_it_compiles_in_each_process(tmp_path):
     (tmp_path / "file").write_text("no folder, not even for root")
-    answer = multiply(NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    answer = relu_in_a_process(NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert answer["right"] and answer["loaded"] == 0 and answer["folder"] == "None"
 
 
@@ -101,6 +101,22 @@ def test_several_python_threads_at_once(threads):
         for worker in workers:
             worker.join()
     assert not wrong
+
+
+def test_no_threading_layer_is_chosen_for_the_process():
+    code = """
+import numba, numpy as np, fastnn
+fastnn.use_backend("numba")
+fastnn.set_num_threads(2)
+a = np.ones((400, 400), np.float32)
+assert (fastnn.kernels.matmul(a, a) == 400).all()
+try:
+    print(numba.threading_layer())
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "Threading layer is not initialized.\n", done
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
