@@ -1,11 +1,12 @@
 """What the GPU backend takes: launches, kernels against cuBLAS and cuDNN, and whole training steps against PyTorch's.
 
-python -m benchmarks.gpu [--cases mlp ...] [--seconds S] [--json FILE]
+python -m benchmarks.gpu [--precision tf32] [--cases mlp ...] [--seconds S] [--json FILE]
 
 Kernels are timed as a graph of several calls on arrays that stay on the card; PyTorch's, which call cuBLAS and cuDNN, in the same
 way and eagerly. Training steps are those of `benchmarks.peers`, in processes that take turns, against PyTorch eager, as a CUDA
-graph and compiled (``mode="reduce-overhead"``). Everything is in float32, without TF32, and starts with its data on the card. It
-needs a GPU; without a PyTorch that sees it, the comparisons are left out. After `BUDGET` seconds no further case is begun.
+graph and compiled (``mode="reduce-overhead"``). All multiply in one precision: float32 without TF32, TF32, or bfloat16 (PyTorch's
+kernels on arrays of bfloat16, its steps by autocast). Data are on the card from the beginning. It needs a GPU; without a PyTorch
+that sees it, the comparisons are left out. After `BUDGET` seconds no further case is begun.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 import fastnn
 from fastnn.kernels import backends
+from fastnn.kernels.precision import PRECISIONS
 
 from .kernel_cases import KernelCase
 from .peers.__main__ import GPU_MODULES, measure
@@ -70,9 +72,13 @@ def launch_costs(seconds: float) -> dict[str, float]:
     }
 
 
-def kernel_rows(names: list[str], seconds: float) -> list[dict]:
+def kernel_rows(names: list[str], precision: str, seconds: float) -> list[dict]:
     """Return microseconds and TFLOP/s of each kernel, and PyTorch's microseconds for the same."""
     torch = _torch()
+    fastnn.set_precision(precision)
+    if torch is not None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.benchmark = True
     rows = []
     for name in names:
         family, shape = name.split("/", 1)
@@ -83,7 +89,7 @@ def kernel_rows(names: list[str], seconds: float) -> list[dict]:
             ours = median_time(lambda program=program: program.run(1), seconds) / CALLS
             row = {"kernel": f"{family}_{way}/{shape}", "us": ours * 1e6, "tflops": case.flops / ours / 1e12, "torch": {}}
             if torch is not None:
-                row["torch"] = _torch_times(torch, way, case, seconds)
+                row["torch"] = _torch_times(torch, way, case, precision, seconds)
             rows.append(row)
     return rows
 
@@ -99,20 +105,16 @@ def _on_card(argument):
 
 
 def _torch():
-    """Return PyTorch with TF32 off, or None where there is none that sees the GPU."""
+    """Return PyTorch, or None where there is none that sees the GPU."""
     try:
         import torch
     except ModuleNotFoundError:
         return None
-    if not torch.cuda.is_available():
-        return None
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    return torch
+    return torch if torch.cuda.is_available() else None
 
 
-def _torch_times(torch, way: str, case: KernelCase, seconds: float) -> dict[str, float]:
-    function = _torch_call(torch, way, case)
+def _torch_times(torch, way: str, case: KernelCase, precision: str, seconds: float) -> dict[str, float]:
+    function = _torch_call(torch, way, case, torch.bfloat16 if precision == "bf16" else torch.float32)
 
     def synchronized(run: Callable) -> Callable:
         def repeat() -> None:
@@ -136,10 +138,10 @@ def _torch_times(torch, way: str, case: KernelCase, seconds: float) -> dict[str,
     return {name: median_time(synchronized(run), seconds) / CALLS * 1e6 for name, run in ways.items()}
 
 
-def _torch_call(torch, way: str, case: KernelCase) -> Callable:
+def _torch_call(torch, way: str, case: KernelCase, dtype) -> Callable:
     """Return the same computation by PyTorch, images and filters in channels_last."""
     values = dict(zip(case.op.argument_names, case.arguments, strict=True))
-    given = {name: torch.from_numpy(value).cuda() for name, value in values.items() if isinstance(value, np.ndarray)}
+    given = {name: torch.from_numpy(value).cuda().to(dtype) for name, value in values.items() if isinstance(value, np.ndarray)}
     if case.family == "linear":
         x, w, dy, b = (given.get(name) for name in ("x", "w", "dy", "b"))
         return {
@@ -150,18 +152,18 @@ def _torch_call(torch, way: str, case: KernelCase) -> Callable:
     layout = torch.channels_last
     x, dy = (given[name].permute(0, 3, 1, 2).contiguous(memory_format=layout) if name in given else None for name in ("x", "dy"))
     shape = {axis: value for axis, value in zip(("kh", "kw", "cg", "co"), values.get("w", values.get("dw")).shape, strict=True)}
-    w = torch.rand(shape["co"], shape["cg"], shape["kh"], shape["kw"], device="cuda").contiguous(memory_format=layout)
+    w = torch.rand(shape["co"], shape["cg"], shape["kh"], shape["kw"], device="cuda").to(dtype).contiguous(memory_format=layout)
     padding = (values["pad_top"], values["pad_left"])
     if way == "forward":
         return lambda: torch.conv2d(x, w, given["b"], padding=padding)
     n, height, width, channels = values["x" if way == "backward_weight" else "dx"].shape
-    image = x if x is not None else torch.rand(n, channels, height, width, device="cuda").contiguous(memory_format=layout)
+    image = x if x is not None else torch.rand(n, channels, height, width, device="cuda").to(dtype).contiguous(memory_format=layout)
     wanted = (way == "backward_input", way == "backward_weight", way == "backward_weight")
     gradient = torch.ops.aten.convolution_backward
     return lambda: gradient(dy, image, w, [shape["co"]], (1, 1), padding, (1, 1), False, (0, 0), 1, wanted)
 
 
-def step_rows(names: list[str], seconds: float, stop: float) -> list[dict]:
+def step_rows(names: list[str], precision: str, seconds: float, stop: float) -> list[dict]:
     """Return the milliseconds per training step of each peer, for the cases that are begun before `stop`."""
     peers = list(GPU_MODULES) if _torch() is not None else ["fastnn cuda"]
     rows = []
@@ -169,7 +171,7 @@ def step_rows(names: list[str], seconds: float, stop: float) -> list[dict]:
         if time.monotonic() > stop:
             print(f"{name} is left out: {BUDGET} seconds are over; --cases {name} measures it alone", file=sys.stderr)
             continue
-        case = replace(CASES[name], batch=STEPS[name])
+        case = replace(CASES[name], batch=STEPS[name], precision=precision)
         title = case.title.rsplit(",", 1)[0]
         measured = measure(case, peers, threads=1, rounds=5, seconds=seconds)
         rows.append({"case": name, "title": f"{title}, batch {case.batch}", "ms": {p: m["ms"] for p, m in measured.items()}})
@@ -179,7 +181,12 @@ def step_rows(names: list[str], seconds: float, stop: float) -> list[dict]:
 
 def tables(result: dict) -> str:
     """Return the result as Markdown tables."""
-    lines = [f"{result['gpu']}; {result['torch'] or 'no PyTorch that sees the GPU'}", "", "| launch | µs |", "| --- | ---: |"]
+    lines = [
+        f"{result['gpu']}; {result['torch'] or 'no PyTorch that sees the GPU'}; {result['precision']}",
+        "",
+        "| launch | µs |",
+        "| --- | ---: |",
+    ]
     lines += [f"| {name} | {us:.2f} |" for name, us in result["launches"].items()]
     lines += ["", "| kernel | fastnn µs | TFLOP/s | torch µs | torch graph µs |", "| --- | ---: | ---: | ---: | ---: |"]
     for row in result["kernels"]:
@@ -195,6 +202,9 @@ def tables(result: dict) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; 1 where there is no GPU."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="how matrices are multiplied (default: %(default)s)"
+    )
     parser.add_argument("--cases", nargs="+", choices=STEPS, default=list(STEPS), help="training steps (default: all)")
     parser.add_argument("--seconds", type=float, default=0.2, help="about how long one timing takes (default 0.2)")
     parser.add_argument("--json", type=Path, help="write the results to this file")
@@ -211,9 +221,10 @@ def main(argv: list[str] | None = None) -> int:
     result = {
         "gpu": card().name,
         "torch": torch and f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}",
+        "precision": options.precision,
         "launches": launch_costs(options.seconds),
-        "kernels": kernel_rows(KERNELS, options.seconds),
-        "steps": step_rows(options.cases, options.seconds, stop),
+        "kernels": kernel_rows(KERNELS, options.precision, options.seconds),
+        "steps": step_rows(options.cases, options.precision, options.seconds, stop),
     }
     print("\n" + tables(result))
     if options.json:

@@ -37,6 +37,8 @@ class Case:
         The ratio of the fastest peer's time to ours that we aim at.
     over : tuple of str
         The peers that `target` is measured against; empty for all.
+    precision : {"float32", "tf32", "bf16"}
+        How a GPU multiplies.
     check_steps : int
         Steps after which the losses are compared: few where rounding soon makes trainings differ.
     """
@@ -50,6 +52,7 @@ class Case:
     kind: str = "train"
     learning_rate: float = 0.01
     over: tuple[str, ...] = ()
+    precision: str = "float32"
     check_steps: int = 8
 
     @property

@@ -17,6 +17,7 @@ class Peer:
         fastnn.set_num_threads(threads)
         if device == "cuda":
             fastnn.use_backend("cuda")
+            fastnn.set_precision(case.precision)
         made = [layers.Input(case.input_shape)]
         for layer in case.layers:
             match layer:

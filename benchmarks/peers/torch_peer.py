@@ -23,7 +23,8 @@ class Peer:
     def __init__(self, case, threads: int, device: str = "cpu", compiled: bool = False, graph: bool = False) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise NotImplementedError("this PyTorch sees no GPU")
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = case.precision == "tf32"
+        self.cast = torch.autocast(device, torch.bfloat16, enabled=case.precision == "bf16", cache_enabled=False)
         torch.set_num_threads(threads)
         modules: list[nn.Module] = []
         shape = case.input_shape
@@ -81,8 +82,12 @@ class Peer:
 
     def _step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        self.criterion(self.run(x), y).backward()
+        self._loss(x, y).backward()
         self.optimizer.step()
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with self.cast:
+            return self.criterion(self.run(x), y)
 
     def _captured(self):
         """Return the step as one CUDA graph, recorded as PyTorch's manual has it: on fixed buffers, after a few steps aside."""
@@ -97,7 +102,7 @@ class Peer:
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.cuda.graph(graph):
-            self.criterion(self.run(x), y).backward()
+            self._loss(x, y).backward()
             self.optimizer.step()
         self.model.load_state_dict(start)
 
@@ -110,7 +115,7 @@ class Peer:
 
     def loss(self) -> float:
         """Return the loss of the first batch as a training step computes it, with the weights as they are."""
-        with torch.no_grad():
+        with torch.no_grad(), self.cast:
             return self.criterion(self.model(self.x[: self.batch]), self.y[: self.batch]).item()
 
     def predict(self, x: np.ndarray) -> np.ndarray:

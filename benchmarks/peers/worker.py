@@ -16,8 +16,8 @@ from dataclasses import replace
 
 
 def main() -> None:
-    """Serve one case: ``worker MODULE PEER CASE THREADS BATCH``."""
-    module, name, case_name, threads, batch = sys.argv[1:]
+    """Serve one case: ``worker MODULE PEER CASE THREADS BATCH PRECISION``."""
+    module, name, case_name, threads, batch, precision = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
@@ -27,7 +27,7 @@ def main() -> None:
 
     from .cases import CASES
 
-    case = replace(CASES[case_name], batch=int(batch))
+    case = replace(CASES[case_name], batch=int(batch), precision=precision)
     try:
         peer_module = importlib.import_module(f".{module}", __package__)
     except ModuleNotFoundError as error:

@@ -35,12 +35,9 @@ def test_it_measures_launches_and_kernels(monkeypatch):
     monkeypatch.setattr(gpu, "CALLS", 2)
     _, remove = simulator.install()
     with fastnn.use_backend("cuda"):
-        result = {
-            "gpu": "simulated",
-            "torch": None,
-            "launches": gpu.launch_costs(0),
-            "kernels": gpu.kernel_rows(["dense/small"], 0),
-        }
+        result = {"gpu": "simulated", "torch": None, "precision": "tf32", "launches": gpu.launch_costs(0)}
+        result["kernels"] = gpu.kernel_rows(["dense/small"], "tf32", 0)
+        fastnn.set_precision("float32")
     remove()
     assert [row["kernel"].split("/")[0] for row in result["kernels"]] == [
         "dense_forward",
@@ -49,6 +46,6 @@ def test_it_measures_launches_and_kernels(monkeypatch):
     ]
     steps = [{"title": "MLP, batch 128", "ms": {"fastnn cuda": 0.02, "torch cuda": 0.3}}]
     text = gpu.tables(result | {"steps": steps})
-    assert "simulated; no PyTorch that sees the GPU" in text
+    assert "simulated; no PyTorch that sees the GPU; tf32" in text
     assert "| MLP, batch 128 | 0.02 | 0.3 |  |  |" in text
     assert len(text.splitlines()) == 2 + 6 + 1 + 5 + 1 + 3
