@@ -20,9 +20,9 @@ def set_precision(precision: str) -> None:
     Parameters
     ----------
     precision : {"float32", "tf32", "bf16"}
-        "float32" multiplies the numbers as they are. The other two take tensor cores, which are faster: the factors are rounded,
-        to 10 bits behind the binary point ("tf32") or to 7 ("bf16"), and the products added in float32. All arrays stay float32,
-        so that weights, statistics and what optimizers keep lose nothing. float64 is always multiplied as it is.
+        "float32" multiplies the numbers as they are. The other two take tensor cores: the factors are rounded, to 10 bits behind
+        the binary point ("tf32") or to 7 ("bf16"), and the products added in float32. All arrays stay float32, so that weights,
+        statistics and what optimizers keep lose nothing. float64 is always multiplied as it is.
 
     Raises
     ------
@@ -32,8 +32,8 @@ def set_precision(precision: str) -> None:
 
     Notes
     -----
-    Relative errors of a result are about 3e-4 with "tf32" and 3e-3 with "bf16". The same seed gives the same bits. Backends that
-    compute on the CPU multiply in float32 whatever was set before one of them was chosen.
+    Relative errors of a product of matrices are about 3e-4 with "tf32" and 3e-3 with "bf16". The same seed gives the same bits.
+    Backends that compute on the CPU multiply in float32 whatever was set before one of them was chosen.
     """
     global _precision
     if precision not in PRECISIONS:

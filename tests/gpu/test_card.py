@@ -56,3 +56,16 @@ def test_arrays_of_other_libraries_are_taken_and_given_where_they_are():
             assert (view.ptr, view.shape, view.dtype) == (pred.address, pred.shape, pred.dtype)
         again = fastnn.kernels.tanh_forward(StridedMemoryView.from_dlpack(pred, stream_ptr=-1))
         np.testing.assert_allclose(np.asarray(again), np.tanh(np.asarray(pred)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "error"), [("tf32", 1e-3), ("bf16", 8e-3)])
+def test_tensor_cores_round_as_they_say(precision, error):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(200, 300)).astype("float32"), rng.normal(size=(300, 70)).astype("float32")
+    with fastnn.use_backend("cuda"):
+        fastnn.set_precision(precision)
+        rounded = fastnn.kernels.matmul(x, w)
+        fastnn.set_precision("float32")
+        exact = fastnn.kernels.matmul(x, w)
+    assert np.linalg.norm(exact - x @ w) < 1e-5 * np.linalg.norm(x @ w)
+    assert 1e-5 < np.linalg.norm(rounded - x @ w) / np.linalg.norm(x @ w) < error
