@@ -26,8 +26,9 @@ def main() -> None:
     print(NOTES.read_text().strip() + "\n")
     for path in sys.argv[2:]:
         result = json.loads(Path(path).read_text())
-        print(f"## Kernels on {result['threads']} thread{'s' * (result['threads'] > 1)}\n")
-        print(f"    python -m benchmarks.roofline --threads {result['threads']}\n")
+        level = result["level"]
+        print(f"## Kernels on {result['threads']} thread{'s' * (result['threads'] > 1)}{f', {level}' * bool(level)}\n")
+        print(f"    python -m benchmarks.roofline --threads {result['threads']}{f' --level {level}' * bool(level)}\n")
         print(table_of(result) + "\n")
 
 

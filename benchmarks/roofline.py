@@ -1,13 +1,14 @@
 """Each kernel against what the machine can do: its multiply rate against sgemm's, its bytes against a copy's.
 
-python -m benchmarks.roofline [--threads N] [--backend NAME] [--kernels conv2d dense ...] [--json FILE] [--png FILE]
+python -m benchmarks.roofline [--threads N] [--level x86_64_v3] [--backend NAME]
+                                [--kernels conv2d dense ...] [--json FILE] [--png FILE]
 python -m benchmarks.roofline --backend numba --against cython [--threads N] [--dtype float64] [--kernels conv2d dense ...]
 
 The rates of sgemm (NumPy's) and of a copy are measured in the same run, before and after the kernels, with the same number of
 threads; every time is the median of several. The attainable time of a kernel is the larger of what its multiplications take at
 sgemm's rate and what its bytes take at the copy's rate (Williams, Waterman & Patterson 2009, "Roofline"). More than 100 % of
 sgemm's rate is possible: Winograd's algorithm needs fewer multiplications than are counted. More than 100 % of a copy's means
-arrays that fit a cache.
+arrays that fit a cache. With a lower instruction level, sgemm (OpenBLAS's) keeps to that level too.
 
 With ``--against`` the kernels of two backends take turns, called as a replayed step calls them, and the least time of each counts.
 The ratio holds on a busy machine too.
@@ -25,6 +26,8 @@ from pathlib import Path
 SGEMM = 1536
 COPY_BYTES = 1 << 28
 TURN_SECONDS = 0.003
+#: instruction level -> the oldest core of OpenBLAS that has it
+OPENBLAS_CORES = {"x86_64_v4": "SkylakeX", "x86_64_v3": "Haswell", "x86_64_v2": "Nehalem"}
 
 
 def median_time(function, seconds: float = 0.2, least: int = 5) -> float:
@@ -81,7 +84,8 @@ def measure(threads: int, wanted: list[str] | None) -> dict:
     for row in rows:
         attainable = max(row["flops"] / sgemm, row["bytes"] / copy) / 1e3
         row["attained"] = attainable / row["us"]
-    return {"threads": threads, "sgemm_gflops": sgemm, "copy_gbs": copy, "kernels": rows}
+    level = os.environ.get("FASTNN_CPU_LEVEL", "")
+    return {"threads": threads, "level": level, "sgemm_gflops": sgemm, "copy_gbs": copy, "kernels": rows}
 
 
 def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], dtype: str, rounds: int = 15) -> None:
@@ -158,7 +162,8 @@ def draw(result: dict, path: Path) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
+    parser.add_argument("--level", choices=OPENBLAS_CORES, help="instruction level (default: the processor's)")
     parser.add_argument("--kernels", nargs="+", help="beginnings of kernel names; all by default")
     parser.add_argument("--backend", help="whose kernels; by default those of the backend that is the default here")
     parser.add_argument("--against", metavar="BACKEND", help="compare with this backend's kernels instead")
@@ -168,6 +173,8 @@ def main() -> None:
     options = parser.parse_args()
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # before NumPy is imported
+    if options.level:
+        os.environ["FASTNN_CPU_LEVEL"], os.environ["OPENBLAS_CORETYPE"] = options.level, OPENBLAS_CORES[options.level]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     import fastnn
 
