@@ -44,7 +44,8 @@ CONV = {
     "direct-32-64": _conv(128, 26, 32, 64, 5),  # MNIST's second layer with filters that Winograd's algorithm is not used for
 }
 POOL = {"mnist-24x24x64": {"n": 128, "ih": 24, "iw": 24, "oh": 12, "ow": 12, "c": 64}}
-COLUMNS = {"mnist-26x26x32": {"n": 16, "ih": 26, "iw": 26, "c": 32, "kh": 3, "kw": 3, "oh": 24, "ow": 24}}
+COLUMNS = {"mnist-26x26x32": {"n": 16, "p": 1, "ih": 26, "iw": 26, "c": 32, "kh": 3, "kw": 3, "oh": 24, "ow": 24},
+           "mnist-32x26x26": {"n": 16, "p": 32, "ih": 26, "iw": 26, "c": 1, "kh": 3, "kw": 3, "oh": 24, "ow": 24}}  # fmt: skip
 #: family -> case -> extents and the parameters that are not 1 (or 0.5, of floats)
 CASES: dict[str, dict[str, dict[str, int]]] = {
     "linear": LINEAR,

@@ -1,78 +1,51 @@
 """Convolution in three passes, im2col and col2im.
 
 Every way of computing one has a file of its own: conv_forward, conv_backward_input and gradient multiply matrices where they lie, group by
-group; winograd and depthwise serve the convolutions that they suit.
+group; winograd and depthwise serve the convolutions that they suit. im2col and col2im are in columns.
 """
 
 from cython.parallel cimport prange
-from libc.string cimport memset
 
 from call cimport real
+from columns cimport bands_of, col2im_band, im2col_line
 from conv_backward_input cimport convolve_back_group
 from conv_forward cimport convolve_group
 from custom cimport Applied, applied
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
 from gradient cimport Gradient, multiply_transposed
-from patches cimport Window, gather_patches
+from patches cimport Window
 from winograd cimport winograd_backward_input, winograd_backward_weight, winograd_forward, winograd_pays
 
 cdef enum:
     PARALLEL_ELEMENTS = 131072  # below, a second thread costs more than it brings
-    GATHER_ROWS = 64
 
 
 cdef void im2col(const real *x, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top, Py_ssize_t pad_left,
-                 Py_ssize_t dilation_h, Py_ssize_t dilation_w, real *cols, Py_ssize_t n, Py_ssize_t ih, Py_ssize_t iw, Py_ssize_t c,
-                 Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh, Py_ssize_t kw, int threads) noexcept nogil:
-    cdef Window window = Window(ih=ih, iw=iw, c=c, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
-                                pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
-    cdef Py_ssize_t columns = kh * kw * c, rows = n * oh * ow, tasks = (rows + GATHER_ROWS - 1) // GATHER_ROWS, task
-    if threads == 1 or rows * columns < PARALLEL_ELEMENTS:
-        gather_patches(x, n * ih * iw * c, &window, 0, rows, 0, columns, cols, columns, rows * columns)
-    else:
-        for task in prange(tasks, num_threads=threads, schedule="static"):
-            _im2col_rows(x, n * ih * iw * c, &window, task * GATHER_ROWS, min(rows, (task + 1) * GATHER_ROWS), columns, cols)
-
-
-cdef inline void _im2col_rows(const real *x, Py_ssize_t x_size, const Window *window, Py_ssize_t first, Py_ssize_t last,
-                              Py_ssize_t columns, real *cols) noexcept nogil:
-    gather_patches(x, x_size, window, first, last - first, 0, columns, cols + first * columns, columns, (last - first) * columns)
-
-
-cdef void col2im(const real *cols, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top, Py_ssize_t pad_left,
-                 Py_ssize_t dilation_h, Py_ssize_t dilation_w, real *x, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh,
-                 Py_ssize_t kw, Py_ssize_t c, Py_ssize_t ih, Py_ssize_t iw, int threads) noexcept nogil:
+                 Py_ssize_t dilation_h, Py_ssize_t dilation_w, real *cols, Py_ssize_t n, Py_ssize_t p, Py_ssize_t ih, Py_ssize_t iw,
+                 Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh, Py_ssize_t kw, int threads) noexcept nogil:
     cdef Window window = Window(ih=ih, iw=iw, c=c, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
                                 pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
     cdef Py_ssize_t line
-    if threads == 1 or n * oh * ow * kh * kw * c < PARALLEL_ELEMENTS:
-        for line in range(n * ih):
-            _col2im_line(cols, &window, line, x)
+    if threads == 1 or n * oh * ow * p * kh * kw * c < PARALLEL_ELEMENTS:
+        for line in range(n * oh):
+            im2col_line(x, &window, p, line, cols)
     else:
-        for line in prange(n * ih, num_threads=threads, schedule="static"):
-            _col2im_line(cols, &window, line, x)
+        for line in prange(n * oh, num_threads=threads, schedule="static"):
+            im2col_line(x, &window, p, line, cols)
 
 
-cdef inline void _col2im_line(const real *cols, const Window *window, Py_ssize_t line, real *x) noexcept nogil:
-    """Sum into one row of pixels of an image what the patches hold for it."""
-    cdef Py_ssize_t image = line // window.ih, h = line % window.ih, c = window.c, i, j, k, oh, ow, w
-    cdef const real *patch
-    cdef real *pixel
-    memset(x + line * window.iw * c, 0, window.iw * c * sizeof(real))
-    for i in range(window.kh):
-        oh = h + window.pad_top - i * window.dilation_h
-        if oh < 0 or oh % window.stride_h != 0 or oh // window.stride_h >= window.oh:
-            continue
-        oh = oh // window.stride_h
-        for ow in range(window.ow):
-            for j in range(window.kw):
-                w = ow * window.stride_w - window.pad_left + j * window.dilation_w
-                if w < 0 or w >= window.iw:
-                    continue
-                patch = cols + ((((image * window.oh + oh) * window.ow + ow) * window.kh + i) * window.kw + j) * c
-                pixel = x + (line * window.iw + w) * c
-                for k in range(c):
-                    pixel[k] += patch[k]
+cdef void col2im(const real *cols, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top, Py_ssize_t pad_left,
+                 Py_ssize_t dilation_h, Py_ssize_t dilation_w, real *x, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t p,
+                 Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t c, Py_ssize_t ih, Py_ssize_t iw, int threads) noexcept nogil:
+    cdef Window window = Window(ih=ih, iw=iw, c=c, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
+                                pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
+    cdef Py_ssize_t band
+    if threads == 1 or n * oh * ow * p * kh * kw * c < PARALLEL_ELEMENTS:
+        for band in range(n * bands_of(&window)):
+            col2im_band(cols, &window, p, band, x)
+    else:
+        for band in prange(n * bands_of(&window), num_threads=threads, schedule="static"):
+            col2im_band(cols, &window, p, band, x)
 
 
 cdef void conv2d_forward(const real *x, const real *w, const real *b, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top,
@@ -85,9 +58,8 @@ cdef void conv2d_forward(const real *x, const real *w, const real *b, Py_ssize_t
     if cg == 1 and groups > 1 and filters == 1:
         depthwise_forward(x, w, b, y, &window, n, activation, alpha, threads)
         return
-    if real is float:
-        if winograd_pays(&window, n, co) and winograd_forward(x, w, b, y, &window, n, co, activation, alpha, threads):
-            return
+    if winograd_pays(&window, n, co, x) and winograd_forward(x, w, b, y, &window, n, co, activation, alpha, threads):
+        return
     for group in range(groups):
         convolve_group(x + group * cg, w + group * filters, b + group * filters if b else NULL, y + group * filters, &window,
                        n * ih * iw * c - group * cg, n * oh * ow, filters, co, activation, alpha, threads)
@@ -113,9 +85,8 @@ cdef void conv2d_backward_input(const real *dy, const real *w, Py_ssize_t stride
     if cg == 1 and groups > 1 and filters == 1:
         depthwise_backward_input(dy, w, dx, &window, n, threads)
         return
-    if real is float:
-        if winograd_pays(&window, n, co) and winograd_backward_input(dy, w, dx, &window, n, co, threads):
-            return
+    if winograd_pays(&window, n, co, dy) and winograd_backward_input(dy, w, dx, &window, n, co, threads):
+        return
     for group in range(groups):
         convolve_back_group(dy + group * filters, w + group * filters, dx + group * cg, &window, n, filters, co, threads)
 
@@ -131,9 +102,8 @@ cdef void conv2d_backward_weight(const real *x, const real *dy, Py_ssize_t strid
     if cg == 1 and groups > 1 and co == groups:
         depthwise_backward_weight(x, dy, dw, db, &window, n, threads)
         return
-    if real is float:
-        if winograd_pays(&window, n, co) and winograd_backward_weight(x, dy, dw, db, &window, n, co, threads):
-            return
+    if winograd_pays(&window, n, co, x) and winograd_backward_weight(x, dy, dw, db, &window, n, co, threads):
+        return
     for group in range(groups):
         gradient = Gradient(window=window, x_size=n * ih * iw * c - group * cg, pixels=pixels, k=kh * kw * cg, n=filters,
                             dy_pixel=co, dy_size=pixels * co - group * filters, dw_row=co)

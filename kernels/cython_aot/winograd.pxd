@@ -1,9 +1,9 @@
 """3x3 convolutions by Winograd's F(4x4, 3x3): a quarter of the multiplications, for transforms of the tiles before and after.
 
 The image is cut into tiles of 4x4 output pixels, which see 6x6 input pixels. For each of the 36 elements of the transformed tiles
-the sum over channels is one matrix product [tiles, c] x [c, filters], by the register tiles of gemm.pxd. Only float32 with stride
-1, no dilation and one group. The transforms multiply by up to 8 and divide by up to 24, so the error against float64 is about ten
-times that of the direct product: measured 2e-6 to 1.3e-5 of the largest output for 16 to 280 channels, within the spec's 2e-5.
+the sum over channels is one matrix product [tiles, c] x [c, filters], by the register tiles of gemm.pxd. Only for stride 1, no
+dilation and one group. The transforms multiply by up to 8 and divide by up to 24, so the error is about ten times that of the direct
+product: measured, in float32, 2e-6 to 1.3e-5 of the largest output for 16 to 280 channels, within the spec's 2e-5.
 F(2x2, 3x3) would need fewer operations only for images of at most 2x2 pixels, which take the direct product.
 """
 
@@ -12,17 +12,23 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from activate cimport RELU, activate_inplace
-from gemm cimport TILE_ACCUMULATE, TILE_ROWS, multiply_panel, panel_width
+from call cimport real
+from gemm cimport TILE_ACCUMULATE, TILE_ROWS, TILE_VECTORS, multiply_panel, panel_width
 from patches cimport Window
 
 cdef extern from "winograd.h" nogil:
-    Py_ssize_t WINOGRAD_LANES
-    void winograd_input(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
-    void winograd_output(const float *planes, Py_ssize_t plane, const float *bias, int relu, Py_ssize_t channels, float **pixel)
-    void winograd_errors(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
-    void winograd_input_gradient(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float **pixel)
-    void winograd_filter(const float *g, Py_ssize_t tap, Py_ssize_t channels, float *planes, Py_ssize_t plane)
-    void winograd_filter_gradient(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float *dg, Py_ssize_t tap)
+    void winograd_input_f32(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
+    void winograd_input_f64(const double **pixel, Py_ssize_t channels, double *planes, Py_ssize_t plane)
+    void winograd_output_f32(const float *planes, Py_ssize_t plane, const float *bias, int relu, Py_ssize_t channels, float **pixel)
+    void winograd_output_f64(const double *planes, Py_ssize_t plane, const double *bias, int relu, Py_ssize_t channels, double **pixel)
+    void winograd_errors_f32(const float **pixel, Py_ssize_t channels, float *planes, Py_ssize_t plane)
+    void winograd_errors_f64(const double **pixel, Py_ssize_t channels, double *planes, Py_ssize_t plane)
+    void winograd_input_gradient_f32(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float **pixel)
+    void winograd_input_gradient_f64(const double *planes, Py_ssize_t plane, Py_ssize_t channels, double **pixel)
+    void winograd_filter_f32(const float *g, Py_ssize_t tap, Py_ssize_t channels, float *planes, Py_ssize_t plane)
+    void winograd_filter_f64(const double *g, Py_ssize_t tap, Py_ssize_t channels, double *planes, Py_ssize_t plane)
+    void winograd_filter_gradient_f32(const float *planes, Py_ssize_t plane, Py_ssize_t channels, float *dg, Py_ssize_t tap)
+    void winograd_filter_gradient_f64(const double *planes, Py_ssize_t plane, Py_ssize_t channels, double *dg, Py_ssize_t tap)
 
 cdef enum:
     PLANES = 36
@@ -42,50 +48,94 @@ cdef enum:
     MOST_CHUNKS = 16
 
 
+cdef inline void winograd_input(const real **pixel, Py_ssize_t channels, real *planes, Py_ssize_t plane) noexcept nogil:
+    if real is float:
+        winograd_input_f32(pixel, channels, planes, plane)
+    else:
+        winograd_input_f64(pixel, channels, planes, plane)
+
+
+cdef inline void winograd_output(const real *planes, Py_ssize_t plane, const real *bias, int relu, Py_ssize_t channels,
+                                 real **pixel) noexcept nogil:
+    if real is float:
+        winograd_output_f32(planes, plane, bias, relu, channels, pixel)
+    else:
+        winograd_output_f64(planes, plane, bias, relu, channels, pixel)
+
+
+cdef inline void winograd_errors(const real **pixel, Py_ssize_t channels, real *planes, Py_ssize_t plane) noexcept nogil:
+    if real is float:
+        winograd_errors_f32(pixel, channels, planes, plane)
+    else:
+        winograd_errors_f64(pixel, channels, planes, plane)
+
+
+cdef inline void winograd_input_gradient(const real *planes, Py_ssize_t plane, Py_ssize_t channels, real **pixel) noexcept nogil:
+    if real is float:
+        winograd_input_gradient_f32(planes, plane, channels, pixel)
+    else:
+        winograd_input_gradient_f64(planes, plane, channels, pixel)
+
+
+cdef inline void winograd_filter(const real *g, Py_ssize_t tap, Py_ssize_t channels, real *planes, Py_ssize_t plane) noexcept nogil:
+    if real is float:
+        winograd_filter_f32(g, tap, channels, planes, plane)
+    else:
+        winograd_filter_f64(g, tap, channels, planes, plane)
+
+
+cdef inline void winograd_filter_gradient(const real *planes, Py_ssize_t plane, Py_ssize_t channels, real *dg,
+                                          Py_ssize_t tap) noexcept nogil:
+    if real is float:
+        winograd_filter_gradient_f32(planes, plane, channels, dg, tap)
+    else:
+        winograd_filter_gradient_f64(planes, plane, channels, dg, tap)
+
+
 cdef inline Py_ssize_t tiles_of(Py_ssize_t extent) noexcept nogil:
     """Number of tiles that cover so many output pixels."""
     return (extent + TILE - 1) // TILE
 
 
-cdef inline bint winograd_pays(const Window *window, Py_ssize_t n, Py_ssize_t filters) noexcept nogil:
+cdef inline bint winograd_pays(const Window *window, Py_ssize_t n, Py_ssize_t filters, const real *tag) noexcept nogil:
     """Say whether a convolution is one that Winograd's algorithm computes, with fewer operations than the direct product."""
-    cdef Py_ssize_t tiles = n * tiles_of(window.oh) * tiles_of(window.ow), c = window.c
+    cdef Py_ssize_t tiles = n * tiles_of(window.oh) * tiles_of(window.ow), c = window.c, least = max(panel_width(tag) // TILE_VECTORS, 8)
     if (window.kh != 3 or window.kw != 3 or window.stride_h != 1 or window.stride_w != 1 or window.dilation_h != 1
             or window.dilation_w != 1 or window.pixel != c):
         return False
-    if c < WINOGRAD_LANES or filters < WINOGRAD_LANES or c < 8 or filters < 8 or tiles < LEAST_TILES:
+    if c < least or filters < least or tiles < LEAST_TILES:
         return False
     return (tiles * (PLANES * c * filters + TRANSFORM_COST * (c + filters)) + 2 * PLANES * c * filters
             < n * window.oh * window.ow * 9 * c * filters)
 
 
-cdef inline Py_ssize_t forward_block(Py_ssize_t c, Py_ssize_t filters) noexcept nogil:
+cdef inline Py_ssize_t forward_block(Py_ssize_t c, Py_ssize_t filters, const real *tag) noexcept nogil:
     """Tiles of a block."""
-    cdef Py_ssize_t fitting = FORWARD_BYTES // (PLANES * (c + filters) * <Py_ssize_t>sizeof(float))
+    cdef Py_ssize_t fitting = FORWARD_BYTES // (PLANES * (c + filters) * <Py_ssize_t>sizeof(real))
     return max(min(fitting // TILE_ROWS * TILE_ROWS, <Py_ssize_t>MOST_TILES), <Py_ssize_t>LEAST_TILES)
 
 
-cdef inline bint winograd_forward(const float *x, const float *w, const float *b, float *y, const Window *window, Py_ssize_t n,
+cdef inline bint winograd_forward(const real *x, const real *w, const real *b, real *y, const Window *window, Py_ssize_t n,
                                   Py_ssize_t filters, Py_ssize_t activation, double alpha, int threads) noexcept nogil:
     """y = activation(x * w + b), with w of shape (3, 3, c, filters); False if there is no memory for it."""
-    cdef Py_ssize_t c = window.c, block = forward_block(c, filters), tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
+    cdef Py_ssize_t c = window.c, block = forward_block(c, filters, x), tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
     cdef Py_ssize_t blocks = (tiles + block - 1) // block, task
     # each thread's planes, a line of zeros to read where a tile leaves the image, and a line to write there
     cdef Py_ssize_t scratch = PLANES * block * (c + filters) + c + filters
-    cdef float *planes = <float *>malloc((PLANES * c * filters + threads * scratch) * sizeof(float))
-    cdef float *own = planes + PLANES * c * filters
+    cdef real *planes = <real *>malloc((PLANES * c * filters + threads * scratch) * sizeof(real))
+    cdef real *own = planes + PLANES * c * filters
     if planes == NULL:
         return False
     if threads == 1:
         for task in range(c):
             winograd_filter(w + task * filters, c * filters, filters, planes + task * filters, c * filters)
-        memset(own + PLANES * block * (c + filters), 0, c * sizeof(float))
+        memset(own + PLANES * block * (c + filters), 0, c * sizeof(real))
         for task in range(blocks):
             _forward_block(x, planes, b, y, window, n, filters, activation, alpha, own, block,
                            task * tiles // blocks, (task + 1) * tiles // blocks)
     else:
         with parallel(num_threads=threads):
-            memset(own + threadid() * scratch + PLANES * block * (c + filters), 0, c * sizeof(float))
+            memset(own + threadid() * scratch + PLANES * block * (c + filters), 0, c * sizeof(real))
             for task in prange(c, schedule="static"):
                 winograd_filter(w + task * filters, c * filters, filters, planes + task * filters, c * filters)
             for task in prange(blocks, schedule="dynamic"):
@@ -95,17 +145,17 @@ cdef inline bint winograd_forward(const float *x, const float *w, const float *b
     return True
 
 
-cdef inline void _forward_block(const float *x, const float *filter_planes, const float *b, float *y, const Window *window,
-                                Py_ssize_t n, Py_ssize_t filters, Py_ssize_t activation, double alpha, float *scratch,
+cdef inline void _forward_block(const real *x, const real *filter_planes, const real *b, real *y, const Window *window,
+                                Py_ssize_t n, Py_ssize_t filters, Py_ssize_t activation, double alpha, real *scratch,
                                 Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Compute tiles [first, last)."""
     cdef Py_ssize_t c = window.c, tiles = last - first, tile, p
-    cdef float *inputs = scratch
-    cdef float *products = scratch + PLANES * block * c
-    cdef const float *zeros = scratch + PLANES * block * (c + filters)
-    cdef float *outside = scratch + PLANES * block * (c + filters) + c
-    cdef const float *pixels[36]
-    cdef float *outputs[16]
+    cdef real *inputs = scratch
+    cdef real *products = scratch + PLANES * block * c
+    cdef const real *zeros = scratch + PLANES * block * (c + filters)
+    cdef real *outside = scratch + PLANES * block * (c + filters) + c
+    cdef const real *pixels[36]
+    cdef real *outputs[16]
     for tile in range(tiles):
         _input_pixels(x, window, first + tile, zeros, pixels)
         winograd_input(pixels, c, inputs + tile * c, tiles * c)
@@ -118,21 +168,21 @@ cdef inline void _forward_block(const float *x, const float *filter_planes, cons
             for p in range(TILE * TILE):
                 if outputs[p] == outside:  # no place of the output, so none for a derivative either
                     continue
-                activate_inplace(outputs[p], filters, activation, <float>alpha)
+                activate_inplace(outputs[p], filters, activation, <real>alpha)
 
 
-cdef inline void _multiply_plane(const float *a, Py_ssize_t row, Py_ssize_t step, const float *b, float *product, Py_ssize_t rows,
+cdef inline void _multiply_plane(const real *a, Py_ssize_t row, Py_ssize_t step, const real *b, real *product, Py_ssize_t rows,
                                  Py_ssize_t k, Py_ssize_t n, int flags) noexcept nogil:
     """product[rows, n] = A[rows, k] B[k, n], panel by panel; element (i, p) of A is a[i * row + p * step]."""
     cdef Py_ssize_t width = panel_width(a), panel, left
     for panel in range((n + width - 1) // width):
         left = panel * width
-        multiply_panel(a, row, step, b + left, n, k * n - left, product + left, n, rows, k, min(width, n - left), <const float *>NULL,
+        multiply_panel(a, row, step, b + left, n, k * n - left, product + left, n, rows, k, min(width, n - left), <const real *>NULL,
                        flags)
 
 
-cdef inline void _input_pixels(const float *x, const Window *window, Py_ssize_t tile, const float *zeros,
-                               const float **pixels) noexcept nogil:
+cdef inline void _input_pixels(const real *x, const Window *window, Py_ssize_t tile, const real *zeros,
+                               const real **pixels) noexcept nogil:
     """Point at the 6x6 pixels that a tile sees."""
     cdef Py_ssize_t across = tiles_of(window.ow), down = tiles_of(window.oh), i, j
     cdef Py_ssize_t image = tile // (across * down), h = tile // across % down * TILE - window.pad_top
@@ -145,20 +195,20 @@ cdef inline void _input_pixels(const float *x, const Window *window, Py_ssize_t 
                 pixels[i * 6 + j] = zeros
 
 
-cdef inline void _output_pixels(const float *y, const Window *window, Py_ssize_t filters, Py_ssize_t tile, const float *outside,
-                                float **pixels) noexcept nogil:
+cdef inline void _output_pixels(const real *y, const Window *window, Py_ssize_t filters, Py_ssize_t tile, const real *outside,
+                                real **pixels) noexcept nogil:
     """Point at the 4x4 pixels of a tile."""
     cdef Py_ssize_t across = tiles_of(window.ow), down = tiles_of(window.oh), i, j
     cdef Py_ssize_t image = tile // (across * down), h = tile // across % down * TILE, w = tile % across * TILE
     for i in range(TILE):
         for j in range(TILE):
             if h + i < window.oh and w + j < window.ow:
-                pixels[i * TILE + j] = <float *>y + ((image * window.oh + h + i) * window.ow + w + j) * filters
+                pixels[i * TILE + j] = <real *>y + ((image * window.oh + h + i) * window.ow + w + j) * filters
             else:
-                pixels[i * TILE + j] = <float *>outside
+                pixels[i * TILE + j] = <real *>outside
 
 
-cdef inline bint winograd_backward_input(const float *dy, const float *w, float *dx, const Window *window, Py_ssize_t n,
+cdef inline bint winograd_backward_input(const real *dy, const real *w, real *dx, const Window *window, Py_ssize_t n,
                                          Py_ssize_t filters, int threads) noexcept nogil:
     """dx; False if there is no memory for it.
 
@@ -166,11 +216,11 @@ cdef inline bint winograd_backward_input(const float *dy, const float *w, float 
     band is computed first, then those between: no two threads write the same row, and each pixel is summed in an order that depends
     on shapes alone.
     """
-    cdef Py_ssize_t c = window.c, block = forward_block(filters, c), rows = n * tiles_of(window.oh), band, bands, task
+    cdef Py_ssize_t c = window.c, block = forward_block(filters, c, dy), rows = n * tiles_of(window.oh), band, bands, task
     # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
     cdef Py_ssize_t scratch = PLANES * block * (c + filters) + 9 * c + c + filters
-    cdef float *planes = <float *>malloc((PLANES * c * filters + threads * scratch) * sizeof(float))
-    cdef float *own = planes + PLANES * c * filters
+    cdef real *planes = <real *>malloc((PLANES * c * filters + threads * scratch) * sizeof(real))
+    cdef real *own = planes + PLANES * c * filters
     if planes == NULL:
         return False
     band = max(block // tiles_of(window.ow), <Py_ssize_t>1)
@@ -198,8 +248,8 @@ cdef inline Py_ssize_t _other_first(Py_ssize_t task, Py_ssize_t bands) noexcept 
     return 2 * task if task < even else 2 * (task - even) + 1
 
 
-cdef inline void _turn_filter(const float *w, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t filter, float *taps,
-                              float *planes) noexcept nogil:
+cdef inline void _turn_filter(const real *w, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t filter, real *taps,
+                              real *planes) noexcept nogil:
     """Transform the taps of one filter into its row of the planes [filters, c]."""
     cdef Py_ssize_t tap, i
     for tap in range(9):
@@ -208,8 +258,8 @@ cdef inline void _turn_filter(const float *w, Py_ssize_t c, Py_ssize_t filters, 
     winograd_filter(taps, c, c, planes + filter * c, c * filters)
 
 
-cdef inline void _backward_band(const float *dy, const float *filter_planes, float *dx, const Window *window, Py_ssize_t n,
-                                Py_ssize_t filters, float *scratch, Py_ssize_t block, Py_ssize_t band,
+cdef inline void _backward_band(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t n,
+                                Py_ssize_t filters, real *scratch, Py_ssize_t block, Py_ssize_t band,
                                 Py_ssize_t number) noexcept nogil:
     """Add what the tiles of a band of tile rows give."""
     cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh)
@@ -227,36 +277,36 @@ cdef inline void _backward_band(const float *dy, const float *filter_planes, flo
         top = max(top, <Py_ssize_t>0)
         bottom = min(bottom, window.ih)
         if top < bottom:
-            memset(dx + (row // down * window.ih + top) * window.iw * c, 0, (bottom - top) * window.iw * c * sizeof(float))
+            memset(dx + (row // down * window.ih + top) * window.iw * c, 0, (bottom - top) * window.iw * c * sizeof(real))
     blocks = ((last - first) * across + block - 1) // block
     for task in range(blocks):
         _backward_block(dy, filter_planes, dx, window, filters, scratch, block, first * across + task * (last - first) * across // blocks,
                         first * across + (task + 1) * (last - first) * across // blocks)
 
 
-cdef inline void _backward_block(const float *dy, const float *filter_planes, float *dx, const Window *window, Py_ssize_t filters,
-                                 float *scratch, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void _backward_block(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t filters,
+                                 real *scratch, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Add what tiles [first, last) give."""
     cdef Py_ssize_t c = window.c, tiles = last - first, tile, p
-    cdef float *errors = scratch
-    cdef float *products = scratch + PLANES * block * filters
-    cdef float *outside = products + PLANES * block * c + 9 * c
-    cdef const float *zeros = outside + c
-    cdef const float *pixels[36]
-    cdef float *outputs[16]
-    memset(outside, 0, (c + filters) * sizeof(float))
+    cdef real *errors = scratch
+    cdef real *products = scratch + PLANES * block * filters
+    cdef real *outside = products + PLANES * block * c + 9 * c
+    cdef const real *zeros = outside + c
+    cdef const real *pixels[36]
+    cdef real *outputs[16]
+    memset(outside, 0, (c + filters) * sizeof(real))
     for tile in range(tiles):
         _output_pixels(dy, window, filters, first + tile, zeros, outputs)
-        winograd_errors(<const float **>outputs, filters, errors + tile * filters, tiles * filters)
+        winograd_errors(<const real **>outputs, filters, errors + tile * filters, tiles * filters)
     for p in range(PLANES):
         _multiply_plane(errors + p * tiles * filters, filters, 1, filter_planes + p * c * filters, products + p * tiles * c, tiles, filters,
                         c, 0)
     for tile in range(tiles):
         _input_pixels(dx, window, first + tile, outside, pixels)
-        winograd_input_gradient(products + tile * c, tiles * c, c, <float **>pixels)
+        winograd_input_gradient(products + tile * c, tiles * c, c, <real **>pixels)
 
 
-cdef inline bint winograd_backward_weight(const float *x, const float *dy, float *dw, float *db, const Window *window, Py_ssize_t n,
+cdef inline bint winograd_backward_weight(const real *x, const real *dy, real *dw, real *db, const Window *window, Py_ssize_t n,
                                           Py_ssize_t filters, int threads) noexcept nogil:
     """dw and (unless NULL) db; False if there is no memory for it.
 
@@ -264,13 +314,13 @@ cdef inline bint winograd_backward_weight(const float *x, const float *dy, float
     """
     cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), task
     cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
-    cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(float))
+    cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t chunks = min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
                                  max(tiles // LEAST_TILES, <Py_ssize_t>1))
     cdef Py_ssize_t scratch = PLANES * GRADIENT_BLOCK * (c + filters)
-    cdef float *zeros = <float *>calloc(max(c, filters), sizeof(float))
-    cdef float *sums = <float *>malloc((chunks * size + threads * scratch) * sizeof(float))
-    cdef float *own = sums + chunks * size
+    cdef real *zeros = <real *>calloc(max(c, filters), sizeof(real))
+    cdef real *sums = <real *>malloc((chunks * size + threads * scratch) * sizeof(real))
+    cdef real *own = sums + chunks * size
     if zeros == NULL or sums == NULL:
         free(zeros)
         free(sums)
@@ -287,7 +337,7 @@ cdef inline bint winograd_backward_weight(const float *x, const float *dy, float
         for task in prange(c, num_threads=threads, schedule="static"):
             _filter_gradient(sums, size, chunks, c, filters, task, dw)
     if db:
-        memset(db, 0, filters * sizeof(float))
+        memset(db, 0, filters * sizeof(real))
         for task in range(chunks):
             _add(sums + task * size + PLANES * c * filters, filters, db)
     free(zeros)
@@ -295,16 +345,16 @@ cdef inline bint winograd_backward_weight(const float *x, const float *dy, float
     return True
 
 
-cdef inline void _gradient_chunk(const float *x, const float *dy, const Window *window, Py_ssize_t filters, const float *zeros,
-                                 float *scratch, float *sums, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void _gradient_chunk(const real *x, const real *dy, const Window *window, Py_ssize_t filters, const real *zeros,
+                                 real *scratch, real *sums, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Write the sums over tiles [first, last)."""
     cdef Py_ssize_t c = window.c, blocks = max((last - first + GRADIENT_BLOCK - 1) // GRADIENT_BLOCK, 1), block, begin, count, tile, p
-    cdef float *inputs = scratch
-    cdef float *errors = scratch + PLANES * GRADIENT_BLOCK * c
-    cdef float *db = sums + PLANES * c * filters
-    cdef const float *pixels[36]
-    cdef float *outputs[16]
-    memset(db, 0, filters * sizeof(float))
+    cdef real *inputs = scratch
+    cdef real *errors = scratch + PLANES * GRADIENT_BLOCK * c
+    cdef real *db = sums + PLANES * c * filters
+    cdef const real *pixels[36]
+    cdef real *outputs[16]
+    memset(db, 0, filters * sizeof(real))
     for block in range(blocks):
         begin = first + block * (last - first) // blocks
         count = first + (block + 1) * (last - first) // blocks - begin
@@ -312,7 +362,7 @@ cdef inline void _gradient_chunk(const float *x, const float *dy, const Window *
             _input_pixels(x, window, begin + tile, zeros, pixels)
             winograd_input(pixels, c, inputs + tile * c, count * c)
             _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
-            winograd_errors(<const float **>outputs, filters, errors + tile * filters, count * filters)
+            winograd_errors(<const real **>outputs, filters, errors + tile * filters, count * filters)
             # element (1, 1) of A dy A' is the sum of the tile's errors
             _add(errors + (7 * count + tile) * filters, filters, db)
         for p in range(PLANES):
@@ -320,8 +370,8 @@ cdef inline void _gradient_chunk(const float *x, const float *dy, const Window *
                             TILE_ACCUMULATE if block else 0)
 
 
-cdef inline void _filter_gradient(float *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t row,
-                                  float *dw) noexcept nogil:
+cdef inline void _filter_gradient(real *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t row,
+                                  real *dw) noexcept nogil:
     """Add what the chunks have for one input channel into the first one's sums, and transform it."""
     cdef Py_ssize_t chunk, p
     for chunk in range(1, chunks):
@@ -330,7 +380,7 @@ cdef inline void _filter_gradient(float *sums, Py_ssize_t size, Py_ssize_t chunk
     winograd_filter_gradient(sums + row * filters, c * filters, filters, dw + row * filters, c * filters)
 
 
-cdef inline void _add(const float *values, Py_ssize_t n, float *total) noexcept nogil:
+cdef inline void _add(const real *values, Py_ssize_t n, real *total) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         total[i] += values[i]

@@ -26,8 +26,9 @@ DTYPES = {kind: np.dtype(kind) for kind in spec.op.KINDS if kind != "real"}
 Signature = tuple[tuple[spec.Array, tuple[str, ...] | None], ...]
 
 DATA_FORMATS = ("channels_last", "channels_first")
-#: the inputs of the function matmul, which is dense_forward under other names
-MATMUL = (spec.Array("a", "n k"), spec.Array("b", "k m"))
+#: the inputs of functions that people call with other arrays than the op has: matmul is dense_forward under other names, and im2col
+#: puts the channels of an image in planes, or all in one
+INPUTS = {"matmul": (spec.Array("a", "n k"), spec.Array("b", "k m")), "im2col": (spec.Array("x", "n ih iw c"),)}
 #: axes of an array of the spec -> axes of the array as the caller has it in channels_first
 CHANNELS_FIRST = {
     "n ih iw c": "n c ih iw",
@@ -91,7 +92,7 @@ def inputs(
 @functools.cache
 def _signature(op_name: str, data_format: str) -> tuple[Signature, dict[str, int]]:
     """Return each input of an op with its axis names in the caller's order (None: any shape), and the extents that are fixed."""
-    arrays = MATMUL if op_name == "matmul" else spec.OPS[op_name].inputs
+    arrays = INPUTS[op_name] if op_name in INPUTS else spec.OPS[op_name].inputs
     swap = CHANNELS_FIRST if data_format == "channels_first" else {}
     axes = [None if a.axes == "*" else tuple(swap.get(a.axes, a.axes).split()) for a in arrays]
     return tuple(zip(arrays, axes, strict=True)), {axis: int(axis) for names in axes for axis in names or () if axis.isdigit()}

@@ -1,7 +1,7 @@
 """Convolution in two dimensions (cross-correlation, as neural networks use the word), im2col and col2im.
 
 In channels_last images are (N, H, W, C) and filters (KH, KW, C / groups, C_out); in channels_first (N, C, H, W) and
-(C_out, C / groups, KH, KW). The kernels know only channels_last: channels_first costs a transposition of each array on its way.
+(C_out, C / groups, KH, KW). Convolutions know only channels_last: channels_first costs a transposition of each array on its way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..table import call
 from .activation import fused
 from .checks import data_format_is_first, inputs, real, shape4
 from .geometry import Padding, Pair, Window, check_groups, conv_window
-from .layout import filters_first, filters_last, images_first, images_last, swapped
+from .layout import filters_first, filters_last, images_first, images_last
 
 
 def conv2d_forward(
@@ -277,14 +277,10 @@ def im2col(
     first = data_format_is_first(data_format)
     (x,), extent = inputs("im2col", x, data_format=data_format)
     window = conv_window((extent["ih"], extent["iw"]), kernel_size, stride, padding, dilation)
-    if first:
-        x = images_last(x)
-    rows, taps, c = extent["n"] * math.prod(window.output), math.prod(window.size), extent["c"]
-    cols = np.empty((extent["n"], *window.output, *window.size, c), x.dtype, like=x)
-    call("im2col", x, *window.conv_params, cols)
-    if first:
-        cols = swapped(cols, rows, taps, c)
-    return cols.reshape(rows, taps * c)
+    image, patches = _planes(extent, window, first)
+    cols = np.empty(patches, x.dtype, like=x)
+    call("im2col", x.reshape(image), *window.conv_params, cols)
+    return cols.reshape(math.prod(patches[:3]), math.prod(patches[3:]))
 
 
 def col2im(
@@ -319,16 +315,20 @@ def col2im(
     first = data_format_is_first(data_format)
     image = shape4("input_shape", input_shape, data_format)
     window = conv_window((image["ih"], image["iw"]), kernel_size, stride, padding, dilation)
-    n, c = image["n"], image["c"]
-    rows, taps = n * math.prod(window.output), math.prod(window.size)
+    planes, patches = _planes(image, window, first)
+    shape = math.prod(patches[:3]), math.prod(patches[3:])
     cols = real("cols", cols)
-    if cols.shape != (rows, taps * c):
-        raise ValueError(f"cols must have shape (N * OH * OW, KH * KW * C) = ({rows}, {taps * c}); got {cols.shape}")
-    if first:
-        cols = swapped(cols, rows, c, taps)
-    x = np.empty((n, image["ih"], image["iw"], c), cols.dtype, like=cols)
-    call("col2im", cols.reshape(n, *window.output, *window.size, c), *window.conv_params, x)
-    return images_first(x) if first else x
+    if cols.shape != shape:
+        raise ValueError(f"cols must have shape (N * OH * OW, KH * KW * C) = {shape}; got {cols.shape}")
+    x = np.empty(planes, cols.dtype, like=cols)
+    call("col2im", cols.reshape(patches), *window.conv_params, x)
+    return x.reshape(tuple(input_shape))
+
+
+def _planes(image: Mapping[str, int], window: Window, first: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of im2col's images and patches: with `first` a plane for each channel, else one plane of all channels."""
+    planes, channels = (image["c"], 1) if first else (1, image["c"])
+    return (image["n"], planes, image["ih"], image["iw"], channels), (image["n"], *window.output, planes, *window.size, channels)
 
 
 def _check_output(extent: Mapping[str, int], window: Window) -> None:

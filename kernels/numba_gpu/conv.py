@@ -140,13 +140,16 @@ def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilatio
 
 
 @cache
-def _copy_patches(real, geometry):
+def _copy_patches(real, planes, geometry):
     load = _patches(real, geometry, False)
+    planes, pixels = u(planes), u(geometry[2] * geometry[3])
 
     def kernel(x, cols, row, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
-            cols[i] = load(x, i // row, i % row, n, row, u(0))
+            window, plane = i // row // planes, i // row % planes
+            pixel = (window // pixels * planes + plane) * pixels + window % pixels  # every plane is an image of its own
+            cols[i] = load(x, pixel, i % row, n, row, u(0))
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
@@ -154,19 +157,20 @@ def _copy_patches(real, geometry):
 
 def im2col(x, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, cols):
     check_count(x.size)
-    n, oh, ow, kh, kw, c = cols.shape
-    geometry = (*x.shape[1:3], oh, ow, c, kh, kw, c, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
-    return over(cols.size, _copy_patches(number(x.dtype), geometry), x, cols, np.uint32(kh * kw * c))
+    n, oh, ow, p, kh, kw, c = cols.shape
+    geometry = (*x.shape[2:4], oh, ow, c, kh, kw, c, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    return over(cols.size, _copy_patches(number(x.dtype), p, geometry), x, cols, np.uint32(kh * kw * c))
 
 
 @cache
 def _put_back(real, geometry):
-    ih, iw, oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
+    planes, ih, iw, oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
 
     def kernel(cols, x, n):
         p = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while p < n:
-            channel, column, row, sample = p % u(c), p // u(c) % u(iw), p // u(c) // u(iw) % u(ih), p // u(c) // u(iw) // u(ih)
+            channel, column, row, image = p % u(c), p // u(c) % u(iw), p // u(c) // u(iw) % u(ih), p // u(c) // u(iw) // u(ih)
+            sample, plane = image // u(planes), image % u(planes)
             total = real(0)
             for i in range(kh):
                 y_reach = int32(row) + pad_top - int32(i) * dilation_h
@@ -181,7 +185,8 @@ def _put_back(real, geometry):
                         oy, ox = y_reach // stride_h, x_reach // stride_w
                         if oy < oh and ox < ow:
                             window = (sample * u(oh) + u(oy)) * u(ow) + u(ox)
-                            total += cols[((window * u(kh) + u(i)) * u(kw) + u(j)) * u(c) + channel]
+                            patch = window * u(planes) + plane
+                            total += cols[((patch * u(kh) + u(i)) * u(kw) + u(j)) * u(c) + channel]
             x[p] = total
             p += u(cuda.gridDim.x) * u(THREADS)
 
@@ -190,6 +195,6 @@ def _put_back(real, geometry):
 
 def col2im(cols, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, x):
     check_count(cols.size)
-    n, oh, ow, kh, kw, c = cols.shape
-    geometry = (*x.shape[1:3], oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
+    n, oh, ow, p, kh, kw, c = cols.shape
+    geometry = (p, *x.shape[2:4], oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
     return over(x.size, _put_back(number(x.dtype), geometry), cols, x)

@@ -81,29 +81,61 @@ def part_of_row(row, inside, at, n, padded):
     return padded
 
 
-@step("n oh ow", "kh kw c")
-def im2col(call, first, last):
-    columns = call.kh * call.kw * call.c
-    gather(call, call.c, 0, first, last - first, 0, columns, offset(call.cols, first * columns), columns, 1)
-
-
-@step("n ih", "iw kh kw c")
-def col2im(call, first, last):
-    for line in range(first, last):
-        fill(offset(call.x, line * call.iw * call.c), call.iw * call.c, 0.0)
-        image, h = line // call.ih, line % call.ih + call.pad_top
-        for i in range(call.kh):
-            o = (h - i * call.dilation_h) // call.stride_h
-            if o >= 0 and o < call.oh and o * call.stride_h + i * call.dilation_h == h:
-                put_back(call, image * call.oh + o, i, offset(call.x, line * call.iw * call.c))
+@inline
+def copy_clipped(source, stride, at, inside, pixels, target, depth, n):
+    """Copy n elements for each pixel, zero where they leave the `inside` elements of a row of the image, to rows of `depth`."""
+    # the pixels of which all of the run lies inside the image
+    first = min(max((stride - 1 - at) // stride, 0), pixels)
+    last = min(max((inside - n - at) // stride + 1, first), pixels)
+    clip(source, stride, at, inside, 0, first, target, depth, n)
+    clip(source, stride, at, inside, last, pixels, target, depth, n)
+    copy_rows(offset(source, first * stride), stride, offset(target, first * depth), depth, last - first, n)
 
 
 @inline
-def put_back(call, line, i, pixels):
-    """Add row i of the patches of a row of output pixels to a row of pixels."""
-    c, iw, kh, kw = call.c, call.iw, call.kh, call.kw
+def clip(source, stride, at, inside, first, last, target, depth, n):
+    """Copy the runs of pixels [first, last), zero where they leave the `inside` elements of a row of the image."""
+    for p in range(first, last):
+        for j in range(n):
+            place = at + p * stride + j
+            target[p * depth + j] = source[p * stride + j] if place >= 0 and place < inside else 0.0
+
+
+@step("n oh", "ow p kh kw c")
+def im2col(call, first, last):
+    c, kh, kw, width = call.c, call.kh, call.kw, call.iw * call.c
+    patch, stride, runs = call.p * kh * kw * c, call.stride_w * c, 1 if call.dilation_w == 1 else kw
+    run = kw * c // runs
+    for line in range(first, last):
+        for i in range(call.p * kh * runs):
+            row = line % call.oh * call.stride_h - call.pad_top + i // runs % kh * call.dilation_h
+            at = (i % runs * call.dilation_w - call.pad_left) * c
+            source = offset(call.x, ((line // call.oh * call.p + i // runs // kh) * call.ih + row) * width + at)
+            target = offset(call.cols, line * call.ow * patch + i * run)
+            copy_clipped(source, stride, at, width if row >= 0 and row < call.ih else 0, call.ow, target, patch, run)
+
+
+@step("n ih", "p iw kh kw c")
+def col2im(call, first, last):
+    kh, kw, c = call.kh, call.kw, call.c
+    for line in range(first, last):
+        image, h = line // call.ih, line % call.ih + call.pad_top
+        for plane in range(call.p):
+            pixels = offset(call.x, ((image * call.p + plane) * call.ih + line % call.ih) * call.iw * c)
+            fill(pixels, call.iw * c, 0.0)
+            for i in range(kh):
+                o = (h - i * call.dilation_h) // call.stride_h
+                if o >= 0 and o < call.oh and o * call.stride_h + i * call.dilation_h == h:
+                    row = (image * call.oh + o) * call.ow * call.p * kh + plane * kh + i
+                    put_back(call, offset(call.cols, row * kw * c), pixels)
+
+
+@inline
+def put_back(call, rows, pixels):
+    """Add a row of the patches, of all pixels of a row of an output, to a row of pixels of the image."""
+    c, iw, kw = call.c, call.iw, call.kw
     for o in range(call.ow):
-        patch = offset(call.cols, ((line * call.ow + o) * kh + i) * kw * c)
+        patch = offset(rows, o * call.p * call.kh * kw * c)
         for j in range(kw):
             w = o * call.stride_w - call.pad_left + j * call.dilation_w
             if w >= 0 and w < iw:

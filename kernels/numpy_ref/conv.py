@@ -1,5 +1,7 @@
 """Convolution, im2col and col2im: a loop over the elements of the window, each a shifted copy or a matrix product."""
 
+import numpy as np
+
 from .activation import apply_custom, apply_fused
 from .precision import in_float64
 from .windows import taps
@@ -9,18 +11,18 @@ from .windows import taps
 def im2col(x, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, cols):
     cols[...] = 0
     for i, j, at_cols, at_x in taps(
-        x.shape[1:3], cols.shape[1:3], cols.shape[3:5], (stride_h, stride_w), (pad_top, pad_left), (dilation_h, dilation_w)
+        x.shape[2:4], cols.shape[1:3], cols.shape[4:6], (stride_h, stride_w), (pad_top, pad_left), (dilation_h, dilation_w)
     ):
-        cols[:, :, :, i, j][at_cols] = x[at_x]
+        cols[:, :, :, :, i, j][at_cols] = np.moveaxis(x, 1, 3)[at_x]
 
 
 @in_float64
 def col2im(cols, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, x):
     x[...] = 0
     for i, j, at_cols, at_x in taps(
-        x.shape[1:3], cols.shape[1:3], cols.shape[3:5], (stride_h, stride_w), (pad_top, pad_left), (dilation_h, dilation_w)
+        x.shape[2:4], cols.shape[1:3], cols.shape[4:6], (stride_h, stride_w), (pad_top, pad_left), (dilation_h, dilation_w)
     ):
-        x[at_x] += cols[:, :, :, i, j][at_cols]
+        np.moveaxis(x, 1, 3)[at_x] += cols[:, :, :, :, i, j][at_cols]
 
 
 @in_float64

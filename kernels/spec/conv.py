@@ -3,6 +3,9 @@
 Layout: images (N, H, W, C), filters (KH, KW, C / groups, C_out). Row `o` of an output reads input rows
 ``o * stride_h - pad_top + i * dilation_h`` for i < KH; what lies outside the image counts as zero. Padding at the bottom and right
 is what the output extent implies.
+
+Images of im2col and col2im consist of `p` planes: one of all channels, as elsewhere, or one for each channel (``c = 1``), which are
+the images and the patches of channels_first.
 """
 
 from collections.abc import Mapping
@@ -21,17 +24,17 @@ def _flops(d: Mapping[str, int]) -> int:
 OPS = (
     Op(
         "im2col",
-        "cols[n, oh, ow, i, j, c] = x[n, oh * stride_h - pad_top + i * dilation_h, ..., c], zero outside",
-        inputs=reals(("x", "n ih iw c")),
+        "cols[n, oh, ow, p, i, j, c] = x[n, p, oh * stride_h - pad_top + i * dilation_h, ..., c], zero outside",
+        inputs=reals(("x", "n p ih iw c")),
         params=WINDOW,
-        outputs=reals(("cols", "n oh ow kh kw c"), role="out"),
+        outputs=reals(("cols", "n oh ow p kh kw c"), role="out"),
     ),
     Op(
         "col2im",
         "x = the sum of all patches, each put back at its place: the transpose of im2col",
-        inputs=reals(("cols", "n oh ow kh kw c")),
+        inputs=reals(("cols", "n oh ow p kh kw c")),
         params=WINDOW,
-        outputs=reals(("x", "n ih iw c"), role="out"),
+        outputs=reals(("x", "n p ih iw c"), role="out"),
         tolerance=SUM_TOLERANCE,
     ),
     Op(

@@ -199,7 +199,7 @@ def windows(draw, op: Op):
         params |= {f"pool_{axis}": window, f"stride_{axis}": stride, f"pad_{side}": before, f"dilation_{axis}": dilation}
     groups = draw(st.sampled_from([1, 1, 2, 3]))
     channels, filters = draw(sizes(high=4)), draw(sizes(high=4))
-    extents |= {"c": channels * groups, "cg": channels, "co": filters * groups}
+    extents |= {"c": channels * groups, "cg": channels, "co": filters * groups, "p": draw(st.sampled_from([1, 1, 2, 3]))}
     params["groups"] = groups
     return extents, {p.name: params[p.name] for p in op.params if p.name in params}
 
@@ -211,7 +211,7 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
     """A convolution on square images, with the same padding on both sides."""
     out = (image + 2 * pad - dilation * (window - 1) - 1) // stride + 1
     extents = {"n": n, "ih": image, "iw": image, "oh": out, "ow": out, "kh": window, "kw": window}
-    extents |= {"c": c, "cg": c // groups, "co": co}
+    extents |= {"c": c, "cg": c // groups, "co": co, "p": 2}
     values = {
         "stride_h": stride,
         "stride_w": stride,

@@ -39,7 +39,7 @@ def elementwise(name, *args):
 
 #: extents that fit together for every op: a 5 x 6 image with 4 channels in two groups, windows 2 x 3, stride 2 x 1, padding 1 x 1
 EXTENTS = {
-    **{"n": 3, "m": 4, "k": 5, "c": 4, "r": 6, "s": 3, "t": 7, "e": 8, "h": 1},
+    **{"n": 3, "m": 4, "k": 5, "c": 4, "p": 2, "r": 6, "s": 3, "t": 7, "e": 8, "h": 1},
     **{"ih": 5, "iw": 6, "oh": 3, "ow": 6, "kh": 2, "kw": 3, "cg": 2, "co": 6},
 }
 PARAMS = {
@@ -273,10 +273,10 @@ def pixel(x, n, row, column, c):
 
 def im2col_by_loops(x, shape, p):
     cols = np.empty(shape)
-    for n, o, q, i, j, c in np.ndindex(shape):
+    for n, o, q, plane, i, j, c in np.ndindex(shape):
         row = o * p["stride_h"] - p["pad_top"] + i * p["dilation_h"]
         column = q * p["stride_w"] - p["pad_left"] + j * p["dilation_w"]
-        cols[n, o, q, i, j, c] = pixel(x, n, row, column, c)
+        cols[n, o, q, plane, i, j, c] = pixel(x[:, plane], n, row, column, c)
     return cols
 
 
@@ -290,11 +290,11 @@ def test_im2col_and_col2im_by_loops(geometry):
     back = arguments(OPS["col2im"], extents)
     run(OPS["col2im"], back, params)
     expected = np.zeros(back["x"].shape)
-    for n, o, q, i, j, c in np.ndindex(back["cols"].shape):
+    for n, o, q, plane, i, j, c in np.ndindex(back["cols"].shape):
         row = o * params["stride_h"] - params["pad_top"] + i * params["dilation_h"]
         column = q * params["stride_w"] - params["pad_left"] + j * params["dilation_w"]
-        if 0 <= row < expected.shape[1] and 0 <= column < expected.shape[2]:
-            expected[n, row, column, c] += back["cols"][n, o, q, i, j, c]
+        if 0 <= row < expected.shape[2] and 0 <= column < expected.shape[3]:
+            expected[n, plane, row, column, c] += back["cols"][n, o, q, plane, i, j, c]
     assert np.allclose(back["x"], expected, rtol=1e-13, atol=1e-14)
 
 
@@ -303,7 +303,7 @@ def test_convolution_by_loops(geometry):
     extents, params = EXTENTS | geometry, PARAMS | geometry | {"activation": FUSED["linear"]}
     values = arguments(OPS["conv2d_forward"], extents)
     x, w, b = values["x"], values["w"], values["b"]
-    cols = im2col_by_loops(x, shape_of(OPS["im2col"].outputs[0], extents), params)
+    cols = im2col_by_loops(x[:, None], shape_of(OPS["im2col"].outputs[0], extents | {"p": 1}), params)[:, :, :, 0]
     expected = np.empty(values["y"].shape)
     for n, o, q, f in np.ndindex(expected.shape):
         first = f // (extents["co"] // params["groups"]) * extents["cg"]  # of the channels that the filter's group reads
