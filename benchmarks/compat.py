@@ -2,10 +2,15 @@
 
 python -m benchmarks.compat [--rounds N] [--cases WORD ...]
 
-Each line is one call at a size that the course uses: by `fastnn.compat`, by good NumPy, and in NumPy as the course goes about it
-(by index arrays in CS231n where nothing was compiled; by a loop over the window, then a transposed copy, in Deep Learning from
-Scratch). A convolution is forward and backward; in NumPy, im2col, matrix products and col2im. All versions give the same numbers,
-which is checked first. They take turns, and the fastest round of each counts, in processor time: other programs do not.
+Each line is one call at a size that the course uses: by `fastnn.compat`; by good NumPy; in NumPy as the course goes about it (by
+index arrays in CS231n where nothing was compiled; by a loop over the window, then a transposed copy, in Deep Learning from
+Scratch); and by loops over images, filters and places, which is what the exercises of CS231n and Coursera ask for. A convolution is
+forward and backward; in NumPy, im2col, matrix products and col2im. All versions give the same numbers, which is checked first.
+
+The last column is a bound: for im2col, filling a new array as large as the columns; for col2im, summing the columns; for a
+convolution, a product of square matrices with as many multiplications. What needs less leaves some of them out.
+
+The versions take turns, and the fastest call of each counts, in processor time: other programs do not.
 """
 
 from __future__ import annotations
@@ -20,10 +25,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import fastnn
+from fastnn.compat.coursera import convolution
 from fastnn.compat.cs231n import fast_layers, im2col_cython
+from fastnn.compat.cs231n import layers as cs231n_layers
 from fastnn.compat.dlfs import layers, util
 
 CALLS = 4
+SLOW = 0.5  # seconds of a call from which it is made only once
+COLUMNS = {"good": "good NumPy", "course": "as the course", "loops": "by loops", "bound": "bound"}
 #: name, images (N, C, H, W), filters, filter size, stride, padding
 CS231N = [
     ("cs231n ConvolutionalNetworks notebook", (100, 3, 31, 31), 25, 3, 2, 1),
@@ -36,6 +45,9 @@ DLFS = [
     ("dlfs DeepConvNet, third layer", (100, 16, 14, 14), 32, 3, 1, 1),
     ("dlfs DeepConvNet, last layer", (100, 64, 8, 8), 64, 3, 1, 1),
 ]
+#: the exercises' own checks
+CS231N_CHECK = ("cs231n conv_backward_naive", (4, 3, 5, 5), 2, 3, 1, 1)
+COURSERA = ("coursera Convolution Model, step by step", (10, 4, 5, 7), 8, 3, 2, 1)
 
 
 def patches(x, size, stride, pad):
@@ -153,9 +165,35 @@ def convolve_as_dlfs(im2col, x, w, b, dout, stride, pad):
     return out, images_of_rows(flat @ w.reshape(filters, -1), x.shape, size, stride, pad), dw, flat.sum(axis=0)
 
 
+def convolve_by_loops(x, w, b, dout, stride, pad):
+    """Forward and backward as the exercises ask for them."""
+    size = w.shape[2]
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    out, dpadded, dw = np.empty_like(dout), np.zeros_like(padded), np.zeros_like(w)
+    for n, f, i, j in np.ndindex(dout.shape):
+        window = n, slice(None), slice(i * stride, i * stride + size), slice(j * stride, j * stride + size)
+        out[n, f, i, j] = np.sum(padded[window] * w[f]) + b[f]
+        dpadded[window] += w[f] * dout[n, f, i, j]
+        dw[f] += padded[window] * dout[n, f, i, j]
+    return out, dpadded[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]], dw, dout.sum(axis=(0, 2, 3))
+
+
 def by_fast_layers(x, w, b, dout, stride, pad):
     out, cache = fast_layers.conv_forward_fast(x, w, b, {"stride": stride, "pad": pad})
     return (out, *fast_layers.conv_backward_fast(dout, cache))
+
+
+def by_layers(x, w, b, dout, stride, pad):
+    out, cache = cs231n_layers.conv_forward_naive(x, w, b, {"stride": stride, "pad": pad})
+    return (out, *cs231n_layers.conv_backward_naive(dout, cache))
+
+
+def by_coursera(x, w, b, dout, stride, pad):
+    """On images (m, n_H, n_W, n_C), as the course has them; the results in the order of the others."""
+    images, filters = np.ascontiguousarray(x.transpose(0, 2, 3, 1)), np.ascontiguousarray(w.transpose(2, 3, 1, 0))
+    out, cache = convolution.conv_forward(images, filters, b.reshape(1, 1, 1, -1), {"stride": stride, "pad": pad})
+    dx, dw, db = convolution.conv_backward(np.ascontiguousarray(dout.transpose(0, 2, 3, 1)), cache)
+    return out.transpose(0, 3, 1, 2), dx.transpose(0, 3, 1, 2), dw.transpose(3, 2, 0, 1), db.reshape(-1)
 
 
 def by_layer(x, w, b, dout, stride, pad):
@@ -177,6 +215,7 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
                     "fastnn": partial(im2col_cython.im2col_cython, x, size, size, pad, stride),
                     "good": partial(columns, x, size, stride, pad),
                     "course": partial(columns_indexed, x, size, stride, pad),
+                    "bound": partial(np.ones_like, cols),
                 },
             )
             yield (
@@ -185,6 +224,7 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
                     "fastnn": partial(im2col_cython.col2im_cython, cols, *shape, size, size, pad, stride),
                     "good": partial(images_of_columns, cols, shape, size, stride, pad),
                     "course": partial(images_indexed, cols, shape, size, stride, pad),
+                    "bound": cols.sum,
                 },
             )
             arguments = _convolution(rng, x, filters, size, stride, pad)
@@ -193,6 +233,8 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
                 {
                     "fastnn": partial(by_fast_layers, *arguments),
                     "course": partial(convolve_as_cs231n, *arguments),
+                    **({"loops": partial(convolve_by_loops, *arguments)} if "notebook" in name and dtype == "float64" else {}),
+                    "bound": _product(arguments),
                 },
             )
     for name, shape, filters, size, stride, pad in DLFS:
@@ -204,6 +246,7 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
                 "fastnn": partial(util.im2col, x, size, size, stride, pad),
                 "good": partial(rows, x, size, stride, pad),
                 "course": partial(rows_looped, x, size, stride, pad),
+                "bound": partial(np.ones_like, col),
             },
         )
         yield (
@@ -211,6 +254,7 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
             {
                 "fastnn": partial(util.col2im, col, shape, size, size, stride, pad),
                 "course": partial(images_of_rows, col, shape, size, stride, pad),
+                "bound": col.sum,
             },
         )
         arguments = _convolution(rng, x, filters, size, stride, pad)
@@ -220,8 +264,12 @@ def comparisons() -> Iterator[tuple[str, dict[str, Callable]]]:
                 "fastnn": partial(by_layer, *arguments),
                 "good": partial(convolve_as_dlfs, rows, *arguments),
                 "course": partial(convolve_as_dlfs, rows_looped, *arguments),
+                "bound": _product(arguments),
             },
         )
+    for (name, shape, filters, size, stride, pad), ours in ((CS231N_CHECK, by_layers), (COURSERA, by_coursera)):
+        arguments = _convolution(rng, rng.normal(size=shape), filters, size, stride, pad)
+        yield f"{name}: convolution", {"fastnn": partial(ours, *arguments), "loops": partial(convolve_by_loops, *arguments)}
 
 
 def _convolution(rng, x, filters, size, stride, pad):
@@ -230,9 +278,17 @@ def _convolution(rng, x, filters, size, stride, pad):
     return x, w, b, rng.normal(size=(len(x), filters, out_h, out_w)).astype(x.dtype), stride, pad
 
 
+def _product(arguments):
+    """Return a product of square matrices with as many multiplications as the three passes of a convolution."""
+    x, w, _, dout = arguments[:4]
+    a = np.ones([round((3 * dout.size * w[0].size) ** (1 / 3))] * 2, x.dtype)
+    return partial(np.matmul, a, a)
+
+
 def check(versions: dict[str, Callable]) -> None:
     """Raise AssertionError unless all versions give the same numbers."""
-    ours, *others = (result if isinstance(result, tuple) else (result,) for result in (call() for call in versions.values()))
+    results = (call() for name, call in versions.items() if name != "bound")
+    ours, *others = (result if isinstance(result, tuple) else (result,) for result in results)
     for other in others:
         for a, b in zip(ours, other, strict=True):
             np.testing.assert_allclose(a, b, atol=np.abs(b).max() * (1e-5 if a.dtype == np.float32 else 1e-13))
@@ -244,6 +300,8 @@ def best_times(versions: dict[str, Callable], rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, call in versions.items():
             for _ in range(CALLS):
+                if SLOW < best[name] / 1e3 < float("inf"):
+                    break
                 start = time.process_time()
                 call()
                 best[name] = min(best[name], 1e3 * (time.process_time() - start))
@@ -257,13 +315,13 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=[""], metavar="WORD", help="only lines with one of these words in them")
     options = parser.parse_args()
     fastnn.set_num_threads(1)
-    print(f"{'milliseconds (times slower than fastnn)':58}{'fastnn':>8}{'good NumPy':>20}{'as the course':>20}")
+    print(f"{'milliseconds (times slower than fastnn)':58}{'fastnn':>8}{''.join(f'{title:>20}' for title in COLUMNS.values())}")
     with threadpool_limits(1):
         for name, versions in comparisons():
             if any(word in name for word in options.cases):
                 check(versions)
                 best = best_times(versions, options.rounds)
-                ratios = (f"{best[v]:9.2f} ({best[v] / best['fastnn']:5.1f} x)" if v in best else "" for v in ("good", "course"))
+                ratios = (f"{best[v]:9.2f} ({best[v] / best['fastnn']:5.1f} x)" if v in best else "" for v in COLUMNS)
                 print(f"{name:58}{best['fastnn']:8.2f}{''.join(f'{ratio:>20}' for ratio in ratios)}", flush=True)
 
 

@@ -316,7 +316,7 @@ cdef inline bint winograd_backward_weight(const real *x, const real *dy, real *d
     cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
     cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t chunks = min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
-                                 max(tiles // LEAST_TILES, <Py_ssize_t>1))
+                                 max(tiles // GRADIENT_BLOCK, min(tiles // LEAST_TILES, <Py_ssize_t>LEAST_CHUNKS), <Py_ssize_t>1))
     cdef Py_ssize_t scratch = PLANES * GRADIENT_BLOCK * (c + filters)
     cdef real *zeros = <real *>calloc(max(c, filters), sizeof(real))
     cdef real *sums = <real *>malloc((chunks * size + threads * scratch) * sizeof(real))

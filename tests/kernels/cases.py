@@ -238,6 +238,7 @@ CONVOLUTIONS = [
     dict(n=7, image=15, window=1, c=64, co=96),
     dict(n=1, image=20, window=5, c=300, co=12, pad=2),  # many channels
     dict(n=3, image=8, window=8, c=20, co=40),  # as large as the image
+    dict(n=1, image=130, window=9, c=7, co=5, pad=2),  # rows of pixels longer than a block
 ]
 POOLINGS = [
     dict(n=5, image=26, window=2, c=32, co=32, stride=2),
