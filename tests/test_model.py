@@ -177,15 +177,13 @@ def test_replay_follows_every_optimizer_and_schedule(optimizer):
     assert fitted.optimizer.iterations == 10
 
 
-def test_backends_agree_after_training():
-    models = []
-    for name in INSTALLED:
-        with fastnn.use_backend(name):
-            model = cnn()
-            model.fit(IMAGES, LABELS, batch_size=16, epochs=4, verbose=0)
-            models.append(model)
-    for model in models[1:]:
-        assert_same_weights(models[0], model, 1e-3)
+def test_losses_of_a_hundred_steps_agree_between_reference_eager_and_replayed_steps(backend):
+    x, y = IMAGES[:40], LABELS[:40]
+    with fastnn.use_backend("numpy"):
+        reference = train_by_hand(cnn(), x, y, 10, epochs=25)
+    replayed = cnn().fit(x, y, batch_size=10, epochs=25, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(train_by_hand(cnn(), x, y, 10, epochs=25), reference, rtol=1e-4)
+    np.testing.assert_allclose(replayed, reference, rtol=1e-4)
 
 
 @pytest.mark.parametrize("compiled", ["cython", "numba"])
