@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.fastnn_peer import Peer
 
@@ -16,7 +18,7 @@ class Training:
 
     def setup(self, network: str, threads: int) -> None:
         """Build the network and record its step."""
-        self.peer = Peer(CASES[network], threads)
+        self.peer = Peer(CASES[network], threads, "cpu")
         self.peer.train(STEPS[network])
 
     def time_steps(self, network: str, threads: int) -> None:
@@ -29,4 +31,20 @@ class Training:
 
     def track_loss(self, network: str, threads: int) -> float:
         """The loss that the steps lead to: a change that makes steps faster must not change it."""
-        return Peer(CASES[network], threads).loss_after(STEPS[network])
+        return Peer(CASES[network], threads, "cpu").loss_after(STEPS[network])
+
+
+class Batches:
+    """Twenty steps on one thread by the size of the batch: twice the samples should never take more than twice the time."""
+
+    params = (["mlp", "lenet"], [1, 4, 16, 64, 256, 1024])
+    param_names = ("network", "batch")
+
+    def setup(self, network: str, batch: int) -> None:
+        """Build the network and record its step."""
+        self.peer = Peer(replace(CASES[network], batch=batch), 1, "cpu")
+        self.peer.train(20)
+
+    def time_steps(self, network: str, batch: int) -> None:
+        """Twenty training steps."""
+        self.peer.train(20)
