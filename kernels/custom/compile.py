@@ -17,8 +17,9 @@ from .number import CONSTANTS, Dual, Number, Real, as_dual, as_value
 from .record import FLOATS, Record
 from .source import Reader
 
-#: a division by zero gives infinity or NaN, as in every kernel
-OPTIONS = {"error_model": "numpy", "nogil": True}
+#: a division by zero gives infinity or NaN, as in every kernel; functions, also large ones, are inlined before the loops that call
+#: them are vectorized, and nobody else calls them
+OPTIONS = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -89,8 +90,7 @@ def activation(function: types.FunctionType, derivative: types.FunctionType | No
     _check_result(f, what, 1)
     if derivative is None:
 
-        def slopes(n, y, dy, edges):
-            x, slope_of, edge = numba.carray(y, n), numba.carray(dy, n), numba.carray(edges, 4)
+        def slopes(n, x, slope_of, edge):
             for i in range(n):
                 at = x[i]
                 result = f(argument(at))
@@ -103,8 +103,7 @@ def activation(function: types.FunctionType, derivative: types.FunctionType | No
         g = _compiled(derivative, what)
         _check_result(g, what, 1)
 
-        def slopes(n, y, dy, edges):
-            x, slope_of, edge = numba.carray(y, n), numba.carray(dy, n), numba.carray(edges, 4)
+        def slopes(n, x, slope_of, edge):
             for i in range(n):
                 at = x[i]
                 x[i] = value(f(constant(at)), at)
@@ -112,8 +111,7 @@ def activation(function: types.FunctionType, derivative: types.FunctionType | No
                 s = edge[1] if at < edge[0] else s
                 slope_of[i] = edge[3] if at > edge[2] else s
 
-    def values(n, y):
-        x = numba.carray(y, n)
+    def values(n, x):
         for i in range(n):
             x[i] = value(f(constant(x[i])), x[i])
 
@@ -129,8 +127,7 @@ def loss(function: types.FunctionType, derivative: types.FunctionType | None, wh
     _check_result(f, what, 2)
     if derivative is None:
 
-        def slopes(n, pred, target, out, dpred):
-            p, t, y, dp = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n), numba.carray(dpred, n)
+        def slopes(n, p, t, y, dp):
             for i in range(n):
                 result = f(constant(t[i]), argument(p[i]))
                 y[i] = value(result, p[i])
@@ -140,14 +137,12 @@ def loss(function: types.FunctionType, derivative: types.FunctionType | None, wh
         g = _compiled(derivative, what)
         _check_result(g, what, 2)
 
-        def slopes(n, pred, target, out, dpred):
-            p, t, y, dp = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n), numba.carray(dpred, n)
+        def slopes(n, p, t, y, dp):
             for i in range(n):
                 y[i] = value(f(constant(t[i]), constant(p[i])), p[i])
                 dp[i] = value(g(constant(t[i]), constant(p[i])), p[i])
 
-    def values(n, pred, target, out):
-        p, t, y = numba.carray(pred, n), numba.carray(target, n), numba.carray(out, n)
+    def values(n, p, t, y):
         for i in range(n):
             y[i] = value(f(constant(t[i]), constant(p[i])), p[i])
 
@@ -159,9 +154,8 @@ def loss(function: types.FunctionType, derivative: types.FunctionType | None, wh
 
 #: the loop of an update rule, whose arguments and slots are filled in
 STEP = """
-def loop(n, g_, lr_, step_, params_, w_, s1_, s2_, s3_):
-    lr, step, params = carray(lr_, 1)[0], carray(step_, 1)[0], carray(params_, {params})
-    g, {arrays} = carray(g_, n), {views}
+def loop(n, g, lr_, step_, params, w, s1, s2, s3):
+    lr, step = lr_[0], step_[0]
     {constants}
     for i in range(n):
         like = w[i]
@@ -188,15 +182,12 @@ def step(function: types.FunctionType, arguments: Sequence[str], what: str) -> R
     kinds_of = [Number(kinds.float64) if name in (*updated, "g") else kinds.float64 for name in arguments]
     _check_results(f, what, kinds_of, updated)
     source = STEP.format(
-        params=max(1, len(params)),
-        arrays=", ".join(updated),
-        views=", ".join(f"carray({name}_, n)" for name in updated),
         constants="; ".join(["pass", *(f"{name} = params[{name[1:]}]" for name in params)]),
         results=", ".join(f"new_{name}" for name in updated),
         arguments=", ".join(f"constant({name}[i])" if name in (*updated, "g") else name for name in arguments),
         stores="; ".join(f"{name}[i] = value(new_{name}, like)" for name in updated),
     )
-    scope = {"f": f, "carray": numba.carray, "constant": constant, "value": value}
+    scope = {"f": f, "constant": constant, "value": value}
     exec(source, scope)
     record = Record()
     for dtype in FLOATS:
@@ -208,8 +199,7 @@ def step(function: types.FunctionType, arguments: Sequence[str], what: str) -> R
 
 def _compiled(function: types.FunctionType, what: str) -> Any:
     """Return a function as Numba calls it from other functions."""
-    # inlined before loops are vectorized, which a large function would not be otherwise
-    return Reader(what, frozenset(FUNCTIONS), numba.njit(forceinline=True, **OPTIONS)).compile(function)
+    return Reader(what, frozenset(FUNCTIONS), numba.njit(**OPTIONS)).compile(function)
 
 
 def _c_function(loop: Callable, dtype: Any, arrays: int) -> Any:
