@@ -112,10 +112,12 @@ _HOMES = {
     "show_config": "config",
     "use_backend": "kernels",
 }
+#: modules that ``from fastnn import *`` leaves out: they need scikit-learn, or stand in for the code of courses
+_APART = ("compat", "estimators")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name not in _APART:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f".{_HOMES.get(name, name)}", __name__)
     value = getattr(module, name) if name in _HOMES else module

@@ -55,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fastnn: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (Failure, ImportError, MemoryError, NotImplementedError, OSError, ValueError) as error:
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename!r}" if error.filename else error
+        print(f"fastnn: error: {reason}", file=sys.stderr)
+        return 1
+    except (Failure, ImportError, MemoryError, NotImplementedError, ValueError) as error:
         print(f"fastnn: error: {error or type(error).__name__}", file=sys.stderr)
         return 1
 

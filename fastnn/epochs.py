@@ -11,6 +11,7 @@ import numpy as np
 from . import random
 from .callbacks import CallbackList, History
 from .data import batch_count, batch_parts
+from .kernels.functions.checks import integer
 from .training import ArraySource, Batch, EpochLog, Meters, TrainStep
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ class ArrayEpochs:
         self._count(len(x), shuffle)
 
     def _count(self, samples: int, shuffle: bool) -> None:
-        size = self._batch_size
-        if size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {size}")
+        size = integer("batch_size", self._batch_size, low=1)
         if not samples:
             raise ValueError("x has no samples to train on")
         self.samples = samples

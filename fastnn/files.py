@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -22,6 +23,8 @@ def replace_file(path: PathLike, data: bytes) -> None:
         If it cannot be written; a file that was there is then still the same.
     """
     target = Path(os.path.realpath(path))  # a link stays one
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write a file to", str(target.parent))
     temporary = target.with_name(secrets.token_hex(8).join(UNFINISHED))
     try:
         with open(temporary, "xb") as file:

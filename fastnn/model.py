@@ -15,6 +15,7 @@ from . import optimizers
 from .autodiff import Tensor, Variable
 from .data import as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
+from .kernels.functions.checks import integer
 from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
@@ -73,6 +74,8 @@ class Sequential:
         self._steps: dict[tuple, Any] = {}
         self._predict_step: PredictStep | None = None
         self._input_shape: tuple | None = None
+        if isinstance(layers, Layer):
+            raise TypeError(f"layers must be a list of layers, Sequential([...]); got {type(layers).__name__} alone")
         for layer in layers or ():
             self.add(layer)
 
@@ -244,6 +247,8 @@ class Sequential:
         self.loss = losses_module.get(loss) if loss is not None else None
         if self.loss is not None and self.loss.reduction == "none":
             raise ValueError("loss must have the reduction 'sum_over_batch_size' or 'sum'; 'none' leaves nothing to minimize")
+        if isinstance(metrics, str):
+            raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
         self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
         self._metrics = None
         self._forget_steps()
@@ -339,6 +344,12 @@ class Sequential:
             If the data does not fit the model or the loss.
         """
         self.compiled_with()
+        epochs, initial_epoch = integer("epochs", epochs, low=0), integer("initial_epoch", initial_epoch, low=0)
+        if isinstance(callbacks, callbacks_module.Callback):
+            raise TypeError(f"callbacks must be a list of callbacks; got {type(callbacks).__name__} alone")
+        if validation_data is not None and not _is_xy(validation_data) and not has_batches(validation_data, None):
+            got = type(validation_data).__name__
+            raise ValueError(f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of batches; got {got}")
         if has_batches(x, y):
             if validation_split or sample_weight is not None:
                 raise ValueError(
@@ -426,7 +437,7 @@ class Sequential:
         return history
 
     def _validate(self, data: Any, batch_size: int | None, calls: callbacks_module.CallbackList) -> dict[str, float]:
-        if isinstance(data, tuple) and len(data) in (2, 3):
+        if _is_xy(data):
             results = self._evaluate(data[0], data[1], batch_size, data[2] if len(data) == 3 else None, calls)
         else:
             results = self._evaluate(data, None, batch_size, None, calls)
@@ -700,3 +711,8 @@ class Sequential:
             raise ValueError(f"class_names must be a list of strings; got {names!r:.80}")
         model.class_names = names
         return model
+
+
+def _is_xy(data: Any) -> bool:
+    """Say whether `data` is (x, y) or (x, y, sample_weight)."""
+    return isinstance(data, (tuple, list)) and len(data) in (2, 3)

@@ -528,3 +528,28 @@ def test_copies_and_pickles_train_on_alike():
         assert all(a is not b for a, b in zip(other.weights, model.weights, strict=True))
         for a, b in zip(other.get_weights(), model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"epochs": 1.5}, TypeError, "epochs must be an integer; got 1.5"),
+        ({"epochs": -1}, ValueError, "epochs must be an integer of at least 0"),
+        ({"batch_size": 32.0}, TypeError, "batch_size must be an integer; got 32.0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1"),
+        ({"callbacks": fastnn.callbacks.EarlyStopping()}, TypeError, "callbacks must be a list of callbacks; got EarlyStopping"),
+        ({"validation_data": np.ones((4, 3))}, ValueError, r"validation_data must be \(x, y\).*; got ndarray"),
+    ],
+)
+def test_arguments_of_fit_that_are_wrong(arguments, error, message):
+    model = fastnn.Sequential([layers.Input((3,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(error, match=message):
+        model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0, **arguments)
+
+
+def test_what_should_be_a_list():
+    with pytest.raises(TypeError, match=r"layers must be a list of layers.*; got Dense alone"):
+        fastnn.Sequential(layers.Dense(3), layers.Dense(2))
+    with pytest.raises(TypeError, match=r"metrics must be a list, \['accuracy'\]; got 'accuracy'"):
+        fastnn.Sequential([layers.Dense(3)]).compile("sgd", "mse", metrics="accuracy")
