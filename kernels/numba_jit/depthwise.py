@@ -1,11 +1,14 @@
 """Depthwise convolution, one filter for each channel: no product of matrices, so plain loops with the channels innermost."""
 
 from .call import step
-from .pointers import copy, fill, inline, is_null, offset, on_stack
+from .pointers import add, copy, fill, inline, is_null, offset, on_stack
 from .sums import column_sums
 
 #: channels whose sums stand on the stack: there LLVM sees that writing them changes nothing that is read
 CHANNELS = 64
+#: sums over pixels that take turns, so that none waits for the one before
+TURNS = 4
+TURNS_ELEMENTS = TURNS * CHANNELS
 
 
 def serves(e):
@@ -86,16 +89,19 @@ def backward_input(call, first, last):
 
 @step("kh kw", "n oh ow c")
 def backward_weight(call, first, last):
-    c, sums = call.c, on_stack(call.x, CHANNELS)
+    c, sums = call.c, on_stack(call.x, TURNS_ELEMENTS)
     for tap in range(first, last):
         for k in range(0, c, CHANNELS):
             n = min(CHANNELS, c - k)
-            fill(sums, n, 0.0)
+            fill(sums, TURNS_ELEMENTS, 0.0)
             for line in range(call.n * call.oh):
                 for o in range(call.ow):
                     pixel = seen(call, line, o, tap // call.kw, tap % call.kw)
                     if pixel >= 0:
-                        add_products(offset(call.x, pixel * c + k), offset(call.dy, (line * call.ow + o) * c + k), sums, n)
+                        dy, total = offset(call.dy, (line * call.ow + o) * c + k), offset(sums, o % TURNS * CHANNELS)
+                        add_products(offset(call.x, pixel * c + k), dy, total, n)
+            for turn in range(1, TURNS):
+                add(offset(sums, turn * CHANNELS), sums, n)
             copy(sums, offset(call.dw, tap * c + k), n)
 
 
