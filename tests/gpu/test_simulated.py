@@ -64,7 +64,7 @@ def test_ops(card, op_name):
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("op_name", spec.OPS)
 def test_ops_thoroughly(card, op_name, dtype):
-    check_small(card, op_name, dtype, 25)
+    check_small(card, op_name, dtype, 10)
 
 
 @pytest.mark.parametrize("number", range(5))
