@@ -30,7 +30,7 @@ class Peer:
         )
         self.batch = case.batch
         self.place = 0
-        self.model.partial_fit(self.x[: self.batch], self.y[: self.batch], self.classes)
+        self.model.partial_fit(self.x[: self.batch], self.y[: self.batch], classes=self.classes)
         for i, (w, b) in enumerate(case.weights()):
             self.model.coefs_[i][...] = w
             self.model.intercepts_[i][...] = b
