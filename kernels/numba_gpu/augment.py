@@ -8,6 +8,7 @@ import numpy as np
 from .compiler import cospi, cuda, device, float64, int64, number, sinpi, uint32, uint64
 from .launch import THREADS, Launch, check_count, over, scratch
 from .norm import random_words
+from .sums import TILE, add_up
 
 u = uint32
 CONSTANT, NEAREST, REFLECT = 0, 1, 2
@@ -109,25 +110,19 @@ def _contrast(real, low, high):
 
     def kernel(x, change, y, size, c):
         """A block for each image."""
-        sums = cuda.shared.array(THREADS, float64)
+        sums = cuda.shared.array(TILE, float64)
         t, image = u(cuda.threadIdx.x), u(cuda.blockIdx.x)
         factor, shift = change[u(2) * image], change[u(2) * image + u(1)]
         for channel in range(c):
             first = image * size * c + u(channel)
             total = float64(0)
-            for i in range(t, size, u(THREADS)):
+            for i in range(t, size, u(TILE)):
                 total += float64(x[first + u(i) * c])
             sums[t] = total
-            cuda.syncthreads()
-            half = u(THREADS // 2)
-            while half > u(0):
-                if t < half:
-                    sums[t] += sums[t + half]
-                cuda.syncthreads()
-                half = half // u(2)
+            add_up(sums, t)
             mean = sums[0] / float64(size)
             cuda.syncthreads()
-            for i in range(t, size, u(THREADS)):
+            for i in range(t, size, u(TILE)):
                 value = (float64(x[first + u(i) * c]) - mean) * factor + mean + shift
                 y[first + u(i) * c] = real(low if value < low else high if value > high else value)  # NaN stays NaN
 
@@ -139,4 +134,4 @@ def contrast_brightness(x, change, low, high, y):
         return []
     check_count(x.size)
     images, ih, iw, c = x.shape
-    return [Launch(_contrast(number(x.dtype), low, high), (images, 1, 1), (x, change, y, np.uint32(ih * iw), np.uint32(c)))]
+    return [Launch(_contrast(number(x.dtype), low, high), (images, 1, 1), (x, change, y, np.uint32(ih * iw), np.uint32(c)), TILE)]

@@ -11,10 +11,11 @@ from .compiler import cuda, device, number, uint32
 from .launch import THREADS, Launch, check_count, over, scratch
 
 u = uint32
+#: threads of a block
+TILE = 256
 #: a block sums 32 columns, with 8 threads for each
 COLUMNS = u(32)
 PARTS = u(8)
-TILE = 256
 #: most pieces that the rows are cut into
 MAX_PIECES = 256
 
@@ -126,6 +127,18 @@ def _element(a, b, i):
     return a[i]
 
 
+@device
+def add_up(parts, t):
+    """Sum the parts that the TILE threads of a block have written, one each, into the first."""
+    cuda.syncthreads()
+    half = u(TILE // 2)
+    while half > u(0):
+        if t < half:
+            parts[t] += parts[t + half]
+        cuda.syncthreads()
+        half //= u(2)
+
+
 @cache
 def _total(f, finish, real):
     def kernel(a, b, result, n, step, count):
@@ -139,13 +152,7 @@ def _total(f, finish, real):
             value += f(a, b, i)
             i += u(TILE)
         parts[t] = value
-        cuda.syncthreads()
-        half = u(TILE // 2)
-        while half > u(0):
-            if t < half:
-                parts[t] += parts[t + half]
-            cuda.syncthreads()
-            half //= u(2)
+        add_up(parts, t)
         if t == u(0):
             finish(result, u(cuda.blockIdx.x), parts[0], count)
 
