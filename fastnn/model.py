@@ -69,10 +69,7 @@ class Sequential:
         self.loss: losses_module.Loss | None = None
         self._compiled: dict[str, Any] = {}
         self._metrics: list[metrics_module.Metric] | None = None
-        #: memory of the temporaries of training and evaluation
-        self.arena = Arena()
-        self._steps: dict[tuple, Any] = {}
-        self._predict_step: PredictStep | None = None
+        self._forget_steps()
         self._input_shape: tuple | None = None
         if isinstance(layers, Layer):
             raise TypeError(f"layers must be a list of layers, Sequential([...]); got {type(layers).__name__} alone")
@@ -267,9 +264,10 @@ class Sequential:
         return self._metrics
 
     def _forget_steps(self) -> None:
+        #: memory of the temporaries of training and evaluation
         self.arena = Arena()
-        self._steps = {}
-        self._predict_step = None
+        self._steps: dict[tuple, Any] = {}
+        self._predict_step: PredictStep | None = None
 
     def compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""

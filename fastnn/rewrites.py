@@ -37,9 +37,8 @@ def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
         dp, argmax, spread = args
         x, pooled = pools[_place(argmax)]
         next_name, (*inputs, dx) = calls[i + 1]
-        if next_name not in _FROM_OUTPUT or [_place(a) for a in inputs[:2]] != [_place(spread), _place(x)]:
-            continue
-        if uses[id(base_of(spread))] == 2:
+        follows = next_name in _FROM_OUTPUT and [_place(a) for a in inputs[:2]] == [_place(spread), _place(x)]
+        if follows and uses[id(base_of(spread))] == 2:
             at_pooled = np.empty_like(dp)
             made[i] = (next_name, (dp, pooled, *inputs[2:], at_pooled))
             made[i + 1] = (name, (at_pooled, argmax, dx))

@@ -13,11 +13,9 @@ from conv_forward cimport convolve_group
 from custom cimport Applied, applied
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
 from gradient cimport Gradient, multiply_transposed
+from parallel cimport team
 from patches cimport Window
 from winograd cimport winograd_backward_input, winograd_backward_weight, winograd_forward, winograd_pays
-
-cdef enum:
-    PARALLEL_ELEMENTS = 131072  # below, a second thread costs more than it brings
 
 
 cdef void im2col(const real *x, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top, Py_ssize_t pad_left,
@@ -26,7 +24,7 @@ cdef void im2col(const real *x, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssi
     cdef Window window = Window(ih=ih, iw=iw, c=c, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
                                 pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
     cdef Py_ssize_t line
-    if threads == 1 or n * oh * ow * p * kh * kw * c < PARALLEL_ELEMENTS:
+    if team(n * oh * ow * p * kh * kw * c, threads) == 1:
         for line in range(n * oh):
             im2col_line(x, &window, p, line, cols)
     else:
@@ -40,7 +38,7 @@ cdef void col2im(const real *cols, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_
     cdef Window window = Window(ih=ih, iw=iw, c=c, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
                                 pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
     cdef Py_ssize_t band
-    if threads == 1 or n * oh * ow * p * kh * kw * c < PARALLEL_ELEMENTS:
+    if team(n * oh * ow * p * kh * kw * c, threads) == 1:
         for band in range(n * bands_of(&window)):
             col2im_band(cols, &window, p, band, x)
     else:
