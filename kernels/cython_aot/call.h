@@ -14,6 +14,7 @@ typedef struct fastnn_call {
     ptrdiff_t extent[FASTNN_MAX_AXES];         /* axes in the order of first appearance in the op's spec */
     ptrdiff_t integer[FASTNN_MAX_INTEGERS];    /* integer parameters, in the spec's order */
     double real[FASTNN_MAX_REALS];             /* float parameters, in the spec's order */
+    ptrdiff_t elements;                        /* of the largest array */
     int threads;                               /* most threads the kernel may use */
 } fastnn_call;
 #endif

@@ -11,6 +11,7 @@ cdef extern from "call.h" nogil:
         Py_ssize_t extent[12]
         Py_ssize_t integer[8]
         double real[4]
+        Py_ssize_t elements
         int threads
 
 ctypedef fused real:

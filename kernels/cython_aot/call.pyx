@@ -27,6 +27,12 @@ ctypedef void (*kernel_t)(const fastnn_call *) noexcept nogil
 
 cdef int num_threads = 1
 
+cdef enum:
+    # Other threads sleep soon after their last work, and to wake them takes as long as one thread does some 10 us of work.
+    # Only in a program with a product of so many operations are they awake anyway.
+    WAKING_ELEMENTS = 131072
+    WAKING_FLOPS = 1500000
+
 
 def set_num_threads(int threads):
     """Set the most threads that the kernels may use."""
@@ -79,6 +85,7 @@ cdef class Kernel:
     cdef kernel_t functions[2]
     cdef Argument arguments[8]
     cdef int n_inputs, n_params, n_outputs
+    cdef bint is_product
     cdef bint param_is_integer[12]
     cdef Py_ssize_t param_low[12]
     cdef int product[3]  # an axis, its factor among the axes, its factor among the integer parameters; -1 where there is no product
@@ -93,6 +100,7 @@ cdef class Kernel:
         self.op = op
         self.functions[0] = <kernel_t><size_t>addresses[0]
         self.functions[1] = <kernel_t><size_t>addresses[1]
+        self.is_product = op.flops is not None
         self.n_inputs, self.n_params, self.n_outputs = len(op.inputs), len(op.params), len(op.outputs)
         for i, array in enumerate(op.arrays):
             self.arguments[i].kind = _KIND_CODES[array.kind]
@@ -121,6 +129,7 @@ cdef class Kernel:
     def __call__(self, *args):
         cdef fastnn_call call
         self.pack(args, &call)
+        call.threads = self.threads(&call, False)
         with nogil:
             call.kernel(&call)
 
@@ -131,6 +140,7 @@ cdef class Kernel:
             raise TypeError(f"{self.op.name} takes {', '.join(self.op.argument_names)}; got {len(args)} arguments")
         for i in range(FASTNN_MAX_AXES):
             call.extent[i] = -1
+        call.elements = 0
         for i in range(self.n_inputs + self.n_outputs):
             place = i if i < self.n_inputs else i + self.n_params
             self.pack_array(i, args[place], call, &dtype)
@@ -144,8 +154,19 @@ cdef class Kernel:
         if self.product[0] >= 0:
             self.check_product(call)
         call.kernel = self.functions[dtype == 1]
-        call.threads = num_threads
         return 0
+
+    cdef int threads(self, const fastnn_call *call, bint awake) noexcept:
+        """Return the most threads that the kernel may use; of elementwise work it decides by `awake` whether the others are."""
+        return num_threads if awake or self.is_product or call.elements >= WAKING_ELEMENTS else 1
+
+    cdef double flops(self, const fastnn_call *call) except -1:
+        """Return the floating-point operations of a product, 0 for other kernels."""
+        if not self.is_product:
+            return 0
+        integers = [p.name for p in self.op.params if p.kind == "int"]
+        dims = {axis: call.extent[i] for i, axis in enumerate(self.op.axes)}
+        return self.op.flops(dims | {name: call.integer[i] for i, name in enumerate(integers)})
 
     cdef int pack_array(self, int i, object array, fastnn_call *call, int *dtype) except -1:
         cdef Argument *argument = &self.arguments[i]
@@ -167,6 +188,7 @@ cdef class Kernel:
         try:
             self.check_dtype(i, &view, dtype)
             call.array[i] = view.buf
+            call.elements = max(call.elements, view.len // view.itemsize)
             if argument.flat:
                 for j in range(view.ndim):
                     size *= view.shape[j]
@@ -246,11 +268,15 @@ cdef class Program:
 
     cdef fastnn_call *calls
     cdef Py_ssize_t length, capacity
+    cdef bint awake
+    cdef int planned_for  # number of threads
     cdef list kept
 
     def __cinit__(self):
         self.calls = NULL
         self.length = self.capacity = 0
+        self.awake = False
+        self.planned_for = 0
         self.kept = []
 
     def __dealloc__(self):
@@ -269,15 +295,18 @@ cdef class Program:
                 raise MemoryError(f"no memory for {self.capacity} call records")
             self.calls = grown
         kernel.pack(args, &self.calls[self.length])
+        self.awake = self.awake or kernel.flops(&self.calls[self.length]) >= WAKING_FLOPS
         self.length += 1
-        self.kept.append(args)
+        self.planned_for = 0
+        self.kept.append((kernel, args))
 
     def run(self, Py_ssize_t times=1):
         """Run all calls in order, `times` times over."""
         cdef Py_ssize_t _, i
-        cdef int threads = num_threads
-        for i in range(self.length):
-            self.calls[i].threads = threads
+        if self.planned_for != num_threads:
+            for i in range(self.length):
+                self.calls[i].threads = (<Kernel>self.kept[i][0]).threads(&self.calls[i], self.awake)
+            self.planned_for = num_threads
         with nogil:
             for _ in range(times):
                 for i in range(self.length):

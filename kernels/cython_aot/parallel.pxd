@@ -5,7 +5,7 @@ whole layer. Pieces depend on the shapes alone, so results are the same for ever
 """
 
 cdef enum:
-    PARALLEL_ELEMENTS = 131072  # below this many elements (some 10 us) waking a second thread may cost more than it brings
+    PARALLEL_ELEMENTS = 32768  # below, a second thread costs more than it brings, even one that is awake (see call.pyx)
     CHUNK = 4096  # elements of one piece
 
 
