@@ -4,6 +4,7 @@ Kernels import `cuda`, the number types and `device` from here and nowhere else.
 code of that, for a card that need not be there.
 """
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -43,6 +44,8 @@ _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, f
 
 #: threads that a multiprocessor has registers for at a time: 128 for each
 RESIDENT = 512
+#: the newest cards whose instructions the kernels use: for later ones only the assembler's work differs, a twentieth of the whole
+NEWEST = (8, 0)
 #: makes a function that kernels call
 device = cuda.jit(device=True, inline="always")
 
@@ -139,9 +142,14 @@ def compile_kernel(
     log : str
         What the assembler says of registers and memory.
     """
-    signature = types.void(*(types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments))
-    ptx, _ = cuda.compile_ptx(function, signature, cc=compute_capability, launch_bounds=(threads, max(1, RESIDENT // threads)))
+    ptx = _ptx(function, arguments, threads, min(compute_capability, NEWEST))
     options = LinkerOptions(arch="sm_{}{}".format(*compute_capability), verbose=True, ptxas_options=["-v"])
     linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
     code = linker.link("cubin")
     return code, re.findall(r"\.entry (\S+)\(", ptx)[0], linker.get_info_log()
+
+
+@functools.lru_cache(maxsize=1)
+def _ptx(function: Callable, arguments: tuple, threads: int, compute_capability: tuple[int, int]) -> str:
+    signature = types.void(*(types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments))
+    return cuda.compile_ptx(function, signature, cc=compute_capability, launch_bounds=(threads, max(1, RESIDENT // threads)))[0]

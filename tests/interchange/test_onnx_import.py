@@ -3,7 +3,6 @@
 import os
 import shutil
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 import fastnn
 from fastnn import layers, random
 from fastnn.saving import ModelFileError
+from tests.interchange.recorded import FILES, arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*runs step by step in Python")
 
-FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(4)
 
 
@@ -39,7 +38,7 @@ RNG = np.random.default_rng(4)
     ],
 )
 def test_models_of_other_programs(name, classes):
-    recorded = np.load(FILES / f"{name}.npz")
+    recorded = arrays(f"{name}.npz")
     before = random.generator().bit_generator.state
     model = fastnn.load_onnx(FILES / f"{name}.onnx")
     assert random.generator().bit_generator.state == before
@@ -51,7 +50,7 @@ def test_models_of_other_programs(name, classes):
 def test_a_model_that_was_read_can_be_trained_and_saved(tmp_path):
     model = fastnn.load_onnx(str(FILES / "torch_net.onnx"))
     model.compile("adam", "mse")
-    x = np.load(FILES / "torch_net.npz")["x"]
+    x = arrays("torch_net.npz")["x"]
     history = model.fit(x, np.zeros((3, 3)), epochs=3, verbose=0).history["loss"]
     assert history[-1] < history[0]
     model.save(tmp_path / "m")

@@ -19,10 +19,10 @@ import fastnn
 from fastnn import layers
 from fastnn.interchange import load_torch_weights
 from fastnn.saving import ModelFileError
+from tests.interchange.recorded import FILES, arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*runs step by step in Python")
 
-FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(5)
 FUZZ = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
@@ -62,7 +62,7 @@ def unchanged(model, read, error=ModelFileError, **match):
 
 @pytest.mark.parametrize("name", ["keras.keras", "keras.weights.h5"])
 def test_weights_of_keras(name):
-    recorded = np.load(FILES / "keras.npz")
+    recorded = arrays("keras.npz")
     model = keras_model()
     model.load_weights(FILES / name)
     np.testing.assert_allclose(model.predict(recorded["x"]), recorded["y"], rtol=1e-5, atol=1e-6)
@@ -239,7 +239,7 @@ MODULES = ["conv1", "bn1", "conv2", "head", "bn2", "classifier"]
 
 @pytest.mark.parametrize("data_format, flatten", [("channels_last", None), ("channels_first", None), ("channels_first",) * 2])
 def test_weights_of_modules_with_names(data_format, flatten):
-    recorded = np.load(FILES / "torch_net.npz")
+    recorded = arrays("torch_net.npz")
     model = net(data_format, flatten)
     load_torch_weights(model, FILES / "torch_net.safetensors", MODULES)
     x = recorded["x"] if data_format == "channels_first" else recorded["x"].transpose(0, 2, 3, 1)
@@ -247,7 +247,7 @@ def test_weights_of_modules_with_names(data_format, flatten):
 
 
 def test_weights_of_a_row_of_modules():
-    recorded = np.load(FILES / "torch_row.npz")
+    recorded = arrays("torch_row.npz")
     model = fastnn.Sequential(
         [
             layers.Input((9, 9, 2)),
