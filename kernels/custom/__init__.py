@@ -5,6 +5,7 @@
     number.py        the type of number that it is compiled for, and what operators do to value and slope
     elementary.py    what the functions of `math` do to them
     coefficients.py  the polynomials that these are made of
+    scalar.py        from a function on such numbers to one on plain numbers, for any compiler
     compile.py       from a function to its record
 
 Without Numba there is only `record`; the rest is imported when a function is compiled.

@@ -171,14 +171,9 @@ INTRINSICS = ("log2", "log10", "sin", "cos", "sqrt", "floor", "ceil", "trunc")
 
 def call(name: str, x: Real) -> Real:
     """Return what the function of `math` called `name` gives."""
-    if name in POLYNOMIALS:
+    if name in POLYNOMIALS and not x.on_gpu:
         return POLYNOMIALS[name](x)
-    if name in INTRINSICS:
-        return x.intrinsic(name)
-    symbol = name + "f" * x.is_float32  # the C library's
-    module = x.builder.module
-    function = module.globals.get(symbol) or ir.Function(module, ir.FunctionType(x.value.type, [x.value.type]), symbol)
-    return Real(x.builder, x.builder.call(function, [x.value]))
+    return x.intrinsic(name) if name in INTRINSICS else x.library(name)
 
 
 #: function of one number -> its derivative, from argument and value

@@ -59,6 +59,10 @@ class Real:
     def is_float32(self) -> bool:
         return isinstance(self.value.type, ir.FloatType)
 
+    @property
+    def on_gpu(self) -> bool:
+        return self.builder.module.triple.startswith("nvptx")
+
     def like(self, number: float | Real) -> Real:
         """Return a constant of this one's type; a Real passes through."""
         return number if isinstance(number, Real) else Real(self.builder, ir.Constant(self.value.type, float(number)))
@@ -82,7 +86,7 @@ class Real:
         return self.like(other) / self
 
     def __neg__(self) -> Real:
-        return Real(self.builder, self.builder.fneg(self.value))
+        return self.like(-0.0) - self  # the compiler for GPUs has no instruction for it
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -102,11 +106,23 @@ class Real:
         return self.like(limit).where(self.compare("<", limit), self)
 
     def intrinsic(self, name: str, *others: Any) -> Real:
-        """Return the result of an intrinsic function of LLVM."""
-        arguments = [self.value, *(self.like(other).value for other in others)]
-        kind = ir.FunctionType(self.value.type, [self.value.type] * len(arguments))
+        """Return the result of an intrinsic function of LLVM; for a GPU they stand in the library."""
+        if self.on_gpu:
+            return self.library(name, *others)
+        arguments, kind = self._call(others)
         function = self.builder.module.declare_intrinsic(f"llvm.{name}", [self.value.type], kind)
         return Real(self.builder, self.builder.call(function, arguments))
+
+    def library(self, name: str, *others: Any) -> Real:
+        """Return the result of a function of the C library; for a GPU, of CUDA's."""
+        arguments, kind = self._call(others)
+        symbol, module = "__nv_" * self.on_gpu + name + "f" * self.is_float32, self.builder.module
+        function = module.globals.get(symbol) or ir.Function(module, kind, symbol)
+        return Real(self.builder, self.builder.call(function, arguments))
+
+    def _call(self, others: tuple) -> tuple[list, ir.FunctionType]:
+        arguments = [self.value, *(self.like(other).value for other in others)]
+        return arguments, ir.FunctionType(self.value.type, [self.value.type] * len(arguments))
 
 
 class Dual(NamedTuple):

@@ -8,14 +8,35 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 #: the float types, in the order in which a record has them
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
+#: all records by their address, and what they point to
+_records: dict[int, Record] = {}
 _kept: list[Any] = []
+
+
+class Source(NamedTuple):
+    """What a record was compiled from.
+
+    Attributes
+    ----------
+    what : str
+        What it is to people: "activation 'mish'".
+    function, derivative : function
+        The user's; without a derivative it is computed along with the value.
+    arguments : tuple of str
+        Of an update rule: what it gets, see `fastnn.kernels.custom.compile.step`.
+    """
+
+    what: str
+    function: Any
+    derivative: Any = None
+    arguments: tuple[str, ...] = ()
 
 
 class Record(ctypes.Structure):
@@ -30,6 +51,11 @@ class Record(ctypes.Structure):
 
     The edges are, on the left and then on the right, an x and the slope there, which is that of all x beyond: there the formula for
     the slope overflows.
+
+    Parameters
+    ----------
+    source : Source
+        What it is compiled from; a GPU's kernels are compiled from it too.
     """
 
     _fields_ = (
@@ -39,11 +65,17 @@ class Record(ctypes.Structure):
         ("edges64", ctypes.c_double * 4),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__()
-        _kept.append(self)
+        self.source = source
+        _records[self.address] = self
         for dtype in FLOATS:
             self.edges(dtype)[:] = -math.inf, 0, math.inf, 0
+
+    @classmethod
+    def at(cls, address: int) -> Record:
+        """Return the record at an address."""
+        return _records[address]
 
     @property
     def address(self) -> int:

@@ -1,12 +1,15 @@
 """Activations and their derivatives, each in the form that stays exact at large arguments."""
 
 import math
+from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
+from ..custom.record import Record
 from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED, SELU_ALPHA, SELU_SCALE
-from .compiler import cuda, device, float64, number, uint32
+from .compiler import activation_of, cuda, device, float64, number, uint32
 from .launch import THREADS, over, scratch
 from .maps import each
 from .rows import softmax, softmax_gradient
@@ -16,6 +19,8 @@ u = uint32
 
 #: from these arguments down the normal distribution function and the sigmoid are 0 in float64
 GELU_ZERO, SILU_ZERO = -40.0, -800.0
+#: activations of so little code that it may stand once for each result of a thread
+SHORT = ("linear", "relu", "leaky_relu")
 NAME_OF = {code: name for name, code in FUSED.items()}
 
 
@@ -148,10 +153,77 @@ for _name in (*FUSED, *FROM_INPUT):
     globals()[f"{_name}_backward"] = _backward(_name)
 
 
+class Fused(NamedTuple):
+    """An activation at the end of a kernel that has several results in registers, in two parts.
+
+    Attributes
+    ----------
+    first : callable
+        For kernels: ``first(x)`` is what is stored.
+    then : callable
+        For kernels: ``then(y, slope, i)`` is done to each element when all are stored. A loop over registers must be unrolled, and
+        the compiler does not do that with much code; this one reads its elements from memory.
+    """
+
+    first: Callable
+    then: Callable
+
+
+@device
+def _nothing(y, slope, i):
+    pass
+
+
+@cache
 def fused(activation, alpha, real):
-    """Return the activation of a code of `FUSED`, for kernels to call."""
+    """Return the activation of a code of `FUSED`, without slope."""
     name = NAME_OF[activation]
-    return function(name, real, *((alpha,) if name in ALPHA_DEFAULT else ()))
+    f = function(name, real, *((alpha,) if name in ALPHA_DEFAULT else ()))
+
+    @device
+    def then(y, slope, i):
+        y[i] = f(y[i])
+
+    return Fused(f, _nothing) if name in SHORT else Fused(function("linear", real), then)
+
+
+@cache
+def custom(address, with_slope, dtype):
+    """Return the activation of the user's whose record is at an address, which stores its slope too if that is wanted."""
+    record, real = Record.at(address), number(dtype)
+    f = activation_of(record, with_slope, real)
+    left, left_slope, right, right_slope = map(real, record.edges(dtype))
+
+    @device
+    def value(y, slope, i):
+        y[i] = f(y[i])
+
+    @device
+    def value_and_slope(y, slope, i):
+        x = y[i]
+        y[i], s = f(x)
+        s = left_slope if x < left else s
+        slope[i] = right_slope if x > right else s
+
+    return Fused(function("linear", real), value_and_slope if with_slope else value)
+
+
+@cache
+def _activated(activation):
+    first, then = activation
+
+    def kernel(x, y, slope, n):
+        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        while i < n:
+            y[i] = first(x[i])
+            then(y, slope, i)
+            i += u(cuda.gridDim.x) * u(THREADS)
+
+    return kernel
+
+
+def custom_forward(x, function, y, slope):
+    return over(x.size, _activated(custom(function, slope is not None, x.dtype)), x, y, y if slope is None else slope)
 
 
 @device

@@ -20,7 +20,10 @@ from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, ui
 from numba.cuda.extending import intrinsic
 from numba.cuda.libdevice import cospi, sinpi
 
+from ..custom.record import Record, Source
+
 __all__ = [
+    "activation_of",
     "compile_kernel",
     "cospi",
     "cuda",
@@ -29,6 +32,7 @@ __all__ = [
     "float64",
     "int32",
     "int64",
+    "loss_of",
     "multiply_bf16",
     "multiply_tf32",
     "number",
@@ -38,6 +42,7 @@ __all__ = [
     "to_tf32",
     "uint32",
     "uint64",
+    "update_of",
 ]
 
 _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, float32, float64)}
@@ -48,6 +53,8 @@ RESIDENT = 512
 NEWEST = (8, 0)
 #: makes a function that kernels call
 device = cuda.jit(device=True, inline="always")
+#: the oldest cards that CUDA 13 compiles for
+OLDEST = (7, 5)
 
 
 def number(dtype: np.dtype) -> Callable:
@@ -115,6 +122,65 @@ def _assembly(builder, text, constraints, result, args):
 #: in the sections on mma.m16n8k8 and mma.m16n8k16. A word is a number of TF32, or two of bfloat16.
 multiply_tf32 = _multiplier("m16n8k8.row.col.f32.tf32.tf32.f32")
 multiply_bf16 = _multiplier("m16n8k16.row.col.f32.bf16.bf16.f32")
+
+
+def activation_of(record: Record, with_slope: bool, real: types.Float) -> Callable:
+    """Return an activation of the user's for kernels to call: from x to its value, or to value and slope.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be compiled for a GPU. (That it can for the CPU was checked when it was registered.)
+    """
+    from ..custom import scalar
+
+    f, g = _functions(record.source)
+    return _checked(record.source, scalar.activation_and_slope(f, g) if with_slope else scalar.activation(f), real)
+
+
+def loss_of(record: Record, with_slope: bool, real: types.Float) -> Callable:
+    """Return a loss of the user's for kernels to call, a function of target and prediction; as `activation_of`."""
+    from ..custom import scalar
+
+    f, g = _functions(record.source)
+    return _checked(record.source, scalar.loss_and_slope(f, g) if with_slope else scalar.loss(f), real, real)
+
+
+def update_of(record: Record, real: types.Float) -> Callable:
+    """Return an update rule of the user's for kernels to call; errors as those of `activation_of`.
+
+    It is ``update(first, n, stride, g, lr, step, params, w, s1, s2, s3)``, for elements first, first + stride, ... below n.
+    """
+    from ..custom import scalar
+
+    f, _ = _functions(record.source)
+    signature, loop = "first, n, stride, g, lr, step, params, w, s1, s2, s3", "for i in range(first, n, stride):"
+    array, numbers = types.CPointer(real), types.CPointer(float64)
+    made = scalar.update(f, record.source.arguments, signature, loop)
+    return _checked(record.source, made, uint32, uint32, uint32, array, *[numbers] * 3, *[array] * 4)
+
+
+def _functions(source: Source) -> tuple[Callable, Callable | None]:
+    """Return a function of the user's and its derivative, if it is given, for numbers that have slopes."""
+    from ..custom.elementary import FUNCTIONS
+    from ..custom.source import Reader
+
+    reader = Reader(source.what, frozenset(FUNCTIONS), device)
+    return reader.compile(source.function), source.derivative and reader.compile(source.derivative)
+
+
+def _checked(source: Source, function: Callable, *arguments: types.Type) -> Callable:
+    """Return a function for kernels to call, once it has been compiled by itself."""
+    from ..custom.compile import reason
+
+    try:
+        cuda.compile_ptx(function, arguments, device=True, cc=OLDEST)
+    except Exception as error:  # of the typing, or what comes after it
+        raise ValueError(
+            f"{source.what} can be compiled for the CPU but not for a GPU: {reason(error)}. Models with it can be trained by the "
+            "other backends, such as fastnn.use_backend('cython')"
+        ) from error
+    return device(function)
 
 
 def compile_kernel(

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from .activation import fused
+from .activation import custom, fused
 from .compiler import cuda, device, int32, number, uint32
 from .launch import THREADS, check_count, over
 from .sums import column_sums
@@ -80,8 +80,9 @@ def _filters_of_gradient(cg, co, cog):
 
 
 @cache
-def _store_activated(activation, alpha, real, with_bias, channels):
-    f = fused(activation, alpha, real)
+def _activated(activation, with_bias, channels):
+    """Return what stores a sum with bias and activation, in two parts, for rows of pixels and columns of filters."""
+    first, then = activation
     channels = u(channels)
 
     @device
@@ -89,9 +90,13 @@ def _store_activated(activation, alpha, real, with_bias, channels):
         channel = group * columns + n
         if with_bias:
             value += bias[channel]
-        result[m * channels + channel] = f(value)
+        result[m * channels + channel] = first(value)
 
-    return store
+    @device
+    def finish(result, slope, m, n, columns, group):
+        then(result, slope, m * channels + group * columns + n)
+
+    return store, finish
 
 
 @cache
@@ -105,16 +110,24 @@ def _store(channels):
     return store
 
 
-def conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y):
+def _forward(x, w, b, window, groups, activation, y, slope=None):
     n, ih, iw, c = x.shape
     kh, kw, cg, co = w.shape
     oh, ow = y.shape[1:3]
-    geometry = (ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
-    real = number(x.dtype)
-    patches = Factor(x, _patches(real, geometry, False), True)
+    patches = Factor(x, _patches(number(x.dtype), (ih, iw, oh, ow, c, kh, kw, cg, *window), False), True)
     filters = Factor(w, _filters(co, co // groups), False)
-    store = _store_activated(activation, alpha, real, b is not None, co)
-    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups)
+    store, finish = _activated(activation, b is not None, co)
+    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups, finish, slope)
+
+
+def conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y):
+    window = stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
+    return _forward(x, w, b, window, groups, fused(activation, alpha, number(y.dtype)), y)
+
+
+def conv2d_custom_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, function, y, slope):
+    window = stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
+    return _forward(x, w, b, window, groups, custom(function, slope is not None, y.dtype), y, slope)
 
 
 def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx):

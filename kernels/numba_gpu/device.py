@@ -11,11 +11,9 @@ from cuda.bindings import driver
 from cuda.core import Buffer, Device, Kernel, LaunchConfig, launch
 from cuda.core.utils import StridedMemoryView
 
-from .compiler import compile_kernel
+from .compiler import OLDEST, compile_kernel
 from .launch import Array, Launch
 
-#: the oldest cards that CUDA 13 compiles for
-OLDEST = (7, 5)
 #: the oldest cards with tensor cores for TF32 and bfloat16
 TENSOR_CORES = (8, 0)
 

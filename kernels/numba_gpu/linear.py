@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from .activation import fused
+from .activation import custom, fused
 from .compiler import device, number, uint32
 from .sums import column_sums
 from .tile import Factor, product
@@ -23,17 +23,21 @@ def _by_depth(array, i, k, extent, depth, group):
 
 
 @cache
-def store_activated(activation, alpha, real, with_bias):
-    """Return what stores a sum with bias and activation, for rows of samples and columns of features."""
-    f = fused(activation, alpha, real)
+def _activated(activation, with_bias):
+    """Return what stores a sum with bias and activation, in two parts, for rows of samples and columns of features."""
+    first, then = activation
 
     @device
     def store(result, bias, m, n, rows, columns, group, value):
         if with_bias:
             value += bias[n]
-        result[u(m * columns + n)] = f(value)
+        result[u(m * columns + n)] = first(value)
 
-    return store
+    @device
+    def finish(result, slope, m, n, columns, group):
+        then(result, slope, u(m * columns + n))
+
+    return store, finish
 
 
 @device
@@ -41,10 +45,19 @@ def _store(result, bias, m, n, rows, columns, group, value):
     result[u(m * columns + n)] = value
 
 
-def dense_forward(x, w, b, activation, alpha, y):
+def _forward(x, w, b, activation, y, slope=None):
     (n, k), m = x.shape, w.shape[1]
-    store = store_activated(activation, alpha, number(y.dtype), b is not None)
-    return product(n, m, k, Factor(x, _by_extent, True), Factor(w, _by_depth, False), b, y, store)
+    store, finish = _activated(activation, b is not None)
+    factors = Factor(x, _by_extent, True), Factor(w, _by_depth, False)
+    return product(n, m, k, *factors, b, y, store, finish=finish, slope=slope)
+
+
+def dense_forward(x, w, b, activation, alpha, y):
+    return _forward(x, w, b, fused(activation, alpha, number(y.dtype)), y)
+
+
+def dense_custom_forward(x, w, b, function, y, slope):
+    return _forward(x, w, b, custom(function, slope is not None, y.dtype), y, slope)
 
 
 def dense_backward_input(dy, w, dx):

@@ -5,7 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from .compiler import cuda, device, float64, number, uint32
+from ..custom.record import Record
+from .compiler import cuda, device, float64, loss_of, number, uint32
 from .launch import THREADS, over
 from .maps import each_with_row
 from .rows import cross_entropy, row_means, row_sums
@@ -113,6 +114,30 @@ def _pointwise(name):
 
 for _name in ("mse", "mae", "huber", "hinge", "perceptron", "sigmoid_xent", "half_poisson", "binary_xent"):
     globals()[f"{_name}_forward"], globals()[f"{_name}_backward"] = _pointwise(_name)
+
+
+@cache
+def _custom(address, with_slope, dtype):
+    return loss_of(Record.at(address), with_slope, number(dtype))
+
+
+def custom_loss_forward(pred, target, function, loss, slope):
+    return row_means(_custom(function, slope is not None, pred.dtype), target, pred, loss, slope)
+
+
+@cache
+def _custom_slope(real, columns):
+    count = real(columns)
+
+    @device
+    def gradient(dloss, slope):
+        return dloss * slope / count
+
+    return gradient
+
+
+def custom_loss_backward(dloss, slope, dpred):
+    return each_with_row(_custom_slope(number(slope.dtype), slope.shape[1]), dloss, slope, dpred)
 
 
 def xent_forward(probs, target, loss):

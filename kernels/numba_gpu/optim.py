@@ -9,31 +9,44 @@ from functools import cache
 
 import numpy as np
 
-from .compiler import cuda, device, float64, number, pointer_to, uint32
+from ..custom.record import Record
+from .compiler import cuda, device, float64, number, pointer_to, uint32, update_of
 from .launch import MAX_BLOCKS, THREADS, Launch, check_count, constant
 
 u = uint32
 
 
 @cache
-def _kernel(rule, size_of_step, state, real):
-    """A kernel that updates parameter blockIdx.y; `state` is how many arrays it has besides g and w (0, 1 or 2)."""
-    arrays = u(2 + state)
+def _kernel(update, state, real):
+    """A kernel that updates parameter blockIdx.y; `state` is how many arrays it has besides g and w (0 to 3)."""
+    last = u(1 + state)
     pointer = pointer_to(real)
 
-    def kernel(addresses, sizes, lr, step):
-        place = u(cuda.blockIdx.y) * arrays
+    def kernel(addresses, sizes, lr, step, params):
+        place = u(cuda.blockIdx.y) * (last + u(1))
         g, w = pointer(addresses[place]), pointer(addresses[place + u(1)])
-        first = pointer(addresses[place + min(u(2), arrays - u(1))])
-        second = pointer(addresses[place + min(u(3), arrays - u(1))])
-        rate, size = real(lr[0]), real(size_of_step(lr[0], step[0]))
-        n = sizes[u(cuda.blockIdx.y)]
+        s1 = pointer(addresses[place + min(u(2), last)])
+        s2 = pointer(addresses[place + min(u(3), last)])
+        s3 = pointer(addresses[place + last])
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
-        while i < n:
-            rule(i, rate, size, g, w, first, second)
-            i += u(cuda.gridDim.x) * u(THREADS)
+        update(i, sizes[u(cuda.blockIdx.y)], u(cuda.gridDim.x) * u(THREADS), g, lr, step, params, w, s1, s2, s3)
 
     return kernel
+
+
+@cache
+def _each(rule, size_of_step, real):
+    """Return what updates elements first, first + stride, ... below n by a rule."""
+
+    @device
+    def update(first, n, stride, g, lr, step, params, w, s1, s2, s3):
+        rate, size = real(lr[0]), real(size_of_step(lr[0], step[0]))
+        i = first
+        while i < n:
+            rule(i, rate, size, g, w, s1, s2)
+            i += stride
+
+    return update
 
 
 @device
@@ -41,9 +54,13 @@ def _rate(rate, step):
     return rate
 
 
-def _update(rule, g, lr, step, w, *state, size_of_step=_rate):
+def _by_rule(rule, g, lr, step, w, *state, size_of_step=_rate):
+    return _updated(_each(rule, size_of_step, _real(w)), lr, step, lr, g, w, *state)
+
+
+def _updated(update, lr, step, params, g, w, *state):
     each = list(zip(*(a if isinstance(a, tuple) else (a,) for a in (g, w, *state)), strict=True))
-    each = [arrays for arrays in each if arrays[0].size]
+    each = [[a for a in arrays if a is not None] for arrays in each if arrays[0].size]
     if not each:
         return []
     largest = max(arrays[0].size for arrays in each)
@@ -51,8 +68,8 @@ def _update(rule, g, lr, step, w, *state, size_of_step=_rate):
     addresses = constant(np.array([a.address for arrays in each for a in arrays], np.uint64))
     sizes = constant(np.array([arrays[0].size for arrays in each], np.uint32))
     grid = (min(-(-largest // THREADS), MAX_BLOCKS), len(each), 1)
-    kernel = _kernel(rule, size_of_step, len(state), number(each[0][0].dtype))
-    return [Launch(kernel, grid, (addresses, sizes, lr, step))]
+    kernel = _kernel(update, len(each[0]) - 2, _real(w))
+    return [Launch(kernel, grid, (addresses, sizes, lr, step, params))]
 
 
 @cache
@@ -65,7 +82,7 @@ def _sgd(real):
 
 
 def sgd_step(g, lr, w):
-    return _update(_sgd(_real(w)), g, lr, lr, w)
+    return _by_rule(_sgd(_real(w)), g, lr, lr, w)
 
 
 @cache
@@ -82,11 +99,11 @@ def _momentum(real, momentum, nesterov):
 
 
 def momentum_step(g, lr, momentum, w, v):
-    return _update(_momentum(_real(w), momentum, False), g, lr, lr, w, v)
+    return _by_rule(_momentum(_real(w), momentum, False), g, lr, lr, w, v)
 
 
 def nesterov_step(g, lr, momentum, w, v):
-    return _update(_momentum(_real(w), momentum, True), g, lr, lr, w, v)
+    return _by_rule(_momentum(_real(w), momentum, True), g, lr, lr, w, v)
 
 
 @cache
@@ -102,7 +119,7 @@ def _adagrad(real, eps):
 
 
 def adagrad_step(g, lr, eps, w, a):
-    return _update(_adagrad(_real(w), eps), g, lr, lr, w, a)
+    return _by_rule(_adagrad(_real(w), eps), g, lr, lr, w, a)
 
 
 @cache
@@ -118,7 +135,7 @@ def _rmsprop(real, rho, eps):
 
 
 def rmsprop_step(g, lr, rho, eps, w, a):
-    return _update(_rmsprop(_real(w), rho, eps), g, lr, lr, w, a)
+    return _by_rule(_rmsprop(_real(w), rho, eps), g, lr, lr, w, a)
 
 
 @cache
@@ -147,11 +164,20 @@ def _adam(real, beta1, beta2, eps, weight_decay):
 
 
 def adam_step(g, lr, step, beta1, beta2, eps, w, m, v):
-    return _update(_adam(_real(w), beta1, beta2, eps, 0.0), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
+    return _by_rule(_adam(_real(w), beta1, beta2, eps, 0.0), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
 
 
 def adamw_step(g, lr, step, beta1, beta2, eps, weight_decay, w, m, v):
-    return _update(_adam(_real(w), beta1, beta2, eps, weight_decay), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
+    return _by_rule(_adam(_real(w), beta1, beta2, eps, weight_decay), g, lr, step, w, m, v, size_of_step=_corrected(beta1, beta2))
+
+
+@cache
+def _custom(address, real):
+    return update_of(Record.at(address), real)
+
+
+def custom_step(g, lr, step, params, function, w, *slots):
+    return _updated(_custom(function, _real(w)), lr, step, params, g, w, *slots)
 
 
 def _real(w):

@@ -44,17 +44,17 @@ def each_row(kernel, matrix, *args):
 
 
 @cache
-def _mean(f, real, mean):
-    """The sum, or the mean, of f(a, b) over each row."""
+def _mean(term, real, mean):
+    """The sum, or the mean, of term(a, b, slope, i) over each row."""
 
-    def kernel(a, b, y, rows, columns):
+    def kernel(a, b, slope, y, rows, columns):
         lane = u(cuda.threadIdx.x) % LANES
         row = u(cuda.blockIdx.x) * WARPS + u(cuda.threadIdx.x) // LANES
         while row < rows:
             total = real(0)
             j = lane
             while j < columns:
-                total += f(a[row * columns + j], b[row * columns + j])
+                total += term(a, b, slope, row * columns + j)
                 j += LANES
             total = warp_sum(total)
             if lane == u(0):
@@ -64,14 +64,34 @@ def _mean(f, real, mean):
     return kernel
 
 
-def row_means(f, a, b, y):
-    """Return the launch of y = the mean over each row of f(a, b)."""
-    return each_row(_mean(f, number(y.dtype), True), a, a, b, y)
+@cache
+def _of_elements(f):
+    @device
+    def term(a, b, slope, i):
+        return f(a[i], b[i])
+
+    return term
+
+
+@cache
+def _with_slope(f):
+    @device
+    def term(a, b, slope, i):
+        value, slope[i] = f(a[i], b[i])
+        return value
+
+    return term
+
+
+def row_means(f, a, b, y, slope=None):
+    """Return the launch of y = the mean over each row of f(a, b), whose second result, if there is a `slope`, goes there."""
+    term = _of_elements(f) if slope is None else _with_slope(f)
+    return each_row(_mean(term, number(y.dtype), True), a, a, b, a if slope is None else slope, y)
 
 
 def row_sums(f, a, b, y):
     """Return the launch of y = the sum over each row of f(a, b)."""
-    return each_row(_mean(f, number(y.dtype), False), a, a, b, y)
+    return each_row(_mean(_of_elements(f), number(y.dtype), False), a, a, b, a, y)
 
 
 @device

@@ -105,7 +105,7 @@ def _mover(load, along_depth, extent_of_tile, threads, real):
 
 
 @cache
-def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, real, tile):
+def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, real, tile):
     down, across, elements, zero = tile.down, tile.across, tile.down * tile.across, real(0)
     count_a, fetch_a, put_a, pitch_a = _mover(load_a, a_along_depth, tile.rows, tile.threads, real)
     count_b, fetch_b, put_b, pitch_b = _mover(load_b, b_along_depth, tile.columns, tile.threads, real)
@@ -116,7 +116,7 @@ def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, real, tile):
     half_rows, half_columns = u(tile.rows // 2), u(tile.columns // 2)
     threads_across = u(tile.columns // across)
 
-    def kernel(a, b, bias, result, rows, columns, depth, per_split, splits):
+    def kernel(a, b, bias, result, slope, rows, columns, depth, per_split, splits):
         shared_a = cuda.shared.array(size_a, real, alignment=16)
         shared_b = cuda.shared.array(size_b, real, alignment=16)
         held_a = cuda.local.array(count_a, real)
@@ -166,6 +166,12 @@ def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, real, tile):
                     n = u(column + my_column + u(j % 4) + u(j // 4) * half_columns)
                     if n < columns:
                         store(result, bias, m, n, rows, columns, u(group * splits + split), sums[i * across + j])
+        for e in range(elements):
+            i, j = u(e // across), u(e % across)
+            m = u(row + my_row + i % u(4) + i // u(4) * half_rows)
+            n = u(column + my_column + j % u(4) + j // u(4) * half_columns)
+            if m < rows and n < columns:
+                finish(result, slope, m, n, columns, u(group * splits + split))
 
     return kernel
 
@@ -175,9 +181,14 @@ def _store_part(result, bias, m, n, rows, columns, part, value):
     result[u((part * rows + m) * columns + n)] = value
 
 
+@device
+def _nothing(result, slope, m, n, columns, group):
+    pass
+
+
 @cache
-def _add_parts(store, real):
-    def kernel(parts, bias, result, rows, columns, splits, n):
+def _add_parts(store, finish, real):
+    def kernel(parts, bias, result, slope, rows, columns, splits, n):
         i = u(cuda.blockIdx.x) * u(cuda.blockDim.x) + u(cuda.threadIdx.x)
         while i < n:
             size = rows * columns
@@ -186,6 +197,7 @@ def _add_parts(store, real):
             for split in range(splits):
                 value += parts[(group * splits + u(split)) * size + place]
             store(result, bias, place // columns, place % columns, rows, columns, group, value)
+            finish(result, slope, place // columns, place % columns, columns, group)
             i += u(cuda.gridDim.x) * u(cuda.blockDim.x)
 
     return kernel
@@ -208,7 +220,7 @@ def _plan(rows, columns, depth, groups, tiles, step):
     return tile, splits
 
 
-def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, groups=1):
+def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, groups=1, finish=_nothing, slope=None):
     """Return the launches of matrix products, one for each group.
 
     Parameters
@@ -225,13 +237,17 @@ def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, gro
         For kernels: ``store(result, bias, m, n, rows, columns, group, value)``.
     groups : int
         Number of products.
+    finish : callable
+        For kernels: ``finish(result, slope, m, n, columns, group)``, done to each element once a thread has stored all of its own.
+    slope : Array, optional
+        What `finish` writes besides.
     """
     if not result.size:
         return []
     for array in (a.array, b.array, result):
         check_count(array.size)
     real = number(result.dtype)
-    bias = result if bias is None else bias
+    bias, slope = (result if array is None else array for array in (bias, slope))
     loads = (a.load, a.along_depth, b.load, b.along_depth)
     precision = get_precision() if result.dtype == np.float32 else "float64"
     on_tensor_cores = precision in NUMBERS
@@ -243,13 +259,13 @@ def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, gro
     grid = (-(-rows // tile.rows), -(-columns // tile.columns), groups * splits)
     sizes = tuple(map(np.uint32, (rows, columns, depth, per_split, splits)))
 
-    def kernel_that(store):
-        return tensor_kernel(*loads, store, precision, tile) if on_tensor_cores else _kernel(*loads, store, real, tile)
+    def kernel_that(*stores):
+        return tensor_kernel(*loads, *stores, precision, tile) if on_tensor_cores else _kernel(*loads, *stores, real, tile)
 
     if splits == 1:
-        return [Launch(kernel_that(store), grid, (a.array, b.array, bias, result, *sizes), tile.threads)]
+        return [Launch(kernel_that(store, finish), grid, (a.array, b.array, bias, result, slope, *sizes), tile.threads)]
     parts = scratch(groups * splits, rows, columns, dtype=result.dtype)
     return [
-        Launch(kernel_that(_store_part), grid, (a.array, b.array, bias, parts, *sizes), tile.threads),
-        *over(groups * rows * columns, _add_parts(store, real), parts, bias, result, sizes[0], sizes[1], sizes[4]),
+        Launch(kernel_that(_store_part, _nothing), grid, (a.array, b.array, bias, parts, parts, *sizes), tile.threads),
+        *over(groups * rows * columns, _add_parts(store, finish, real), parts, bias, result, slope, sizes[0], sizes[1], sizes[4]),
     ]

@@ -50,4 +50,4 @@ def adamw_step(g, lr, step, beta1, beta2, eps, weight_decay, w, m, v):
 
 @in_float64
 def custom_step(g, lr, step, params, function, w, s1, s2, s3):
-    Record.from_address(function).step(g, lr, step, params, w, s1, s2, s3)
+    Record.at(function).step(g, lr, step, params, w, s1, s2, s3)

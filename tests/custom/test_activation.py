@@ -102,7 +102,7 @@ def evaluator(function, dtype):
     """Return a function that gives values and slopes of a compiled function of two numbers at an array and a number."""
     import numba
 
-    from fastnn.kernels.custom.compile import argument, slope, value
+    from fastnn.kernels.custom.scalar import argument, slope, value
 
     @numba.njit
     def evaluate(x, which, y, dy):

@@ -16,6 +16,8 @@ from tests.kernels.cases import large_cases
 CARDS = (8, 0), (9, 0)
 #: ops whose tiles depend on the shape: compiled with those that need most registers too
 PRODUCTS = ("dense_forward", "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight")
+#: a product with an activation of much code
+LONG_PRODUCT = "dense_custom_forward"
 
 
 def launches(op_name: str, dtype: str, precision: str) -> Iterator:
@@ -30,7 +32,7 @@ def launches(op_name: str, dtype: str, precision: str) -> Iterator:
     largest = (
         [((t,), usual[1]) for t in usual[0] if t.down == 8] if precision == "float32" else [(usual[0], (t,)) for t in usual[1]]
     )
-    for tile.TILES, tile.TENSOR_TILES in (usual, *(largest if op_name in PRODUCTS else ())):
+    for tile.TILES, tile.TENSOR_TILES in (usual, *(largest if op_name in (*PRODUCTS, LONG_PRODUCT) else ())):
         for step in program.plan(calls, images):
             yield from step.launches
     tile.TILES, tile.TENSOR_TILES = usual

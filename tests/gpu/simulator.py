@@ -23,6 +23,7 @@ import numpy as np
 from greenlet import getcurrent, greenlet
 
 from fastnn.kernels import backends
+from fastnn.kernels.custom.record import Record
 
 PACKAGE = "fastnn.kernels.numba_gpu"
 WARP = 32
@@ -138,6 +139,40 @@ def to_bf16(low: Any, high: Any) -> Any:
         return NAN >> 16 if np.isnan(x) else (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
 
     return np.uint32(half(high) << 16 | half(low))
+
+
+def activation_of(record: Any, with_slope: bool, real: type) -> Callable:
+    """Call an activation of the user's as it was compiled for the CPU, but for the edges, which kernels see to."""
+    bare = Record(record.source)
+    bare.value[:], bare.slope[:] = record.value, record.slope
+
+    def call(x: Any) -> Any:
+        y, slope = np.array([x], real), np.empty(1, real)
+        bare.activate(y, slope if with_slope else None)
+        return (y[0], slope[0]) if with_slope else y[0]
+
+    return call
+
+
+def loss_of(record: Any, with_slope: bool, real: type) -> Callable:
+    """Call a loss of the user's in the same way."""
+
+    def call(target: Any, pred: Any) -> Any:
+        loss, slope = np.empty(1, real), np.empty(1, real)
+        record.loss(np.array([pred], real), np.array([target], real), loss, slope if with_slope else None)
+        return (loss[0], slope[0]) if with_slope else loss[0]
+
+    return call
+
+
+def update_of(record: Any, real: type) -> Callable:
+    """Call an update rule of the user's in the same way."""
+
+    def call(first: Any, n: Any, stride: Any, g: Any, lr: Any, step: Any, params: Any, *arrays: Any) -> None:
+        for i in range(first, n, stride):
+            record.step(g[i : i + 1], lr, step, params, *(array[i : i + 1] for array in arrays))
+
+    return call
 
 
 def _poisoned(size: int, dtype: Any) -> np.ndarray:
@@ -302,6 +337,7 @@ def install(compiler: bool = True) -> tuple[Card, Callable[[], None]]:
         language.to_tf32, language.to_bf16 = to_tf32, to_bf16
         language.multiply_tf32 = language.cuda.multiplier(_tf32_numbers)
         language.multiply_bf16 = language.cuda.multiplier(_bf16_numbers)
+        language.activation_of, language.loss_of, language.update_of = activation_of, loss_of, update_of
         language.number = lambda dtype: np.dtype(dtype).type
         language.pointer_to = lambda real: lambda address: card.from_address(address, real)
         sys.modules[language.__name__] = language

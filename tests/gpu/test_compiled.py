@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastnn.kernels import spec
+from fastnn.kernels.custom.record import Record, Source
+
+from . import simulator
 
 ROOT = Path(__file__).parents[2]
 #: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
@@ -53,6 +58,36 @@ def test_every_family_compiles(kernels):
 
 def test_kernels_stay_in_registers(kernels):
     check_registers(kernels)
+
+
+@pytest.fixture
+def compiler():
+    _, remove = simulator.install(compiler=False)
+    from fastnn.kernels.numba_gpu import compiler
+
+    yield compiler
+    remove()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_own_functions_may_use_all_of_math(compiler, dtype):
+    from fastnn.kernels.custom.elementary import DERIVATIVES, STEPS
+    from fastnn.kernels.numba_gpu.activation import custom_forward
+    from fastnn.kernels.numba_gpu.launch import scratch
+
+    names = [name for name in (*DERIVATIVES, *STEPS, "fabs", "isnan") if hasattr(math, name)]
+    exec(f"def f(x): return -x**x + x % 3 + {' + '.join(f'math.{name}(x)' for name in names)}", {"math": math}, scope := {})
+    x = scratch(5, dtype=dtype)
+    (launch,) = custom_forward(x, Record(Source("activation 'f'", scope["f"])).address, x, x)
+    compiler.compile_kernel(launch.kernel, launch.signature, launch.threads, (8, 0))
+
+
+def test_an_own_function_that_cannot_be_compiled_is_named_with_the_reason(compiler):
+    def wrong(x):
+        return math.pow(x)
+
+    with pytest.raises(ValueError, match=r"activation 'wrong' can be compiled for the CPU but not for a GPU: No .* pow\(number"):
+        compiler.activation_of(Record(Source("activation 'wrong'", wrong)), False, compiler.float32)
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("tf32", marks=pytest.mark.slow)])

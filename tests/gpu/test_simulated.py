@@ -17,6 +17,7 @@ from fastnn.program import Program
 
 from ..kernels.cases import FLOATS, Case, cases, large_cases
 from ..kernels.test_conformance import check_close, reference, run
+from ..kernels.user_functions import log_cosh, mish, record, three_averages
 from . import simulator
 
 
@@ -77,13 +78,14 @@ def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), "float32")
 
 
-@pytest.mark.parametrize("op_name", ["dense_forward", "dense_backward_weight", "conv2d_backward_weight"])
+@pytest.mark.parametrize("op_name", ["dense_forward", "dense_custom_forward", "dense_backward_weight", "conv2d_backward_weight"])
 def test_a_sum_in_parts(card, monkeypatch, op_name):
     from fastnn.kernels.numba_gpu import tile
 
     monkeypatch.setattr(tile, "_plan", lambda *_: (tile.TILES[-1], 3))
     if op_name.startswith("dense"):
-        extents, params = dict(n=50, k=41, m=7), {"activation": 4, "alpha": 0.0} if op_name == "dense_forward" else {}
+        values = {"activation": 4, "alpha": 0.0, "function": None}
+        extents, params = dict(n=50, k=41, m=7), {param.name: values[param.name] for param in spec.OPS[op_name].params}
     else:
         extents = dict(n=2, ih=6, iw=5, oh=6, ow=5, kh=3, kw=3, c=4, cg=2, co=6)
         names = [param.name for param in spec.OPS[op_name].params]
@@ -163,9 +165,12 @@ class TestPrograms:
         ):
             fastnn.kernels.relu_forward(np.ones(2**20, np.float32))
 
-    def test_an_op_without_kernels_is_named(self, card):
-        with pytest.raises(NotImplementedError, match="custom_forward has no kernel for the GPU"):
-            run("cuda", large_cases("custom_forward")[0], "float32")
+    def test_an_op_without_kernels_is_named(self, card, monkeypatch):
+        from fastnn.kernels.numba_gpu import linear
+
+        monkeypatch.delattr(linear, "dense_forward")
+        with pytest.raises(NotImplementedError, match="dense_forward has no kernel for the GPU"):
+            run("cuda", large_cases("dense_forward")[0], "float32")
 
     def test_arrays_that_do_not_fit_are_refused(self, card):
         add = kernels_of("cuda")["add"]
@@ -177,6 +182,14 @@ class TestPrograms:
             add(np.ones(2), np.ones(2), np.ones(4)[::2])
         with pytest.raises(TypeError, match="add takes a, b, y; got 2 arguments"):
             add(np.ones(2), np.ones(2))
+
+
+def test_the_slope_of_an_own_activation_beyond_the_edges(card):
+    """Where the formula for mish's derivative overflows: beyond 88 in float32."""
+    x = np.array([-1e30, -200, -90, 0, 90, 200, 1e30], np.float32)
+    with fastnn.use_backend("cuda"):
+        _, slope = fastnn.kernels.custom_forward(x, record("custom_forward"), slope=True)
+    np.testing.assert_allclose(slope, [0, 0, 0, 0.6, 1, 1, 1], atol=1e-6)
 
 
 def mlp():
@@ -202,31 +215,50 @@ def cnn():
     ]
 
 
-@pytest.mark.parametrize(
-    ("build", "shape", "optimizer"), [(mlp, (10, 6), "adam"), (cnn, (6, 6, 6, 1), fastnn.optimizers.SGD(0.1, momentum=0.9))]
-)
-def test_training_agrees_with_the_reference(card, build, shape, optimizer):
+def check_training(build, x, y, optimizer, loss):
     """Two epochs: replayed steps, a smaller last batch; the same draws for dropout."""
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, shape, dtype=np.uint8), rng.integers(0, 3, shape[0])
     results = []
     for backend in ("numpy", "cuda"):
         with fastnn.use_backend(backend):
             fastnn.set_seed(0)
             model = fastnn.Sequential(build())
-            model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+            model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
             if not isinstance(optimizer, str):
                 optimizer = type(optimizer).from_config(optimizer.get_config())
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 history = model.fit(x, y, batch_size=4, epochs=2, verbose=0).history
             results.append((history["loss"], history["accuracy"], model.get_weights(), model.predict(x)))
-    (loss, accuracy, weights, pred), (gpu_loss, gpu_accuracy, gpu_weights, gpu_pred) = results
-    np.testing.assert_allclose(gpu_loss, loss, rtol=1e-5)
+    (losses, accuracy, weights, pred), (gpu_losses, gpu_accuracy, gpu_weights, gpu_pred) = results
+    np.testing.assert_allclose(gpu_losses, losses, rtol=1e-5)
     assert gpu_accuracy == accuracy
     for ours, theirs in zip(gpu_weights, weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     np.testing.assert_allclose(gpu_pred, pred, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "optimizer"), [(mlp, (10, 6), "adam"), (cnn, (6, 6, 6, 1), fastnn.optimizers.SGD(0.1, momentum=0.9))]
+)
+def test_training_agrees_with_the_reference(card, build, shape, optimizer):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, shape, dtype=np.uint8), rng.integers(0, 3, shape[0])
+    check_training(build, x, y, optimizer, "sparse_categorical_crossentropy")
+
+
+def test_training_with_own_functions_agrees_with_the_reference(card):
+    activation = fastnn.activation(mish, name="own_activation")
+    loss = fastnn.loss(log_cosh, name="own_loss")
+    optimizer = fastnn.optimizer_step(three_averages, name="own_optimizer")(0.1)
+
+    def build():
+        convolution = layers.Conv2D(2, 3, activation=activation)
+        dense = layers.Dense(3, activation=activation)
+        return [layers.Input((4, 4, 1)), convolution, layers.Activation(activation), layers.Flatten(), dense]
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 4, 4, 1)).astype("float32"), rng.normal(size=(6, 3)).astype("float32")
+    check_training(build, x, y, optimizer, loss)
 
 
 class TestTheSimulatorFinds:
