@@ -15,7 +15,9 @@ import pytest
 from fastnn.kernels import spec
 from fastnn.kernels.custom.record import Record, Source
 
+from ..kernels.user_functions import record
 from . import simulator
+from .on_host import on_host
 
 ROOT = Path(__file__).parents[2]
 #: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
@@ -80,6 +82,39 @@ def test_own_functions_may_use_all_of_math(compiler, dtype):
     x = scratch(5, dtype=dtype)
     (launch,) = custom_forward(x, Record(Source("activation 'f'", scope["f"])).address, x, x)
     compiler.compile_kernel(launch.kernel, launch.signature, launch.threads, (8, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, monkeypatch, dtype):
+    real = compiler.number(dtype)
+    own = record("custom_forward")
+    f = compiler.activation_of(own, True, real)
+    g = compiler.loss_of(record("custom_loss_forward"), True, real)
+    h = compiler.update_of(record("custom_step"), real)
+
+    def kernel(x, t, y, slope, loss, loss_slope, lr, step, params, w, s1, s2, s3):
+        for i in range(100):
+            y[i], slope[i] = f(x[i])
+            loss[i], loss_slope[i] = g(t[i], x[i])
+        h(compiler.uint32(1), compiler.uint32(100), compiler.uint32(3), x, lr, step, params, w, s1, s2, s3)
+
+    rng = np.random.default_rng(0)
+    x, t, *state = rng.normal(size=(6, 100)).astype(dtype)
+    results = np.full((4, 100), np.nan, dtype)
+    scalars = np.array([0.1]), np.array([3.0]), np.array([0.8])
+    updated = [array.copy() for array in state]
+    run = on_host(monkeypatch, kernel, (*[real] * 6, *[compiler.float64] * 3, *[real] * 4))
+    run(x, t, *results, *scalars, *updated)
+
+    expected = np.array([x, *results[1:]])
+    own.activate(*expected[:2])
+    record("custom_loss_forward").loss(x, t, *expected[2:])
+    np.testing.assert_allclose(results, expected, atol=1e-6 if dtype == np.float32 else 1e-14)
+    new = [array.copy() for array in state]
+    record("custom_step").step(x, *scalars, *new)
+    rows = np.arange(100) % 3 == 1
+    for found, before, after in zip(updated, state, new, strict=True):
+        np.testing.assert_allclose(found, np.where(rows, after, before), rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
 def test_an_own_function_that_cannot_be_compiled_is_named_with_the_reason(compiler):
