@@ -103,10 +103,11 @@ def test_classifier_trains_to_scikit_learns_weights(arguments):
 
 @unconverged
 def test_binary_labels_of_any_type():
-    X, y = IRIS[0][:100], np.array(["setosa", "versicolor"])[IRIS[1][:100]]
+    names, X, y = np.array(["setosa", "versicolor"]), IRIS[0][:100], IRIS[1][:100]
     ours, theirs = fitted_pair("MLPClassifier", X, y, max_iter=15, early_stopping=True)
+    ours.fit(X, names[y])  # scikit-learn 1.7 cannot: its score looks for NaN among names
     assert_alike(ours, theirs)
-    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_array_equal(ours.predict(X), names[theirs.predict(X)])
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
 
 
