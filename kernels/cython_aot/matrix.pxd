@@ -52,8 +52,11 @@ cdef inline void matrix_multiply(const real *a, const real *b, const real *bias,
         for task in range(chunks):
             _multiply_task(a, b, bias, c, m, task * m.rows // chunks, (task + 1) * m.rows // chunks, 0, m.n)
         return
-    # enough tasks for all threads; which rows and columns a task has does not change their sums
-    shares = min(panels, (2 * threads + chunks - 1) // chunks)
+    # as many tasks for each thread, and no more: the fewer, the more columns has each, for which it reads the rows of A only once;
+    # which rows and columns a task has does not change their sums
+    shares = 1
+    while chunks < 2 * threads and shares < panels and chunks * shares % threads:
+        shares += 1
     if chunks * shares < threads:
         chunks = max(chunks, min(threads, m.rows // TILE_ROWS))
     for task in prange(chunks * shares, num_threads=threads, schedule="static"):
