@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import backends, spec, table
-from .rewrites import Call, base_of, derivatives_behind_pools
+from .rewrites import Call, base_of, rewritten
 
 #: arena offsets are multiples of this many bytes: a cache line, and the widest vector
 ALIGNMENT = 64
@@ -50,7 +50,7 @@ class Program:
     """
 
     def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray], arena: Arena | None = None) -> None:
-        needed = _without_dead_calls(derivatives_behind_pools(calls), [base_of(array) for array in results])
+        needed = _without_dead_calls(rewritten(calls), [base_of(array) for array in results])
         self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results}, arena or Arena())
         self._compiled = backends.compile_program(self.calls, self.arena)
 

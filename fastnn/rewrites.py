@@ -15,7 +15,12 @@ Call = tuple[str, tuple]
 _FROM_OUTPUT = {f"{name}_backward" for name in FUSED if name != "linear"}
 
 
-def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
+def rewritten(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls with everything replaced that is known here."""
+    return _relu_in_batchnorm(_derivatives_behind_pools(calls))
+
+
+def _derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
     """Take the derivative of an activation that feeds a max-pooling at the pooled elements only, before they are spread.
 
     Each window passes its gradient to one element, whose activation is what the pooling kept: in f'(y) * spread(dp), as it is
@@ -29,7 +34,7 @@ def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
         for x, pool_h, pool_w, stride_h, stride_w, _, _, pooled, argmax in [args]
         if stride_h >= pool_h and stride_w >= pool_w
     }
-    uses = Counter(id(base_of(value)) for _, args in calls for value in args if isinstance(value, np.ndarray))
+    uses = _uses(calls)
     made = list(calls)
     for i, (name, args) in enumerate(calls[:-1]):
         if name != "maxpool2d_backward" or _place(args[1]) not in pools:
@@ -43,6 +48,26 @@ def derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
             made[i] = (next_name, (dp, pooled, *inputs[2:], at_pooled))
             made[i + 1] = (name, (at_pooled, argmax, dx))
     return made
+
+
+def _relu_in_batchnorm(calls: Sequence[Call]) -> list[Call]:
+    """Let the gradient of a batch normalization take the derivative of relu before it, whose output it reads anyway."""
+    uses = _uses(calls)
+    made: list[Call] = []
+    for name, args in calls:
+        before, given = made[-1] if made else ("", ())
+        if (before, name) == ("batchnorm_backward", "relu_backward"):
+            (dy, y, dx), (*inputs, _, gradient, dgamma, dbeta) = args, given
+            if [_place(dy), _place(y)] == [_place(gradient), _place(inputs[1])] and uses[id(base_of(gradient))] == 2:
+                made[-1] = (before, (*inputs, 1, dx.reshape(gradient.shape), dgamma, dbeta))
+                continue
+        made.append((name, args))
+    return made
+
+
+def _uses(calls: Sequence[Call]) -> Counter[int]:
+    """Return how often each array, or a view of it, is an argument."""
+    return Counter(id(base_of(value)) for _, args in calls for value in args if isinstance(value, np.ndarray))
 
 
 def _place(array: np.ndarray) -> tuple[int, int]:

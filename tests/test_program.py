@@ -134,6 +134,28 @@ def test_a_spread_gradient_that_others_read_stays():
     assert total.sum() == 4 + 8
 
 
+@pytest.mark.parametrize("read_by_others", [False, True])
+def test_relu_in_front_of_a_batch_normalization_gives_the_same_bits_in_its_gradient(backend, read_by_others):
+    rng = np.random.default_rng(0)
+    z, dy, gamma = rng.standard_normal((20, 3)), rng.standard_normal((20, 3)), rng.random(3)
+    x, total, dx = np.empty((20, 3)), np.zeros((20, 3)), np.empty((5, 4, 3))
+    with table.record() as recording:
+        y, mean, var, by_x, dgamma, dbeta = (np.empty_like(a) for a in (x, gamma, gamma, x, gamma, gamma))
+        table.call("relu_forward", z, x)
+        table.call("batchnorm_forward", x, gamma, gamma, 1e-3, y, mean, var)
+        table.call("batchnorm_backward", dy, x, gamma, mean, var, 1e-3, 0, by_x, dgamma, dbeta)
+        table.call("relu_backward", by_x.reshape(dx.shape), x.reshape(dx.shape), dx)
+        if read_by_others:
+            table.call("accumulate", by_x, 1.0, total)
+    expected = dx.copy()
+    assert (expected == 0).any() and expected.any()
+    dx[:] = np.nan
+    replayed = Program(recording.calls, [dx, dgamma])
+    replayed.run()
+    np.testing.assert_array_equal(dx, expected)
+    assert ("relu_backward" in [name for name, _ in replayed.calls]) == read_by_others
+
+
 def test_recording_runs_no_kernel_and_the_first_step_counts_once(backend):
     w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
     seen = []

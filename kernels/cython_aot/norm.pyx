@@ -176,7 +176,7 @@ cdef void batchnorm_inference(const real *x, const real *gamma, const real *beta
 
 
 cdef void batchnorm_backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *var, double eps,
-                             real *dx, real *dgamma, real *dbeta, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
+                             Py_ssize_t relu, real *dx, real *dgamma, real *dbeta, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
     # with s1 = sum(dy), s2 = sum(dy * (x - mean)): dx = gamma / std * (dy - s1 / m - (x - mean) * s2 / (m * std**2))
     cdef double gradient[PARTS * COLUMNS]
     cdef double product[PARTS * COLUMNS]
@@ -217,11 +217,11 @@ cdef void batchnorm_backward(const real *dy, const real *x, const real *gamma, c
         if team(m * width, threads) == 1:
             for k in range(parts):
                 _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
-                              min(rows, m - k * rows), c, width, fold)
+                              min(rows, m - k * rows), c, width, fold, relu)
         else:
             for k in prange(parts, num_threads=threads, schedule="static"):
                 _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
-                              min(rows, m - k * rows), c, width, fold)
+                              min(rows, m - k * rows), c, width, fold, relu)
         first += width
 
 
@@ -245,16 +245,20 @@ cdef void _products(const real *dy, const real *x, const double *center, Py_ssiz
 
 
 cdef void _batchnorm_dx(const real *dy, const real *x, const double *center, const double *scale, const double *level,
-                        const double *slope, real *dx, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+                        const double *slope, real *dx, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
+                        bint relu) noexcept nogil:
     # in double: with few rows nearly everything cancels
     cdef Py_ssize_t i, j, at, done = (rows // fold) * fold * c
+    cdef real gradient, zero = 0
     for i in range(rows // fold):
         for j in range(width * fold):
             at = i * fold * c + j
-            dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+            gradient = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+            dx[at] = gradient if x[at] > 0 or not relu else zero
     for j in range((rows % fold) * width):
         at = done + j
-        dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+        gradient = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+        dx[at] = gradient if x[at] > 0 or not relu else zero
 
 
 cdef void moving_average(const real *value, double momentum, real *average, Py_ssize_t size, int threads) noexcept nogil:

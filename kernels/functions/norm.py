@@ -109,7 +109,7 @@ def batchnorm_backward(
     dy_columns, x_columns = channels_to_columns("dy", dy, first), channels_to_columns("x", x, first)
     arrays, extent = inputs("batchnorm_backward", dy_columns, x_columns, gamma, mean, var)
     dx, dgamma, dbeta = (np.empty(shape, arrays[0].dtype, like=arrays[0]) for shape in (arrays[0].shape, extent["c"], extent["c"]))
-    call("batchnorm_backward", *arrays, number("eps", eps, low=0), dx, dgamma, dbeta)
+    call("batchnorm_backward", *arrays, number("eps", eps, low=0), 0, dx, dgamma, dbeta)
     return columns_to_channels(dx, x.shape, first), dgamma, dbeta
 
 

@@ -76,8 +76,8 @@ def _scaled_down(real, eps):
 
 
 @cache
-def _batchnorm_dx(real, eps):
-    eps = real(eps)
+def _batchnorm_dx(real, eps, relu):
+    eps, zero = real(eps), real(0)
 
     def kernel(dy, x, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
@@ -85,17 +85,18 @@ def _batchnorm_dx(real, eps):
             column = i % columns
             std = real(math.sqrt(var[column] + eps))
             normal = (x[i] - mean[column]) / std
-            dx[i] = gamma[column] / std * (dy[i] - (dbeta[column] + normal * dgamma[column]) / real(rows))
+            gradient = gamma[column] / std * (dy[i] - (dbeta[column] + normal * dgamma[column]) / real(rows))
+            dx[i] = gradient if not relu or x[i] > zero else zero
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
 
 
-def batchnorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
+def batchnorm_backward(dy, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
     rows, columns = x.shape
     real = number(x.dtype)
     sums = column_pairs(_centred, _scaled_down(real, eps), dy, x, mean, mean, var, dgamma, dbeta, rows, columns)
-    dx_kernel, sizes = _batchnorm_dx(real, eps), (np.uint32(columns), np.uint32(rows))
+    dx_kernel, sizes = _batchnorm_dx(real, eps, bool(relu)), (np.uint32(columns), np.uint32(rows))
     return [*sums, *over(x.size, dx_kernel, dy, x, gamma, mean, var, dgamma, dbeta, dx, *sizes)]
 
 

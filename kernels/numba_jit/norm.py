@@ -150,13 +150,14 @@ def _batchnorm_gradients(call, first, last):
 
 @step("m", "c")
 def _batchnorm_dx(call, first, last):
-    dy, x, mean, dx, c = call.dy, call.x, call.mean, call.dx, call.c
+    dy, x, mean, dx, c, relu = call.dy, call.x, call.mean, call.dx, call.c, call.relu
     scale = offset(as_doubles(call.scratch), 2 * PARTS * c)
     level, slope = offset(scale, c), offset(scale, 2 * c)
     for i in range(first, last):
         gradient, row, out = offset(dy, i * c), offset(x, i * c), offset(dx, i * c)
         for j in range(c):
-            out[j] = scale[j] * (gradient[j] - level[j] - (np.float64(row[j]) - mean[j]) * slope[j])
+            by_x = scale[j] * (gradient[j] - level[j] - (np.float64(row[j]) - mean[j]) * slope[j])
+            out[j] = by_x if row[j] > 0 or not relu else 0.0
 
 
 batchnorm_backward = Plan(((_sums_of(_products), _batchnorm_gradients, _batchnorm_dx),))

@@ -19,13 +19,15 @@ def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
 
 
 @in_float64
-def batchnorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
+def batchnorm_backward(dy, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
     # Ioffe & Szegedy 2015, section 3; the derivatives by mean and variance gathered into the two sums
     std = np.sqrt(var + eps)
     normal = (x - mean) / std
     dgamma[...] = (dy * normal).sum(axis=0)
     dbeta[...] = dy.sum(axis=0)
     dx[...] = gamma / std * (dy - (dbeta + normal * dgamma) / len(x))
+    if relu:
+        dx[...] = np.where(x > 0, dx, 0)
 
 
 @in_float64

@@ -1,6 +1,6 @@
 """Normalization over the batch or over a sample's features, and dropout."""
 
-from .op import SUM_TOLERANCE, Array, Op, floats, reals
+from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
 
 OPS = (
     Op(
@@ -22,9 +22,9 @@ OPS = (
     ),
     Op(
         "batchnorm_backward",
-        "dx, dgamma, dbeta of batchnorm_forward",
+        "dx, dgamma, dbeta of batchnorm_forward; with relu = 1, x is what relu returned, and dx the gradient by what it was given",
         inputs=reals(("dy", "m c"), ("x", "m c"), ("gamma", "c"), ("mean", "c"), ("var", "c")),
-        params=floats("eps"),
+        params=(*floats("eps"), *ints("relu", low=0)),
         outputs=reals(("dx", "m c"), ("dgamma", "c"), ("dbeta", "c"), role="out"),
         tolerance={"float32": 1e-4, "float64": 1e-11},
     ),

@@ -141,7 +141,12 @@ FLOAT_PARAMS = {
     "fill_value": [0.0, -0.75],
 }
 #: integer parameters that stand for a choice
-CHOICES = {"same_zoom": (0, 1), "fill_mode": tuple(FILL_MODES.values()), "interpolation": tuple(INTERPOLATIONS.values())}
+CHOICES = {
+    "same_zoom": (0, 1),
+    "relu": (0, 1),
+    "fill_mode": tuple(FILL_MODES.values()),
+    "interpolation": tuple(INTERPOLATIONS.values()),
+}
 
 
 def sizes(low=1, high=5):

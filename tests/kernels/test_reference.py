@@ -44,7 +44,7 @@ EXTENTS = {
 }
 PARAMS = {
     **{"stride_h": 2, "stride_w": 1, "pad_top": 1, "pad_left": 1, "dilation_h": 1, "dilation_w": 1, "groups": 2},
-    **{"pool_h": 2, "pool_w": 3, "activation": FUSED["tanh"], "alpha": 0.3, "delta": 0.7, "eps": 1e-3, "rate": 0.4},
+    **{"pool_h": 2, "pool_w": 3, "activation": FUSED["tanh"], "alpha": 0.3, "delta": 0.7, "eps": 1e-3, "relu": 0, "rate": 0.4},
     **{"momentum": 0.9, "rho": 0.8, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.01},
     **{"same_zoom": 0, "fill_mode": FILL_MODES["reflect"], "interpolation": INTERPOLATIONS["bilinear"], "fill_value": 0.25},
     **{"low": -0.5, "high": 0.75},
