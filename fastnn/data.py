@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from .kernels.functions.checks import number
 from .kernels.interop import is_on_gpu, on_gpu, on_host
 
 
@@ -74,14 +78,15 @@ def _shape_text(shape: tuple) -> str:
 
 
 def as_sample_weight(
-    sample_weight: Any, class_weight: dict[int, float] | None, y: np.ndarray, dtype: np.dtype
+    sample_weight: Any, class_weight: dict[int, float] | None, y: np.ndarray, outputs: int, dtype: np.dtype
 ) -> np.ndarray | None:
     """Return the product of sample weights and class weights, or None where there are neither.
 
     Raises
     ------
-    ValueError
-        If there are not as many weights as samples, or a weight is negative or not finite.
+    ValueError, TypeError
+        If there are not as many weights as samples, a weight is negative or not finite, or `class_weight` is not a dict of such
+        weights by the numbers of classes that a model of so many outputs tells apart.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -93,9 +98,26 @@ def as_sample_weight(
     if class_weight is not None:
         classes = y.reshape(len(y), -1)
         labels = np.argmax(classes, axis=1) if classes.shape[1] > 1 else classes[:, 0].astype(np.int64)
-        for label, factor in class_weight.items():
+        for label, factor in _checked_class_weight(class_weight, outputs).items():
             weight[labels == label] *= factor
     return weight
+
+
+def _checked_class_weight(class_weight: Any, outputs: int) -> dict[int, float]:
+    wanted = "class_weight must be a dict from the number of a class to its weight, such as {0: 1.0, 1: 2.5}"
+    if not isinstance(class_weight, Mapping):
+        balanced = "; balanced ones are len(y) / (classes * np.bincount(y))" * isinstance(class_weight, str)
+        raise TypeError(f"{wanted}; got {class_weight!r:.60}{balanced}")
+    checked = {}
+    for label, factor in class_weight.items():
+        if not isinstance(label, numbers.Real) or label not in (range(outputs) if outputs > 1 else (-1, 0, 1)):
+            classes = f"0 to {outputs - 1}" if outputs > 1 else "0 and 1 (or -1 and 1)"
+            raise ValueError(f"{wanted}; got the class {label!r:.60}, and the model's classes are {classes}")
+        factor = number(f"class_weight[{label}]", factor, low=0)
+        if not math.isfinite(factor):
+            raise ValueError(f"class_weight[{label}] must be finite; got {factor}")
+        checked[int(float(label))] = factor
+    return checked
 
 
 def split_validation(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, share: float) -> tuple[tuple, tuple]:

@@ -417,7 +417,9 @@ def _named(name: str, output_shape: Sequence[int | None] | None, loss: losses.Lo
     lower = losses.ALIASES.get(lower, lower)
     if lower in losses.LOSSES:
         return FunctionMetric(losses.LOSSES[lower][1])
-    raise ValueError(f"metric must be one of {', '.join(map(repr, ('accuracy', *METRICS, *losses.LOSSES)))}; got {name!r}")
+    raise ValueError(
+        f"metric must be one of {', '.join(map(repr, dict.fromkeys(('accuracy', *METRICS, *losses.LOSSES))))}; got {name!r}"
+    )
 
 
 def _accuracy(output_shape: Sequence[int | None] | None, loss: losses.Loss | None) -> Metric:

@@ -246,6 +246,8 @@ class Sequential:
             raise ValueError("loss must have the reduction 'sum_over_batch_size' or 'sum'; 'none' leaves nothing to minimize")
         if isinstance(metrics, str):
             raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
+        for metric in metrics or ():
+            metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
         self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
         self._metrics = None
         self._forget_steps()
@@ -321,9 +323,9 @@ class Sequential:
         shuffle : bool
             Whether each epoch takes the samples in a new random order.
         class_weight : dict of int to float, optional
-            Weight of the loss of each class's samples; classes that are not named have weight 1.
+            Weight of the loss of each class's samples; classes that are not named have weight 1. Metrics are not weighted.
         sample_weight : array_like of shape (n_samples,), optional
-            Weight of each sample's loss.
+            Weight of each sample's loss. Metrics are not weighted.
         steps_per_epoch : int, optional
             Batches per epoch where `x` is an iterable; it then goes on where it was.
         validation_batch_size : int, optional
@@ -482,7 +484,7 @@ class Sequential:
         targets = self.compiled_with()[1].prepare_targets(on_host("y", y), self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
-        return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.dtype)
+        return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.output_shape[-1], self.dtype)
 
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""

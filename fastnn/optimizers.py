@@ -131,6 +131,12 @@ class Optimizer:
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
         """Update variables: takes pairs of gradient and variable, as ``zip(gradients, variables)`` makes them."""
         pairs = list(grads_and_vars)
+        for _, variable in pairs:
+            if not isinstance(variable, Variable):
+                got = type(variable).__name__
+                raise TypeError(
+                    f"grads_and_vars must be pairs of a gradient and a Variable, zip(gradients, variables); got a {got} second"
+                )
         self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable]) -> None:

@@ -54,6 +54,8 @@ VERSION = 1
 ENTRY = "fastnn"
 #: where the digest stands in the JSON
 DIGEST = "sha256"
+#: how the names of others' files end
+FOREIGN_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 #: what files of Keras begin with: HDF5, and zip files with HDF5 in them
 KERAS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 
@@ -73,7 +75,8 @@ def save_model(model: Sequential, path: PathLike) -> None:
     model : Sequential
         A model that is built.
     path : path_like
-        The file; one that is there is replaced when the new one is complete.
+        The file; one that is there is replaced when the new one is complete. The format is fastnn's, whatever the name: one that
+        ends as those of Keras or ONNX files is taken with a warning.
 
     Raises
     ------
@@ -83,6 +86,12 @@ def save_model(model: Sequential, path: PathLike) -> None:
     OSError
         If the file cannot be written.
     """
+    suffix = os.path.splitext(os.fspath(path))[1]
+    if suffix in FOREIGN_SUFFIXES:
+        other = "; Sequential.export_onnx writes ONNX" * (suffix == ".onnx")
+        warnings.warn(
+            f"{os.fspath(path)}: the file has fastnn's format, which others do not read by the name *{suffix}{other}", stacklevel=3
+        )
     weights, states = _weights_and_states(model)
     compiled, left_out = _compile_config(model)
     tensors = {name: variable.data for name, variable in weights.items()} | states

@@ -75,10 +75,13 @@ def labels(y_true: Any, shape: Shape) -> np.ndarray:
     if len(given) == len(shape) and given[-1] == 1:
         source = np.reshape(source, given[:-1])
     elif len(given) != len(rows):
-        raise ValueError(f"y_true must be class labels of shape {_text(rows)}; got shape {given}")
+        hint = "; a layer Flatten or GlobalAveragePooling2D is missing before the outputs?" * (len(given) < len(rows))
+        raise ValueError(
+            f"y_true must be class labels of shape {_text(rows)} for predictions {_text(shape)}; got shape {given}{hint}"
+        )
     if any(n is not None and n != got for n, got in zip(rows, np.shape(source), strict=True)):
         raise ValueError(f"y_true must be class labels of shape {_text(rows)} for predictions {_text(shape)}; got shape {given}")
-    array = checks.integers("y_true", _whole(source))
+    array = checks.integers("y_true", _whole(_numbers(source)))
     if classes is not None:
         checks.check_below("y_true", array, classes, "classes")
     return _announced(y_true, array)
@@ -106,7 +109,16 @@ def signs(y_true: Any, shape: Shape, dtype: Any) -> np.ndarray:
 
 
 def _floats(y_true: Any, dtype: Any) -> np.ndarray:
-    return checks.real("y_true", unwrapped(y_true), np.dtype(dtype))
+    return checks.real("y_true", _numbers(unwrapped(y_true)), np.dtype(dtype))
+
+
+def _numbers(values: Any) -> Any:
+    """Return the values, unless they are names."""
+    some = values.ravel() if isinstance(values, np.ndarray) else values
+    if isinstance(some, (np.ndarray, list, tuple)) and len(some) and isinstance(some[0], str):
+        name = str(some[0])
+        raise TypeError(f"y_true must be numbers; got names such as {name!r:.60}: classes, y = np.unique(y, return_inverse=True)")
+    return values
 
 
 def _whole(values: Any) -> Any:

@@ -166,16 +166,16 @@ class Meters:
         """Add another meter's sums."""
         self.totals += other.totals
 
-    def collect(self, loss: Tensor, y: np.ndarray | None, pred: Tensor, weight: np.ndarray | None) -> None:
-        """Add a batch to the sums, by kernels."""
+    def collect(self, loss: Tensor, y: np.ndarray | None, pred: Tensor) -> None:
+        """Add a batch to the sums, by kernels. Weights of samples are the loss's: metrics count all alike, as in Keras."""
         table.call("collect_mean", loss.data.reshape(1), float(len(pred)), self.totals[0])
         for metric, total in self.native:
-            table.call("collect_samples", metric.sample_values(y, pred.data), weight, total)
+            table.call("collect_samples", metric.sample_values(y, pred.data), None, total)
 
     def update_python(self, batch: Batch, pred: np.ndarray) -> None:
         """Add a batch to the metrics that have no kernel."""
         for metric in self.python:
-            metric.update_state(batch.y, pred, batch.weight)
+            metric.update_state(batch.y, pred)
 
     def logs(self) -> dict[str, float]:
         """Return the means so far by name, in the order in which the metrics were given."""
@@ -267,7 +267,7 @@ class TrainStep:
                 total = ops.add(total, penalty)
         gradients = tape.gradient(total, weights)
         model.optimizer.apply(gradients, weights)
-        self.meters.collect(total, batch.y, pred, batch.weight)
+        self.meters.collect(total, batch.y, pred)
         if self.log is not None:
             self.log.end_epoch()
         self.pred = pred.data
@@ -276,7 +276,7 @@ class TrainStep:
     def _results(self) -> list[np.ndarray]:
         results = [self.model.optimizer.lr]
         if self.meters.python:
-            results += [a for a in (self.pred, self.batch.y, self.batch.weight) if a is not None]
+            results += [a for a in (self.pred, self.batch.y) if a is not None]
         return results
 
 
@@ -300,7 +300,7 @@ class TestStep:
         loss = self.model.loss(batch.y, pred, batch.weight)
         for penalty in self.model.losses:
             loss = ops.add(loss, penalty)
-        self.meters.collect(loss, batch.y, pred, batch.weight)
+        self.meters.collect(loss, batch.y, pred)
         self.pred = pred.data
         return [self.pred]
 

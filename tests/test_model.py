@@ -268,6 +268,48 @@ def test_class_weight_is_the_sample_weight_of_each_class():
     assert_same_weights(by_class, by_sample, 0)
 
 
+def test_weights_of_samples_and_classes_are_the_losses_and_not_the_metrics():
+    def computed_by_python(y, pred):
+        return np.abs(np.asarray(pred)[:, 0] - 0.3)
+
+    model = cnn(metrics=["accuracy", computed_by_python])
+    weights = np.linspace(0, 4, len(IMAGES))
+    plain, weighted = model.evaluate(IMAGES, LABELS), model.evaluate(IMAGES, LABELS, sample_weight=weights)
+    assert weighted[1:] == plain[1:]
+    assert weighted[0] != plain[0]
+    one, other = cnn(optimizer=optimizers.SGD(1e-12)), cnn(optimizer=optimizers.SGD(1e-12))
+    options = {"batch_size": 50, "shuffle": False, "verbose": 0}
+    assert (
+        one.fit(IMAGES, LABELS, **options).history["accuracy"]
+        == other.fit(IMAGES, LABELS, class_weight={0: 50.0}, **options).history["accuracy"]
+    )
+
+
+def test_forgotten_flatten():
+    model = fastnn.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Dense(3)])
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match="layer Flatten or GlobalAveragePooling2D is missing"):
+        model.fit(IMAGES, LABELS, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "class_weight, error, message",
+    [
+        ("balanced", TypeError, "class_weight must be a dict.*'balanced'; balanced ones are"),
+        ([1.0, 2.0], TypeError, "class_weight must be a dict"),
+        ({"0": 2.0}, ValueError, "class '0', and the model's classes are 0 to 2"),
+        ({3: 2.0}, ValueError, "class 3"),
+        ({0.5: 2.0}, ValueError, "class 0.5"),
+        ({0: -1.0}, ValueError, r"class_weight\[0\]"),
+        ({0: float("inf")}, ValueError, r"class_weight\[0\] must be finite"),
+        ({0: "2"}, TypeError, r"class_weight\[0\] must be a number"),
+    ],
+)
+def test_weights_of_classes_that_are_none(class_weight, error, message):
+    with pytest.raises(error, match=message):
+        cnn().fit(IMAGES, LABELS, class_weight=class_weight, verbose=0)
+
+
 def test_validation_split_takes_the_last_samples():
     split, given = cnn(), cnn()
     one = split.fit(IMAGES, LABELS, validation_split=0.2, shuffle=False, verbose=0).history
@@ -464,6 +506,9 @@ def test_a_model_is_itself_after_get_config():
         (lambda m: m.fit(IMAGES, LABELS + 1), ValueError, "y_true"),
         (lambda m: m.fit(IMAGES, np.where(LABELS == 1, np.nan, LABELS)), ValueError, "nan"),
         (lambda m: m.fit(IMAGES, None), ValueError, "y must be"),
+        (lambda m: m.fit(IMAGES, np.array(["cat", "dog"] * 25)), TypeError, r"names such as 'cat': .*np.unique"),
+        (lambda m: m.fit(IMAGES, ["cat", "dog"] * 25), TypeError, r"names such as 'cat': .*np.unique"),
+        (lambda m: m.compile("sgd", "mse", metrics=["acuracy"]), ValueError, "metric must be one of.*'acuracy'"),
         (lambda m: m.fit(IMAGES.astype(str), LABELS), TypeError, "x must be numeric"),
         (lambda m: m.fit(IMAGES, LABELS, batch_size=-1), ValueError, "batch_size"),
         (lambda m: m.fit(IMAGES[:0], LABELS[:0]), ValueError, "no samples"),

@@ -426,3 +426,9 @@ def test_schedules_are_where_keras_has_them():
     from fastnn.optimizers.schedules import ExponentialDecay
 
     assert ExponentialDecay is schedules.ExponentialDecay
+
+
+def test_variables_and_gradients_in_the_wrong_order():
+    w = Variable([1.0])
+    with pytest.raises(TypeError, match=r"zip\(gradients, variables\); got a ndarray second"):
+        optimizers.SGD(0.1).apply_gradients([(w, np.ones(1))])

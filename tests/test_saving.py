@@ -911,3 +911,13 @@ def test_claims_cost_no_memory(tmp_path, name, extent):
     if model.weights:
         with pytest.raises(ModelFileError, match="more than there are values for|below 2\\*\\*31"):
             loaded(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    "name, message", [("m.keras", "fastnn's format"), ("m.h5", "fastnn's format"), ("m.onnx", "export_onnx writes")]
+)
+def test_a_name_of_others_files_is_taken_with_a_warning(tmp_path, name, message):
+    model = fastnn.Sequential([layers.Input((2,)), layers.Dense(1)])
+    with pytest.warns(UserWarning, match=f"{name}.*{message}"):
+        model.save(tmp_path / name)
+    np.testing.assert_array_equal(fastnn.load_model(tmp_path / name).get_weights()[0], model.get_weights()[0])

@@ -79,13 +79,22 @@ class _CourseFinder(MetaPathFinder, Loader):
         sys.modules[module.__name__] = importlib.import_module(self.modules[module.__name__])
 
 
+class _PackageFinder(MetaPathFinder):
+    """Answers the import of a course's package, where the course's folder is not there, with an empty one."""
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        inside = any(module.startswith(f"{name}.") for module in _finder.modules)
+        return ModuleSpec(name, None, is_package=True) if inside else None
+
+
 _finder = _CourseFinder()
 
 
 def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
     """Put fastnn's modules in the place of a course's own, for all imports that follow.
 
-    Everything else of the course's code stays as it is: its other modules, the student's classes, the data.
+    Everything else of the course's code stays as it is: its other modules, the student's classes, the data. Where the
+    course's package is not found, an empty one stands for it.
 
     Parameters
     ----------
@@ -130,5 +139,6 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
             )
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+        sys.meta_path.append(_PackageFinder())
     _finder.modules.update((name, table[name]) for name in names)
     return names

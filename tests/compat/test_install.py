@@ -94,6 +94,21 @@ def test_only_some_modules(fresh):
     compat.install("cs231n", only=["cs231n.im2col"])
 
 
+def test_without_the_courses_folder_its_package_is_empty_until_the_folder_is_found(fresh, monkeypatch):
+    compat.install("cs231n")
+    from cs231n.layers import affine_forward
+
+    assert affine_forward([[1, 2]], [[0, 1], [1, 0]], [0, 0])[0].tolist() == [[2, 1]]
+    with pytest.raises(ModuleNotFoundError, match="cs231n.data_utils"):
+        import cs231n.data_utils  # noqa: F401
+    compat.install("dlfs")
+    monkeypatch.syspath_prepend(write(fresh / "later", {"common/__init__.py": "", "common/mine.py": "here = True\n"}))
+    from common.layers import Affine
+    from common.mine import here
+
+    assert here and Affine.__module__.startswith("fastnn.")
+
+
 def test_installing_too_late_is_an_error(fresh):
     write(fresh, {"common/__init__.py": "", "common/layers.py": "class Affine: pass\n"})
     from common.layers import Affine
