@@ -31,7 +31,7 @@ from .model import Sequential
 from .optimizers import OPTIMIZERS
 from .pictures import image_shape, load_pictures, read_picture
 from .recipes import CATS_DOGS, DATA_SETS, RECIPES, Images, Recipe, compile_for
-from .saving import load_model
+from .saving import ModelFileError, load_model
 
 MODEL_FILE = "model.safetensors"
 CHECKPOINT = "checkpoint"
@@ -56,12 +56,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("fastnn: interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        reason = f"{error.strerror}: {error.filename!r}" if error.filename else error
-        print(f"fastnn: error: {reason}", file=sys.stderr)
+        print(f"fastnn: error: {_reason(error)}", file=sys.stderr)
         return 1
     except (Failure, ImportError, MemoryError, NotImplementedError, ValueError) as error:
         print(f"fastnn: error: {error or type(error).__name__}", file=sys.stderr)
         return 1
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the number that the system has for it."""
+    return f"{error.strerror}: {error.filename!r}" if isinstance(error, OSError) and error.filename else str(error)
+
+
+@contextlib.contextmanager
+def _given_by(option: str) -> Iterator[None]:
+    """Let errors about a file or folder name the option that it came from, and no argument of a Python function."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = _reason(error).replace("choose one with name=", "choose one with --data-name")
+        argument, _, rest = reason.partition(": ")
+        if argument == "name":
+            option = "--data-name"
+        if argument in ("directory", "name", "path"):
+            reason = rest
+        if isinstance(error, FileExistsError):
+            reason += "; nothing is overwritten, choose another name"
+        raise Failure(f"{option}: {reason}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="go on with the interrupted training in FOLDER (default: the newest of fastnn-runs/RECIPE, RECIPE-2, ...), as if it "
-        "had not been interrupted; --seed has no effect then",
+        "had not been interrupted; give the options that it began with, of which --seed has no effect then",
     )
     train.add_argument(
         "--image-size",
@@ -166,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
             "--threads",
             type=_threads,
             metavar="N",
-            help="most threads to use (default: FASTNN_NUM_THREADS, else one for each processor)",
+            help="most threads to use (default: FASTNN_NUM_THREADS, else OMP_NUM_THREADS, else one for each processor)",
         )
         where = command.add_mutually_exclusive_group()
         where.add_argument("--device", choices=devices, help="cuda: an NVIDIA GPU (default: that of FASTNN_BACKEND, else cpu)")
@@ -220,9 +241,11 @@ def _train(args: argparse.Namespace) -> int:
     learning_rate = args.learning_rate or (recipe.learning_rate if args.optimizer in (None, recipe.optimizer) else None)
     compile_for(model, data.samples, epochs, batch_size, args.optimizer or recipe.optimizer, learning_rate)
     folder = (_interrupted_folder if args.resume else _output_folder)(args.output, recipe.name)
+    threads = get_num_threads()
     print(
         f"{recipe.name}: {model.count_params():,} parameters, {data.samples:,} images to learn from, {data.test_samples:,} to "
-        f"test; {active_backend()} backend, {get_num_threads()} threads, {'resumed' if args.resume else f'seed {args.seed}'}"
+        f"test; {active_backend()} backend, {threads} thread{'s' if threads > 1 else ''}, "
+        + ("resumed" if args.resume else f"seed {args.seed}")
     )
     bar, logger = callbacks.ProgressBar("auto"), callbacks.CSVLogger(folder / "history.csv")
     backup = callbacks.BackupAndRestore(folder / CHECKPOINT, delete_checkpoint=False)
@@ -238,6 +261,11 @@ def _train(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except ModelFileError as error:
+        if "is not of this training" not in str(error):
+            raise
+        hint = "--resume needs the options that the training began with (--epochs, --batch-size, --optimizer, ...)"
+        raise Failure(f"{hint}: {error}") from error
     model.save(folder / MODEL_FILE)
     backup.delete()
     _report_bad_files(data.x, data.test)
@@ -272,7 +300,8 @@ def _training_data(args: argparse.Namespace, recipe: Recipe, batch_size: int) ->
     if args.data is None or args.data_name is not None:
         raise Failure(f"{recipe.name} takes its pictures from --data FOLDER, with a folder for each class, and no --data-name")
     size = (args.image_size or recipe.images.size,) * 2
-    pictures, held_out = load_pictures(args.data, size, batch_size)
+    with _given_by("--data"):
+        pictures, held_out = load_pictures(args.data, size, batch_size)
     names = pictures.class_names or []
     if len(names) < 2:
         raise Failure(f"--data: {args.data} has one folder of pictures, {names[0]}; a folder for each class is needed")
@@ -296,24 +325,24 @@ def _load_images(args: argparse.Namespace) -> tuple[Split, Split] | None:
         if args.data_name is not None:
             raise Failure("--data-name chooses a data set in the folder that --data names; give both")
         return None
-    try:
+    with _given_by("--data"):
         train, test = load_mnist(args.data, args.data_name)
-    except ValueError as error:
-        raise Failure(str(error).replace("name=", "--data-name").replace("name:", "--data-name:")) from error
     for x, _ in (train, test):
         if x.dtype != np.uint8 or not x.size:
-            raise Failure(f"{args.data}: expected images of type uint8, at least one, got {x.shape} of type {x.dtype}")
+            raise Failure(f"--data: {args.data}: expected images of type uint8, at least one, got {x.shape} of type {x.dtype}")
     return train, test
 
 
 def _output_folder(chosen: Path | None, name: str) -> Path:
     """Make and return the folder to write to: the chosen one if it is new or empty, else the next free default one."""
     if chosen is not None:
-        chosen.mkdir(parents=True, exist_ok=True)
+        with _given_by("--output"):
+            chosen.mkdir(parents=True, exist_ok=True)
         if any(chosen.iterdir()):
             raise Failure(f"--output: {chosen} is not empty; nothing is overwritten, name another folder or empty it")
         return chosen
-    RUNS.mkdir(exist_ok=True)
+    with _given_by("--output"):
+        RUNS.mkdir(exist_ok=True)
     for folder in _default_folders(name):
         try:
             folder.mkdir()
@@ -361,7 +390,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     name = str(args.data)
     shape = model.input_shape[1:]
     if args.data is not None and len(shape) == 3 and shape[2] == 3:
-        pictures = load_pictures(args.data, image_shape(shape)[:2], PREDICT_BATCH, model.class_names)[1]
+        with _given_by("--data"):
+            pictures = load_pictures(args.data, image_shape(shape)[:2], PREDICT_BATCH, model.class_names)[1]
         results = model.evaluate(pictures, return_dict=True)
         _report_bad_files(pictures)
         return _print_results(pictures.samples, name, results)
@@ -387,12 +417,16 @@ def _predict(args: argparse.Namespace) -> int:
     image_shape(model.input_shape[1:])
     paths: list[str] = []
     for given in args.images:
-        paths += image_folder(given, labels=None, shuffle=False, verbose=False).file_paths if given.is_dir() else [str(given)]
+        with _given_by("IMAGE"):
+            paths += image_folder(given, labels=None, shuffle=False, verbose=False).file_paths if given.is_dir() else [str(given)]
     failed = False
     with contextlib.ExitStack() as stack:
         writer = None
         if args.output is not None or any(given.is_dir() for given in args.images):
-            file = sys.stdout if args.output is None else stack.enter_context(open(args.output, "x", newline="", encoding="utf-8"))
+            with _given_by("--output"):
+                file = (
+                    sys.stdout if args.output is None else stack.enter_context(open(args.output, "x", newline="", encoding="utf-8"))
+                )
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "label", *names])
         for path, notes, scores in _answers(model, paths):
@@ -436,7 +470,7 @@ def _answers(model: Sequential, paths: Sequence[str]) -> Iterator[tuple[str, lis
         rows = iter(np.hstack([1 - scores, scores]) if scores.shape[1:] == (1,) else scores)
         for path, picture in chunk:
             if isinstance(picture, Exception):
-                yield path, [f"fastnn: error: {picture}"], None
+                yield path, [f"fastnn: error: {_reason(picture)}"], None
             else:
                 yield path, [f"{path}: {step}" for step in picture[1]], next(rows)
 

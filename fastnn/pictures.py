@@ -49,8 +49,11 @@ def load_pictures(
     OSError, ValueError
         If there are no pictures, or no class folders for the test.
     """
+    inside = _folders_in(Path(directory))
+    if not inside:
+        raise ValueError(f"{os.fspath(directory)} has no folders; the pictures of each class must be in a folder of their own")
     # a folder "train" without folders in it is a class: pictures of trains
-    folders = {path.name.lower(): path for path in _folders_in(Path(directory)) if _folders_in(path)}
+    folders = {path.name.lower(): path for path in inside if _folders_in(path)}
     train, test = (next((folders[name] for name in names if name in folders), None) for names in (TRAINING, TESTING))
     read = functools.partial(image_folder, batch_size=batch_size, image_size=size, seed=SPLIT_SEED, on_error="skip", verbose=False)
     if train is None or test is None:

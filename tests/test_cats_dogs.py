@@ -133,15 +133,20 @@ def test_a_class_called_train_is_no_training_set(tmp_path, capsys):
     ("argv", "message"),
     [
         (["cats-dogs"], "cats-dogs takes its pictures from --data FOLDER, with a folder for each class"),
-        (["cats-dogs", "--data", "missing"], "No such file or directory: 'missing'"),
-        (["cats-dogs", "--data", "empty"], "no pictures (.bmp, .gif, .jpeg, .jpg, .png) in empty, which has no folders"),
+        (["cats-dogs", "--data", "missing"], "--data: No such file or directory: 'missing'"),
+        (["cats-dogs", "--data", "empty"], "--data: empty has no folders; the pictures of each class must be in a folder"),
+        (
+            ["cats-dogs", "--data", "hollow"],
+            "--data: no pictures (.bmp, .gif, .jpeg, .jpg, .png) in the folders cats, dogs of hollow",
+        ),
         (["cats-dogs", "--data", "one"], "one has one folder of pictures, along; a folder for each class is needed"),
         (["cats-dogs", "--data", "one", "--data-name", "x"], "and no --data-name"),
         (["mnist-mlp", "--image-size", "32"], "--image-size is for pictures in folders; mnist-mlp learns images of one size"),
     ],
 )
 def test_what_cannot_be_learned_from(argv, message, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "hollow/cats", "hollow/dogs"):
+        (tmp_path / folder).mkdir(parents=True)
     draw(tmp_path / "one", 10, 0)
     (tmp_path / "one" / "across").rename(tmp_path / "elsewhere")
     assert main(["train", *argv]) == 1

@@ -120,6 +120,13 @@ class TestTrain:
         assert main(["train", "mnist-mlp", "--data", str(data), "--output", "full"]) == 1
         assert "full is not empty" in error_line_after_output(capsys)
         assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+        assert main(["train", "mnist-mlp", "--data", str(data), "--output", "full/thesis.tex"]) == 1
+        assert "--output: File exists: 'full/thesis.tex'; nothing is overwritten" in error_line_after_output(capsys)
+
+    @pytest.mark.parametrize(("number", "shown"), [("1", " 1 thread,"), ("2", " 2 threads,")])
+    def test_says_how_many_threads(self, number, shown, data, capsys):
+        assert main(["train", "mnist-mlp", "--epochs", "1", "--data", str(data), "--no-plot", "--threads", number]) == 0
+        assert shown in capsys.readouterr().out
 
     def test_without_matplotlib_it_says_so(self, data, monkeypatch, capsys):
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
@@ -179,7 +186,9 @@ class TestTrain:
             assert "the same command with --resume goes on" in error_line_after_output(capsys)
             assert (tmp_path / "fastnn-runs" / folder / "checkpoint").is_dir()
         assert main([*argv, "--resume", "--epochs", "5"]) == 1
-        assert "is not of this training: learning_rate was" in error_line(capsys)
+        line = error_line(capsys)
+        assert line.startswith("--resume needs the options that the training began with (--epochs, --batch-size,")
+        assert "is not of this training: learning_rate was" in line
         fastnn.layers.clear_session()  # automatic names as in another process
         assert main([*argv, "--resume"]) == 0
         printed = capsys.readouterr().out
@@ -217,15 +226,17 @@ class TestTrain:
 
     def test_wrong_data_are_one_line_and_exit_code_1(self, data, tmp_path, capsys):
         assert main(["train", "lenet", "--data", "nowhere"]) == 1
-        assert "nowhere" in error_line(capsys)
+        assert error_line(capsys) == "--data: No such file or directory: 'nowhere'"
         (tmp_path / "empty").mkdir()
         assert main(["train", "lenet", "--data", "empty"]) == 1
-        assert "no IDX files" in error_line(capsys)
+        assert error_line(capsys).startswith("--data: no IDX files")
         for name in data.iterdir():
             (tmp_path / "empty" / f"other-{name.name}").write_bytes(name.read_bytes())
             (tmp_path / "empty" / name.name).write_bytes(name.read_bytes())
         assert main(["train", "lenet", "--data", "empty"]) == 1
-        assert "choose one with --data-name" in error_line(capsys)
+        assert "--data: empty holds several data sets; choose one with --data-name" in error_line(capsys)
+        assert main(["train", "lenet", "--data", "empty", "--data-name", "third"]) == 1
+        assert error_line(capsys).startswith("--data-name: expected one of 'other', ''")
         assert main(["train", "lenet", "--data-name", "other"]) == 1
         assert "give both" in error_line(capsys)
         assert not (tmp_path / "fastnn-runs").exists()
@@ -341,6 +352,17 @@ class TestPredict:
         assert len(lines) == 4
         for name, line in zip(("missing.png", "text.png", "blank.png", "half.png"), lines, strict=True):
             assert line.startswith("fastnn: error: ") and name in line
+        assert lines[0] == "fastnn: error: No such file or directory: 'missing.png'"
+
+    def test_what_is_wrong_with_files_and_folders_names_the_option(self, trained, tmp_path, capsys):
+        self.image.fromarray(load_mnist()[1][0][0]).save("seven.png")
+        before = (tmp_path / "seven.png").read_bytes()
+        assert main(["predict", str(trained), "seven.png", "--output", "seven.png"]) == 1
+        assert error_line(capsys) == "--output: File exists: 'seven.png'; nothing is overwritten, choose another name"
+        assert (tmp_path / "seven.png").read_bytes() == before
+        (tmp_path / "empty").mkdir()
+        assert main(["predict", str(trained), "empty"]) == 1
+        assert re.fullmatch(r"IMAGE: no pictures \(.*\) in empty", error_line(capsys))
 
     def test_a_model_of_other_inputs_is_refused(self, capsys):
         model = fastnn.Sequential([fastnn.layers.Input((3,)), fastnn.layers.Dense(2, activation="softmax")])
@@ -398,6 +420,8 @@ class TestTheRest:
         assert stop.value.code == 0
         out = capsys.readouterr().out
         assert f"usage: fastnn {' '.join(command)}".strip() in out
+        if "--threads" in out:
+            assert "FASTNN_NUM_THREADS, else OMP_NUM_THREADS, else one" in " ".join(out.split())
         if command == ["train"]:
             assert all(recipe in out for recipe in RECIPES)
             options = re.split(r"^  (?=-)", out, flags=re.MULTILINE)[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from .. import activations
 from ..autodiff import GradientTape, Tensor
@@ -12,6 +13,8 @@ from .canvas import new_figure
 
 #: points of a curve
 POINTS = 1001
+#: the legend of more functions would hide curves, and stands beside the axes
+MAX_INSIDE = 4
 
 
 class ActivationDisplay:
@@ -52,7 +55,8 @@ class ActivationDisplay:
         low, high : float
             From where to where.
         ax : matplotlib Axes, optional
-            Where to draw.
+            Where to draw. The legend of more than four functions stands to the right of it, where a figure of
+            ``layout="constrained"`` makes room.
 
         Returns
         -------
@@ -88,12 +92,12 @@ class ActivationDisplay:
         self.lines_, self.derivative_lines_ = {}, {}
         for i, name in enumerate(self.values):
             (self.lines_[name],) = self.ax_.plot(self.x, self.values[name], color=f"C{i}", label=name)
-            (self.derivative_lines_[name],) = self.ax_.plot(
-                self.x, self.derivatives[name], color=f"C{i}", linestyle="--", label=f"{name}, derivative"
-            )
+            (self.derivative_lines_[name],) = self.ax_.plot(self.x, self.derivatives[name], color=f"C{i}", linestyle="--")
         self.ax_.set(xlabel="input", xlim=(self.x[0], self.x[-1]))
         self.ax_.grid(alpha=0.3)
-        self.ax_.legend()
+        dashed = Line2D([], [], color="0.4", linestyle="--", label="derivative")
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(self.values) > MAX_INSIDE else {}
+        self.ax_.legend(handles=[*self.lines_.values(), dashed], **beside)
         return self
 
 

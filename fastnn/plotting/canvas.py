@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
 
 #: panels in a row
 MAX_COLUMNS = 3
@@ -51,6 +52,12 @@ def panel_axes(ax: Any, names: Sequence[str], size: tuple[float, float]) -> np.n
     if len(axes) != len(names):
         raise ValueError(f"ax must be {len(names)} axes, one for each of {', '.join(names)}; got {len(axes)}. names= chooses")
     return axes
+
+
+def count_epochs(ax: Any) -> None:
+    """Make the horizontal axis one of epochs, which are whole numbers: also where there is a single one."""
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def points_axes(ax: Any, width: float, height: float) -> tuple[Any, float]:

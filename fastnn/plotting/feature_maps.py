@@ -69,11 +69,14 @@ class FeatureMapsDisplay:
             If it is no model, it has no such layer, the layer makes no images, or the image does not fit the model.
         """
         found = chosen_layer(model, layer)
-        batch = np.asarray(image)
-        batch = batch if batch.ndim == len(model.input_shape) else batch[np.newaxis]
+        given = np.asarray(image)
+        batch = given if given.ndim == len(model.input_shape) else given[np.newaxis]
         if len(batch) != 1:
             raise ValueError(f"image must be one image; got {len(batch)}")
-        maps = Tensor(as_inputs(batch, model.input_shape, model.dtype, convert=True))
+        try:
+            maps = Tensor(as_inputs(batch, model.input_shape, model.dtype, convert=True))
+        except ValueError as error:  # which tells the shape of the batch
+            raise ValueError(f"image must be one image of shape {model.input_shape[1:]}; got shape {given.shape}") from error
         data_format = "channels_last"
         for one in model.layers[: model.layers.index(found) + 1]:
             maps = one(maps)

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from ..callbacks import HistogramRecorder
-from .canvas import panel_axes, shortened
+from .canvas import count_epochs, panel_axes, shortened
 
 #: width and height of a panel in inches
 PANEL = (3.6, 2.7)
@@ -107,8 +106,8 @@ class HistogramsDisplay:
             self.meshes_[name] = axes.pcolormesh(*self._mesh(self.histograms[name]), **shades)
             layer, _, weight = name.rpartition("/")
             axes.set_title(f"{shortened(layer, MAX_NAME)}/{weight}", fontsize="medium")
-            axes.set(xlabel="epoch", ylabel="gradient" if self.what == "gradients" else "weight")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_ylabel("gradient" if self.what == "gradients" else "weight")
+            count_epochs(axes)
         return self
 
     def _mesh(self, histograms: Sequence[Histogram]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.ticker import MaxNLocator
-
 from ..callbacks import History
-from .canvas import panel_axes, shortened
+from .canvas import count_epochs, panel_axes, shortened
 
 #: width and height of a panel in inches
 PANEL = (4.2, 3.3)
@@ -130,8 +128,8 @@ class HistoryDisplay:
                     marker="o" if len(epochs) <= MAX_MARKERS else None,
                     markersize=4,
                 )
-            axes.set(xlabel="epoch", ylabel=shortened(title, MAX_NAME))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_ylabel(shortened(title, MAX_NAME))
+            count_epochs(axes)
             axes.grid(alpha=0.3)
             if f"val_{title}" in curves:
                 axes.legend()

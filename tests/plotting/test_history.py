@@ -85,6 +85,15 @@ def test_epochs_have_markers_unless_they_are_many():
     assert HistoryDisplay.from_history({"loss": [1.0] * 500}).lines_["loss"].get_marker() in ("None", None, "")
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 12, 500])
+def test_epochs_are_whole_numbers(epochs):
+    axes = HistoryDisplay.from_history({"loss": [1.0] * epochs}).axes_[0]
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert shown and all(tick == int(tick) for tick in shown)
+    assert epochs > 1 or shown == [1]
+
+
 @pytest.mark.parametrize("kind", [estimators.MLPClassifier, SklearnMLPClassifier])
 def test_of_an_estimator(kind):
     x = np.random.default_rng(0).normal(size=(60, 2))
@@ -193,7 +202,8 @@ def test_without_a_screen_a_warning_says_so_and_training_goes_on():
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.delitem(vars(plotting), "HistoryDisplay", raising=False)
-    monkeypatch.delitem(sys.modules, "fastnn.plotting.history", raising=False)
+    for module in ("history", "canvas"):
+        monkeypatch.delitem(sys.modules, f"fastnn.plotting.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.ticker", None)
     with pytest.raises(ImportError, match=r"HistoryDisplay needs matplotlib: pip install 'fastnn-kernels\[plot\]'"):
         plotting.HistoryDisplay  # noqa: B018

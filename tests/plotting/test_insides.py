@@ -132,8 +132,10 @@ class TestFeatureMaps:
         model = network()
         with pytest.raises(ValueError, match=r"layer must be one whose output are images; that of 'flat' has shape \(None, 54\)"):
             FeatureMapsDisplay.from_model(model, np.ones((9, 8)), "flat")
-        with pytest.raises(ValueError, match=r"x must have shape \(n, 9, 8, 1\) to fit the model, got \(1, 5, 5"):
+        with pytest.raises(ValueError, match=r"image must be one image of shape \(9, 8, 1\); got shape \(5, 5\)$"):
             FeatureMapsDisplay.from_model(model, np.ones((5, 5)))
+        with pytest.raises(ValueError, match=r"got shape \(3, 9, 8\)$"):
+            FeatureMapsDisplay.from_model(model, np.ones((3, 9, 8)))
         with pytest.raises(ValueError, match="image must be one image; got 2"):
             FeatureMapsDisplay.from_model(model, np.ones((2, 9, 8, 1)))
 
@@ -160,7 +162,17 @@ class TestActivations:
             != display.lines_["tanh"].get_color()
         )
         labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-        assert labels == ["tanh", "tanh, derivative", "relu", "relu, derivative"]
+        assert labels == ["tanh", "relu", "derivative"]
+        assert display.ax_.get_legend().get_texts()[-1].get_window_extent().x1 < display.ax_.get_window_extent().x1
+
+    def test_the_legend_of_many_hides_no_curve(self):
+        names = ("relu", "sigmoid", "tanh", "elu", "selu", "gelu", "softplus", "silu", "leaky_relu")
+        display = ActivationDisplay.from_activations(*names)
+        display.figure_.canvas.draw()
+        legend, axes = display.ax_.get_legend().get_window_extent(), display.ax_.get_window_extent()
+        assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [*names, "derivative"]
+        assert axes.x1 <= legend.x0 and legend.x1 <= display.figure_.bbox.x1
+        assert axes.width > display.figure_.bbox.width / 2
 
     def test_functions_and_layers(self):
         def cube(x):
