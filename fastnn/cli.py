@@ -31,7 +31,7 @@ from .model import Sequential
 from .optimizers import OPTIMIZERS
 from .pictures import image_shape, load_pictures, read_picture
 from .recipes import CATS_DOGS, DATA_SETS, RECIPES, Images, Recipe, compile_for
-from .saving import ModelFileError, load_model
+from .saving import OtherTrainingError, load_model
 
 MODEL_FILE = "model.safetensors"
 CHECKPOINT = "checkpoint"
@@ -261,9 +261,7 @@ def _train(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    except ModelFileError as error:
-        if "is not of this training" not in str(error):
-            raise
+    except OtherTrainingError as error:
         hint = "--resume needs the options that the training began with (--epochs, --batch-size, --optimizer, ...)"
         raise Failure(f"{hint}: {error}") from error
     model.save(folder / MODEL_FILE)

@@ -64,6 +64,10 @@ class ModelFileError(ValueError):
     """A file is damaged, or no file of this package, or does not fit the model that it is read into."""
 
 
+class OtherTrainingError(ModelFileError):
+    """A checkpoint is one of another training: of another model, optimizer or setting."""
+
+
 def save_model(model: Sequential, path: PathLike) -> None:
     """Write architecture, weights, what the model is compiled with and the optimizer's state to one file.
 
@@ -239,8 +243,8 @@ def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
     Raises
     ------
     ModelFileError
-        A ValueError: if the file is damaged, is no checkpoint, or is one of another model, optimizer or training. The model then
-        stays as it is.
+        A ValueError: if the file is damaged or is no checkpoint, or, as an OtherTrainingError, one of another model, optimizer or
+        training. The model then stays as it is.
     OSError
         If the file cannot be read.
     """
@@ -257,7 +261,7 @@ def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
         progress = _with_arrays_put_back(header["progress"], tensors)
         _assign(optimizer, weights, states, {name: a for name, a in tensors.items() if not name.startswith("progress/")})
     except Exception as error:
-        raise ModelFileError(f"the checkpoint {os.fspath(path)!r} is not of this training: {reason(error)}") from error
+        raise OtherTrainingError(f"the checkpoint {os.fspath(path)!r} is not of this training: {reason(error)}") from error
     return progress
 
 

@@ -114,8 +114,8 @@ def _floats(y_true: Any, dtype: Any) -> np.ndarray:
 
 def _numbers(values: Any) -> Any:
     """Return the values, unless they are names."""
-    some = values.ravel() if isinstance(values, np.ndarray) else values
-    if isinstance(some, (np.ndarray, list, tuple)) and len(some) and isinstance(some[0], str):
+    some = values.flat if isinstance(values, np.ndarray) else values
+    if isinstance(some, (np.flatiter, list, tuple)) and len(some) and isinstance(some[0], str):
         name = str(some[0])
         raise TypeError(f"y_true must be numbers; got names such as {name!r:.60}: classes, y = np.unique(y, return_inverse=True)")
     return values

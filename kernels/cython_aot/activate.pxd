@@ -31,6 +31,15 @@ cdef inline real relu(real x) noexcept nogil:
     return 0 if x < 0 else x
 
 
+cdef inline void relu_gradient(const real *dy, const real *y, real *dx, Py_ssize_t n) noexcept nogil:
+    """dx = dy where y, relu's output, is above 0, else 0; dx may be dy."""
+    cdef Py_ssize_t i
+    cdef real gradient, zero = 0
+    for i in range(n):
+        gradient = dy[i]  # read in any case: a read under a condition does not vectorize everywhere
+        dx[i] = gradient if y[i] > 0 else zero
+
+
 cdef inline real sigmoid(real x) noexcept nogil:
     cdef real one = 1, e = vexp(-vabs(x))
     return (e if x < 0 else one) / (one + e)

@@ -3,7 +3,8 @@
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from activate cimport BIPOLAR_SIGMOID, ELU, LEAKY_RELU, LINEAR, RELU, SELU, SELU_ALPHA, SELU_SCALE, SIGMOID, SOFTPLUS, TANH, activate
+from activate cimport (BIPOLAR_SIGMOID, ELU, LEAKY_RELU, LINEAR, RELU, SELU, SELU_ALPHA, SELU_SCALE, SIGMOID, SOFTPLUS, TANH, activate,
+                       relu_gradient)
 from call cimport real
 from custom cimport Applied, applied, apply
 from parallel cimport CHUNK, chunk_length, chunks, team
@@ -41,14 +42,12 @@ cdef void _forward(const real *x, real *y, Py_ssize_t n, Py_ssize_t code, real a
 cdef void _backward(const real *dy, const real *y, real *dx, Py_ssize_t n, Py_ssize_t code, real alpha) noexcept nogil:
     # y is the output, for gelu and silu the input
     cdef Py_ssize_t i
-    cdef real gradient, zero = 0, one = 1, half = <real>0.5, scale = <real>SELU_SCALE, bottom = <real>(SELU_SCALE * SELU_ALPHA)
+    cdef real one = 1, half = <real>0.5, scale = <real>SELU_SCALE, bottom = <real>(SELU_SCALE * SELU_ALPHA)
     if code == LINEAR:
         for i in range(n):
             dx[i] = dy[i]
     elif code == RELU:
-        for i in range(n):
-            gradient = dy[i]  # read in any case: a read under a condition does not vectorize everywhere
-            dx[i] = gradient if y[i] > 0 else zero
+        relu_gradient(dy, y, dx, n)
     elif code == SIGMOID:
         for i in range(n):
             dx[i] = dy[i] * (y[i] * (one - y[i]))

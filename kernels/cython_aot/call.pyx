@@ -29,7 +29,7 @@ cdef int num_threads = 1
 
 cdef enum:
     # Other threads sleep soon after their last work, and to wake them takes as long as one thread does some 10 us of work.
-    # Only in a program with a product of so many operations are they awake anyway.
+    # Only in a program with a product of so many operations (PARALLEL_FLOPS of gemm.pxd, which wakes them) are they awake anyway.
     WAKING_ELEMENTS = 131072
     WAKING_FLOPS = 1500000
 

@@ -10,6 +10,7 @@ from cython.parallel cimport prange
 from libc.math cimport rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 
+from activate cimport relu_gradient
 from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
@@ -253,22 +254,13 @@ cdef void _batchnorm_dx(const real *dy, const real *x, const double *center, con
         for j in range(width * fold):
             at = i * fold * c + j
             dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
-        if relu:
-            _relu_backward(x + i * fold * c, dx + i * fold * c, width * fold)
+        if relu:  # in a loop of its own, over what is in the cache: numbers of two widths and a choice in one loop are slower
+            relu_gradient(dx + i * fold * c, x + i * fold * c, dx + i * fold * c, width * fold)
     for j in range((rows % fold) * width):
         at = done + j
         dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
     if relu:
-        _relu_backward(x + done, dx + done, (rows % fold) * width)
-
-
-cdef inline void _relu_backward(const real *y, real *dx, Py_ssize_t n) noexcept nogil:
-    """In a loop of its own, over what is in the cache: one loop with numbers of two widths and a choice is slower."""
-    cdef Py_ssize_t i
-    cdef real gradient, zero = 0
-    for i in range(n):
-        gradient = dx[i]
-        dx[i] = gradient if y[i] > 0 else zero
+        relu_gradient(dx + done, x + done, dx + done, (rows % fold) * width)
 
 
 cdef void moving_average(const real *value, double momentum, real *average, Py_ssize_t size, int threads) noexcept nogil:
