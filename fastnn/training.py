@@ -146,7 +146,7 @@ class Meters:
 
     def __init__(self, metrics: list[Any]) -> None:
         kernels = [metric for metric in metrics if metric.sample_values is not None]
-        #: (sum, sum of weights) of the loss, then of each metric with a kernel
+        #: (sum, number of samples) of the loss, then of each metric with a kernel
         self.totals = np.zeros((1 + len(kernels), 2), np.float64)
         self.native = list(zip(kernels, self.totals[1:], strict=True))
         self.python = [metric for metric in metrics if metric.sample_values is None]
@@ -170,7 +170,7 @@ class Meters:
         """Add a batch to the sums, by kernels. Weights of samples are the loss's: metrics count all alike, as in Keras."""
         table.call("collect_mean", loss.data.reshape(1), float(len(pred)), self.totals[0])
         for metric, total in self.native:
-            table.call("collect_samples", metric.sample_values(y, pred.data), None, total)
+            table.call("collect_samples", metric.sample_values(y, pred.data), total)
 
     def update_python(self, batch: Batch, pred: np.ndarray) -> None:
         """Add a batch to the metrics that have no kernel."""

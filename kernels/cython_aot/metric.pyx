@@ -40,11 +40,11 @@ cdef void binary_match(const real *pred, const real *target, double threshold, r
         match[i] = <real>(<double>right / c) if c > 0 else 0
 
 
-cdef void collect_samples(const real *value, const real *weight, double *total, Py_ssize_t m, int threads) noexcept nogil:
+cdef void collect_samples(const real *value, double *total, Py_ssize_t m, int threads) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(m):
-        total[0] += <double>value[i] * (<double>weight[i] if weight != NULL else 1.0)
-        total[1] += <double>weight[i] if weight != NULL else 1.0
+        total[0] += value[i]
+    total[1] += m
 
 
 cdef void collect_mean(const real *value, double count, double *total, int threads) noexcept nogil:

@@ -34,23 +34,8 @@ def binary_match(pred, target, threshold, match):
 
 
 @device
-def _value(value, weight, i):
+def _value(value, _, i):
     return float64(value[i])
-
-
-@device
-def _weighted_value(value, weight, i):
-    return float64(value[i]) * float64(weight[i])
-
-
-@device
-def _weight(value, weight, i):
-    return float64(weight[i])
-
-
-@device
-def _add_value(result, place, value, count):
-    result[0] += value
 
 
 @device
@@ -59,19 +44,8 @@ def _add_value_and_count(result, place, value, count):
     result[1] += float64(count)
 
 
-@device
-def _add_weight(result, place, value, count):
-    result[1] += value
-
-
-def collect_samples(value, weight, total_):
-    count = value.shape[0]
-    if weight is None:
-        return total(_value, _add_value_and_count, value, value, total_, count, np.float64)
-    return [
-        *total(_weighted_value, _add_value, value, weight, total_, count, np.float64),
-        *total(_weight, _add_weight, value, weight, total_, count, np.float64),
-    ]
+def collect_samples(value, total_):
+    return total(_value, _add_value_and_count, value, value, total_, value.shape[0], np.float64)
 
 
 def _mean_of_batch(value, count, result):

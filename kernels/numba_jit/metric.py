@@ -1,9 +1,7 @@
 """Metrics of each sample, and the running sums that they are collected in."""
 
-import numpy as np
-
 from .call import step
-from .pointers import inline, is_null, on_stack
+from .pointers import inline, on_stack
 
 
 @inline
@@ -46,11 +44,10 @@ def binary_match(call, first, last):
 
 @step("")
 def collect_samples(call, first, last):
-    value, weight, total = call.value, call.weight, call.total
+    value, total = call.value, call.total
     for i in range(call.m):
-        w = 1.0 if is_null(weight) else np.float64(weight[i])
-        total[0] += value[i] * w
-        total[1] += w
+        total[0] += value[i]
+    total[1] += call.m
 
 
 @step("")

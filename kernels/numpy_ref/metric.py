@@ -23,10 +23,9 @@ def binary_match(pred, target, threshold, match):
     match[...] = np.mean((pred > pred.dtype.type(threshold)) == target, axis=1, dtype=np.float64) if pred.shape[1] else 0
 
 
-def collect_samples(value, weight, total):
-    """Add values of samples to a running weighted sum."""
-    weight = np.ones(len(value)) if weight is None else weight.astype(np.float64)
-    total += (np.sum(value * weight, dtype=np.float64), np.sum(weight))
+def collect_samples(value, total):
+    """Add the values of samples, and their number, to running sums."""
+    total += (np.sum(value, dtype=np.float64), len(value))
 
 
 def collect_mean(value, count, total):

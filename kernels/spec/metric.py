@@ -26,8 +26,8 @@ OPS = (
     ),
     Op(
         "collect_samples",
-        "total += (sum(value * weight), sum(weight)); weight 1 where it is left out",
-        inputs=(*reals(("value", "m")), Array("weight", "m", optional=True)),
+        "total += (sum(value), m)",
+        inputs=reals(("value", "m")),
         outputs=(TOTAL,),
     ),
     Op(

@@ -785,12 +785,10 @@ def test_metrics_by_hand():
 
 def test_collecting_by_hand():
     total = np.array([1.0, 2.0])
-    metric.collect_samples(np.array([0.5, 4.0]), np.array([2.0, 3.0]), total)
-    assert total.tolist() == [14, 7]
-    metric.collect_samples(np.array([0.5, 4.0]), None, total)
-    assert total.tolist() == [18.5, 9]
+    metric.collect_samples(np.array([0.5, 4.0]), total)
+    assert total.tolist() == [5.5, 4]
     metric.collect_mean(np.array([0.25]), 4.0, total)
-    assert total.tolist() == [19.5, 13]
+    assert total.tolist() == [6.5, 8]
 
 
 # --- optim -----------------------------------------------------------------------------------------------------------------------
