@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +98,11 @@ class ArrayEpochs:
     #: arrays are there: nobody waits for batches of them
     waiting = None
 
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """What is trained on, by name."""
+        return {"x": self._source.x, "y": self._source.y}
+
     def _batch(self, size: int) -> Batch:
         source = self._source
         return Batch(size, source.x, self.model.dtype, source.y, source.weight is not None)
@@ -168,6 +173,8 @@ class BatchEpochs:
     """
 
     one_step = False
+    #: batches are not kept
+    arrays: Mapping[str, Any] = {}
 
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
         self.model, self.data, self._class_weight, self._limit = model, batches, class_weight, steps

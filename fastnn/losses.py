@@ -34,6 +34,9 @@ class Loss:
         or each sample's loss.
     """
 
+    #: the activation whose results are the probabilities that the loss takes; None where it takes anything else
+    link: str | None = None
+
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         self.name = name or type(self).__name__
         self.reduction = "none" if reduction is None else reduction
@@ -219,7 +222,7 @@ class Perceptron(Loss):
 
 
 class SparseCategoricalCrossentropy(Loss):
-    """``-log(probability of the label)``, for integer class labels.
+    """``-log(probability of the label)``, for integer class labels; probabilities are divided by their sum, as in Keras.
 
     Parameters
     ----------
@@ -229,6 +232,8 @@ class SparseCategoricalCrossentropy(Loss):
     reduction, name
         See `Loss`.
     """
+
+    link = "softmax"
 
     def __init__(
         self,
@@ -244,12 +249,12 @@ class SparseCategoricalCrossentropy(Loss):
         return targets.labels(y_true, output_shape)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = _logits(self, y_pred, "softmax")
+        logits = _logits(self, y_pred)
         if logits is not None:
             return by_sample(ops.softmax_xent(_rows(logits), ops.reshape(y_true, (-1,))), y_pred)
         table.python_step("one-hot targets of probabilities that no softmax made")
         onehot = np.arange(y_pred.shape[-1]) == y_true.data.reshape(-1, 1)
-        return by_sample(ops.xent(_rows(y_pred), Tensor(onehot.astype(y_pred.dtype))), y_pred)
+        return by_sample(ops.xent(_distributions(y_pred), Tensor(onehot.astype(y_pred.dtype))), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, **super().get_config()}
@@ -257,6 +262,8 @@ class SparseCategoricalCrossentropy(Loss):
 
 class CategoricalCrossentropy(Loss):
     """``-sum(y_true * log(probabilities))``, for one-hot targets or a distribution over the classes.
+
+    Probabilities are divided by their sum, as in Keras.
 
     Parameters
     ----------
@@ -268,6 +275,8 @@ class CategoricalCrossentropy(Loss):
     reduction, name
         See `Loss`.
     """
+
+    link = "softmax"
 
     def __init__(
         self,
@@ -286,10 +295,10 @@ class CategoricalCrossentropy(Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target = _rows(_smoothed(y_true, self.label_smoothing, 1 / y_pred.shape[-1]))
-        logits = _logits(self, y_pred, "softmax")
+        logits = _logits(self, y_pred)
         if logits is not None:
             return by_sample(ops.softmax_xent(_rows(logits), target), y_pred)
-        return by_sample(ops.xent(_rows(y_pred), target), y_pred)
+        return by_sample(ops.xent(_distributions(y_pred), target), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing, **super().get_config()}
@@ -309,6 +318,8 @@ class BinaryCrossentropy(Loss):
         See `Loss`.
     """
 
+    link = "sigmoid"
+
     def __init__(
         self,
         from_logits: bool = False,
@@ -325,7 +336,7 @@ class BinaryCrossentropy(Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target = _smoothed(y_true, self.label_smoothing, 0.5)
-        logits = _logits(self, y_pred, "sigmoid")
+        logits = _logits(self, y_pred)
         if logits is not None:
             return by_sample(ops.sigmoid_xent(logits, target), y_pred)
         return by_sample(ops.binary_xent(y_pred, target), y_pred)
@@ -469,12 +480,13 @@ def _as_given(y_true: Any, prepared: np.ndarray) -> Tensor:
     return Tensor(prepared)
 
 
-def _logits(loss: Any, y_pred: Tensor, link: str) -> Tensor | None:
+def _logits(loss: Any, y_pred: Tensor) -> Tensor | None:
     """Return the logits behind predictions, or None where they are probabilities that the link function did not make."""
-    if y_pred.link == link:
+    if y_pred.link == loss.link:
         if loss.from_logits:
             warnings.warn(
-                f"loss {loss.name!r} has from_logits=True, but y_pred is the result of a {link}: its logits are used", stacklevel=4
+                f"loss {loss.name!r} has from_logits=True, but y_pred is the result of a {loss.link}: its logits are used",
+                stacklevel=4,
             )
         return y_pred.logits
     if loss.from_logits:
@@ -485,7 +497,7 @@ def _logits(loss: Any, y_pred: Tensor, link: str) -> Tensor | None:
     if p.size and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
         raise ValueError(
             f"y_pred must be probabilities for loss {loss.name!r}; got values from {p.min()} to {p.max()}: "
-            f"end the model with a {link}, or say from_logits=True"
+            f"end the model with a {loss.link}, or say from_logits=True"
         )
     return None
 
@@ -497,6 +509,12 @@ def by_sample(loss: Tensor, y_pred: Tensor) -> Tensor:
 
 def _rows(tensor: Tensor) -> Tensor:
     return tensor if tensor.ndim == 2 else ops.reshape(tensor, (-1, tensor.shape[-1]))
+
+
+def _distributions(y_pred: Tensor) -> Tensor:
+    """Return predictions, a row for each sample, with the sum 1: else sigmoids would get a loss of 0 by saying 1 to every class."""
+    rows = _rows(y_pred)
+    return ops.divide(rows, ops.sum(rows, axis=-1, keepdims=True))
 
 
 def _smoothed(target: Tensor, share: float, towards: float) -> Tensor:

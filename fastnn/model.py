@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
+from .mistakes import warn_of_divergence, warn_of_outputs
 from .program import Arena
 from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, TestStep, TrainStep
@@ -248,6 +250,7 @@ class Sequential:
             raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
         for metric in metrics or ():
             metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
+        warn_of_outputs(self.layers, self.loss)
         self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
         self._metrics = None
         self._forget_steps()
@@ -336,6 +339,11 @@ class Sequential:
         History
             ``history.history`` has a list of one value per epoch for the loss and each metric.
 
+        Warns
+        -----
+        RuntimeWarning
+            Once, after the first epoch whose loss is NaN or infinite; `callbacks.TerminateOnNaN` stops there.
+
         Raises
         ------
         RuntimeError
@@ -423,18 +431,32 @@ class Sequential:
         self.initial_epoch = epoch
         calls.on_train_begin()
         epoch = self.initial_epoch  # a callback that goes on with an earlier training sets it
+        diverged = False
         while epoch < epochs and not self.stop_training:
             if validation_data is None and calls.only_history and source.one_step:
                 epoch += source.run_ahead(history, epoch, epochs - epoch)
-                continue
-            calls.on_epoch_begin(epoch)
-            logs = source.run(calls)
-            if validation_data is not None:
-                logs.update(self._validate(validation_data, validation_batch_size, calls))
-            calls.on_epoch_end(epoch, logs)
-            epoch += 1
+            else:
+                calls.on_epoch_begin(epoch)
+                logs = source.run(calls)
+                if validation_data is not None:
+                    logs.update(self._validate(validation_data, validation_batch_size, calls))
+                calls.on_epoch_end(epoch, logs)
+                epoch += 1
+            diverged = diverged or self._warn_if_diverged(history, source.arrays, validation_data)
         calls.on_train_end()
         return history
+
+    def _warn_if_diverged(self, history: callbacks_module.History, arrays: Mapping[str, Any], validation_data: Any) -> bool:
+        """Warn where the last epoch's loss, or that of the validation, is NaN or infinite; say whether it is."""
+        for name in ("loss", "val_loss"):
+            losses = history.history.get(name, [0.0])
+            if not math.isfinite(losses[-1]):
+                number, loss = next((number, loss) for number, loss in enumerate(losses, 1) if not math.isfinite(loss))
+                if name == "val_loss":
+                    arrays = _named_arrays("validation ", validation_data)
+                warn_of_divergence(f"the {name} of epoch {number}", loss, arrays, 4, self.compiled_with()[0].learning_rate)
+                return True
+        return False
 
     def _validate(self, data: Any, batch_size: int | None, calls: callbacks_module.CallbackList) -> dict[str, float]:
         if _is_xy(data):
@@ -553,6 +575,8 @@ class Sequential:
         self.compiled_with()
         calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
         logs = self._evaluate(x, y, batch_size, sample_weight, calls)
+        if not math.isfinite(logs["loss"]):
+            warn_of_divergence("the loss", logs["loss"], _named_arrays("", (x, y)), 2)
         if verbose in (1, 2, "auto"):
             print(" - ".join(f"{name}: {value:.4f}" for name, value in logs.items()))
         if return_dict:
@@ -716,3 +740,10 @@ class Sequential:
 def _is_xy(data: Any) -> bool:
     """Say whether `data` is (x, y) or (x, y, sample_weight)."""
     return isinstance(data, (tuple, list)) and len(data) in (2, 3)
+
+
+def _named_arrays(prefix: str, data: Any) -> dict[str, np.ndarray]:
+    """Return x and y of (x, y) or (x, y, sample_weight) by name; nothing of an iterable of batches."""
+    if not _is_xy(data) or data[1] is None:
+        return {}
+    return {f"{prefix}{name}": np.asarray(on_host(name, array)) for name, array in zip("xy", data, strict=False)}

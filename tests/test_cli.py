@@ -136,7 +136,8 @@ class TestTrain:
 
     def test_divergence_is_a_failure_with_advice(self, data, capsys):
         argv = ["train", "mnist-mlp", "--epochs", "2", "--data", str(data), "--optimizer", "sgd", "--learning-rate", "1e30"]
-        assert main(argv) == 1
+        with pytest.warns(RuntimeWarning, match="the loss of epoch 1 is"):
+            assert main(argv) == 1
         assert "the loss is no longer finite; try a smaller --learning-rate" in error_line_after_output(capsys)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -381,10 +382,13 @@ class TestPredict:
         assert main(["predict", "colour.safetensors", "four.png"]) == 0
         assert capsys.readouterr().out.startswith("four.png: 7")
 
-    def test_without_pillow_it_says_what_to_install(self, trained, monkeypatch, capsys):
+    def test_without_pillow_it_says_what_to_install(self, trained, tmp_path, monkeypatch, capsys):
+        self.image.new("L", (28, 28)).save("seven.png")
         monkeypatch.setitem(sys.modules, "PIL", None)
         assert main(["predict", str(trained), "seven.png"]) == 1
         assert "pip install 'fastnn-kernels[image]'" in error_line(capsys)
+        assert main(["predict", str(trained), "eight.png"]) == 1
+        assert error_line(capsys) == "No such file or directory: 'eight.png'"
 
 
 class TestTheRest:

@@ -148,9 +148,21 @@ def test_logits_of_the_other_link_are_not_used():
     p = ops.softmax(Tensor(PRED))
     expected = (-UNIT * np.log(PROBS) - (1 - UNIT) * np.log(1 - PROBS)).mean()
     np.testing.assert_allclose(float(losses.BinaryCrossentropy()(UNIT, p)), expected, rtol=1e-12)
-    s = ops.sigmoid(Tensor(PRED))
-    expected = -np.log(sigmoid(PRED)[np.arange(M), LABELS]).mean()
-    np.testing.assert_allclose(float(losses.SparseCategoricalCrossentropy()(LABELS, s)), expected, rtol=1e-12)
+    p = sigmoid(PRED) / sigmoid(PRED).sum(axis=1, keepdims=True)
+    expected = -np.log(p[np.arange(M), LABELS]).mean()
+    for loss, y in ((losses.SparseCategoricalCrossentropy(), LABELS), (losses.CategoricalCrossentropy(), onehot(LABELS, C))):
+        np.testing.assert_allclose(float(loss(y, ops.sigmoid(Tensor(PRED)))), expected, rtol=1e-12)
+
+
+def test_probabilities_of_classes_are_brought_to_the_sum_1_as_in_keras():
+    y, p = [0, 1], [[0.9, 0.8, 0.7], [0.2, 0.3, 0.1]]
+    for loss, targets in ((losses.SparseCategoricalCrossentropy(), y), (losses.CategoricalCrossentropy(), onehot(y, 3))):
+        assert float(loss(targets, p)) == pytest.approx(0.8369883, rel=1e-6)  # Keras 3.15
+        x = Variable(p)
+        with GradientTape() as tape:
+            value = loss(targets, x)
+        # of -log(p[y] / sum(p)): more of everything changes nothing
+        np.testing.assert_allclose((tape.gradient(value, x) * x).numpy().sum(axis=1), 0, atol=1e-6)
 
 
 def test_from_logits_of_a_softmax_warns_and_uses_its_logits():

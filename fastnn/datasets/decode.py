@@ -41,6 +41,7 @@ def open_picture(path: str | os.PathLike[str], smallest: int | None = None) -> A
     ValueError
         If it holds no picture, a damaged one, or one of more than ``PIL.Image.MAX_IMAGE_PIXELS`` pixels.
     """
+    os.stat(path)  # who gave a wrong path need not install Pillow first
     image, image_ops = pillow()
     image.init()
     try:
@@ -93,10 +94,10 @@ def decode(
     fit : {"resize", "fit", "pad"}
         Whether to change the proportions, to cut off what does not fit, or to pad with black.
     """
-    image, image_ops = pillow()
     mode, channels = COLOR_MODES[color_mode]
     height, width = size
     picture = open_picture(path, 2 * max(size))
+    image, image_ops = pillow()
     if picture.mode == "RGBA" and mode != "RGBA":
         picture = on_white(picture)
     picture = picture.convert(mode)

@@ -1,0 +1,90 @@
+"""Mistakes that a model computes without complaint: they are warned of, with the likely reason."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import activations
+from .layers import Layer
+from .losses import Loss
+
+#: activations whose results are neither probabilities nor, since they have a least value, logits
+NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu", "silu", "exponential")
+
+
+def warn_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> None:
+    """Warn where what a model ends with cannot be what its loss takes.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The model's.
+    loss : Loss, optional
+        What it is compiled with.
+    """
+    if not layers:
+        return
+    last = layers[-1]
+    ends = _activation(last)
+    units = last.output_shape[-1] if last.built else getattr(last, "units", None)
+    if ends == "softmax" and units == 1:
+        warnings.warn(
+            f"the softmax of a single output, as layer {last.name!r} has it, is always 1, and nothing is learned; for two classes "
+            "there are Dense(1, activation='sigmoid') with 'binary_crossentropy' and Dense(2, activation='softmax') with "
+            "'sparse_categorical_crossentropy'",
+            stacklevel=3,
+        )
+    elif loss is not None and loss.link is not None:
+        from_logits = getattr(loss, "from_logits", False)
+        if ends in NEITHER or (from_logits and ends in ("sigmoid", "softmax") and ends != loss.link):
+            wanted = "no activation, since it has from_logits=True" if from_logits else f"activation={loss.link!r}"
+            warnings.warn(
+                f"the last layer, {last.name!r}, has the activation {ends!r}, whose results are no "
+                f"{'logits' if from_logits else 'probabilities'}; the loss {loss.name!r} wants {wanted}",
+                stacklevel=3,
+            )
+
+
+def _activation(layer: Layer) -> str | None:
+    """Return the name of what a layer ends with."""
+    if hasattr(layer, "activation"):
+        name = activations.serialize(layer.activation)
+        return name if isinstance(name, str) else None
+    return type(layer).__name__.lower()  # layers such as ReLU and Softmax
+
+
+def warn_of_divergence(name: str, value: float, arrays: Mapping[str, Any], stacklevel: int, rate: float | None = None) -> None:
+    """Warn that a loss is NaN or infinite, and say where that may come from.
+
+    Parameters
+    ----------
+    name : str
+        What the loss is called in the text.
+    value : float
+        The loss.
+    arrays : dict of str to array
+        What it was computed of, by name, where that is at hand.
+    stacklevel : int
+        Whose line the warning names, as for `warnings.warn`.
+    rate : float, optional
+        The learning rate that it was trained with.
+    """
+    arrays = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}  # not those on a GPU
+    for key, array in arrays.items():
+        bad = ~np.isfinite(array)
+        if bad.any():
+            first = np.unravel_index(int(bad.argmax()), bad.shape)
+            samples = int(bad.reshape(len(bad), -1).any(axis=1).sum())
+            where = ", ".join(map(str, first))
+            reason = f"{key}[{where}] is {array[first]}; {samples} of {len(bad)} samples have NaN or infinity in {key}"
+            break
+    else:
+        ranges = " and ".join(f"{key}, from {array.min():.4g} to {array.max():.4g}," for key, array in arrays.items())
+        finite = f"{ranges} are finite" if arrays else "there may be NaN or infinity in the data"
+        cause = "the weights may not be" if rate is None else f"the learning rate, {rate:.4g}, may be too high"
+        reason = f"{finite}; {cause}"
+    warnings.warn(f"{name} is {value}: {reason}", RuntimeWarning, stacklevel=stacklevel + 1)

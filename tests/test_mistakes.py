@@ -1,0 +1,102 @@
+"""Mistakes that can be computed without complaint: what `compile`, `fit` and `evaluate` warn of, and what they do not."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers, losses, optimizers
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4))
+Y = X[:, :1]
+
+
+def compiled(units=1, activation=None, loss="mse", rate=0.01, after=()):
+    model = fastnn.Sequential([layers.Dense(8, activation="relu"), layers.Dense(units, activation=activation), *after])
+    model.compile(optimizers.SGD(rate), loss)
+    return model
+
+
+BINARY_LOGITS = losses.BinaryCrossentropy(from_logits=True)
+SPARSE_LOGITS = losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1, "softmax", "binary_crossentropy"), "softmax of a single output.*is always 1.*'sigmoid'"),
+        ((1, "softmax", "mse"), "softmax of a single output"),
+        ((3, "relu", "sparse_categorical_crossentropy"), "'relu', whose results are no probabilities.*activation='softmax'"),
+        ((1, "tanh", "binary_crossentropy"), "'tanh', whose results are no probabilities.*activation='sigmoid'"),
+        ((3, "sigmoid", SPARSE_LOGITS), "'sigmoid', whose results are no logits.*no activation"),
+        ((3, "softmax", BINARY_LOGITS), "'softmax', whose results are no logits"),
+        ((3, "relu", SPARSE_LOGITS), "'relu', whose results are no logits"),
+    ],
+)
+def test_outputs_that_do_not_fit_the_loss(arguments, message):
+    with pytest.warns(UserWarning, match=message) as warned:
+        compiled(*arguments)
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("layer", [layers.ReLU(), layers.Activation("tanh")])
+def test_an_activation_that_is_a_layer_counts_as_well(layer):
+    with pytest.warns(UserWarning, match="no probabilities"):
+        compiled(3, None, "categorical_crossentropy", after=[layer])
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss"),
+    [
+        (1, "sigmoid", "binary_crossentropy"),
+        (5, "sigmoid", "binary_crossentropy"),
+        (2, "softmax", "sparse_categorical_crossentropy"),
+        (2, "softmax", "binary_crossentropy"),
+        (3, "sigmoid", "categorical_crossentropy"),
+        (3, None, SPARSE_LOGITS),
+        (1, "tanh", "hinge"),
+        (1, "relu", "mse"),
+        (3, lambda x: x * x, "categorical_crossentropy"),
+        (3, "softmax", None),
+    ],
+)
+def test_what_may_be_meant_is_not_warned_of(units, activation, loss):
+    compiled(units, activation, loss)
+
+
+@pytest.mark.parametrize("batch_size", [16, 60])
+def test_nan_in_the_inputs_is_named_once(batch_size):
+    x = X.copy()
+    x[7, 2], x[9, 1] = np.nan, np.inf
+    with pytest.warns(RuntimeWarning) as warned:
+        compiled().fit(x, Y, batch_size=batch_size, epochs=3, verbose=0)
+    assert [str(warning.message) for warning in warned] == [
+        "the loss of epoch 1 is nan: x[7, 2] is nan; 2 of 60 samples have NaN or infinity in x"
+    ]
+    assert warned[0].filename == __file__
+    with pytest.warns(RuntimeWarning, match=r"the loss is nan: x\[7, 2\]"):
+        compiled().evaluate(x, Y)
+
+
+def test_a_training_that_diverges_names_the_rate_and_the_range_of_the_data():
+    model = compiled(rate=5.0)
+    with pytest.warns(
+        RuntimeWarning, match=r"the loss of epoch \d+ is .*: x, from -\d+ to \d+, and y.*the learning rate, 5,"
+    ) as warned:
+        history = model.fit(1000 * X, Y, epochs=9, verbose=0).history["loss"]
+    bad = int(np.flatnonzero(~np.isfinite(history))[0])
+    assert f"the loss of epoch {bad + 1} is {history[bad]}:" in str(warned[0].message) and len(warned) == 1
+    with pytest.warns(RuntimeWarning, match="are finite; the weights may not be"):
+        model.evaluate(X, Y)
+
+
+def test_nan_in_the_validation_data_is_not_taken_for_a_divergence():
+    x = X.copy()
+    x[3, 0] = np.nan
+    with pytest.warns(RuntimeWarning, match=r"the val_loss of epoch 1 is nan: validation x\[3, 0\] is nan; 1 of 60 samples"):
+        compiled().fit(X, Y, verbose=0, validation_data=(x, Y))
+
+
+def test_batches_are_not_kept_to_be_looked_at():
+    with pytest.warns(RuntimeWarning, match="there may be NaN or infinity in the data; the learning rate"):
+        compiled().fit(((X * np.nan, Y) for _ in range(2)), verbose=0)
