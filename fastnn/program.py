@@ -1,7 +1,7 @@
 """From the recorded kernel calls of a step to a program that repeats them.
 
 A step of fixed batch shape is always the same list of kernel calls on the same buffers. `Program` takes the list that
-`fastnn.kernels.table.record` noted down, replaces what `fastnn.rewrites` knows a cheaper way for, leaves out calls whose results
+`fastnn.kernels.table.record` noted down, has `fastnn.rewrites` replace what there is a cheaper way for and leave out what
 nobody reads, gives temporary buffers places in one arena by their lifetimes, and hands the rest to the backend, which runs it
 without Python in between. `Replay` wraps a step function: it goes through it once to record it, and runs the program from then on.
 """
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import backends, spec, table
-from .rewrites import Call, base_of, rewritten
+from .kernels import backends, table
+from .rewrites import Call, arrays_of, base_of, rewritten
 
 #: arena offsets are multiples of this many bytes: a cache line, and the widest vector
 ALIGNMENT = 64
@@ -50,7 +50,8 @@ class Program:
     """
 
     def __init__(self, calls: Sequence[Call], results: Iterable[np.ndarray], arena: Arena | None = None) -> None:
-        needed = _without_dead_calls(rewritten(calls), [base_of(array) for array in results])
+        results = list(results)
+        needed = rewritten(calls, results, backends.kernels_of(backends.active_backend()))
         self.calls, self.arena = _in_one_arena(needed, {id(base_of(array)) for array in results}, arena or Arena())
         self._compiled = backends.compile_program(self.calls, self.arena)
 
@@ -120,34 +121,6 @@ class Replay:
         return int(run)
 
 
-def _arrays(call: Call) -> list[tuple[np.ndarray, str]]:
-    """Return the array arguments of a call with their roles."""
-    name, args = call
-    op = spec.OPS[name]
-    given = (*args[: len(op.inputs)], *args[len(op.inputs) + len(op.params) :])
-    return [(array, declared.role) for array, declared in zip(given, op.arrays, strict=True) if array is not None]
-
-
-def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
-    """Leave out calls that only write what no later call and no caller reads (the first layer's dx, unused softmax outputs)."""
-    # Owners that are read before they are written hold state (weights, moving averages): writing them is never dead.
-    live = {id(owner) for owner in results}
-    written: set[int] = set()
-    for call in calls:
-        for array, role in _arrays(call):
-            key = id(base_of(array))
-            if role != "out" and key not in written:
-                live.add(key)
-            written.add(key)
-    kept = []
-    for call in reversed(calls):
-        arrays = _arrays(call)
-        if any(role != "in" and id(base_of(array)) in live for array, role in arrays):
-            kept.append(call)
-            live.update(id(base_of(array)) for array, role in arrays if role != "out")
-    return kept[::-1]
-
-
 @dataclass
 class _Buffer:
     """A temporary: its owner, the calls that use it first and last, its place in the arena."""
@@ -167,7 +140,7 @@ def _in_one_arena(calls: list[Call], kept: set[int], shared: Arena) -> tuple[lis
     buffers: dict[int, _Buffer] = {}
     outside = set(kept)
     for i, call in enumerate(calls):
-        for array, role in _arrays(call):
+        for array, role in arrays_of(call):
             owner = base_of(array)
             if id(owner) in buffers:
                 buffers[id(owner)].last = i

@@ -1,26 +1,56 @@
-"""Recorded calls replaced by others that give the same numbers for less work."""
+"""Recorded calls replaced by others that give the same numbers for less work, and left out where nobody reads what they give."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from .kernels.spec.activation import FUSED
+from .kernels import spec
+from .kernels.spec.activation import ALPHA_DEFAULT, FUSED
 
 Call = tuple[str, tuple]
 
 #: derivatives that follow from an activation's output alone
 _FROM_OUTPUT = {f"{name}_backward" for name in FUSED if name != "linear"}
+#: what makes such activations
+_ACTIVATIONS = {f"{name}_forward": name for name in FUSED if name != "linear"}
+_POOLS = {"maxpool2d_forward", "avgpool2d_forward", "global_avgpool2d_forward"}
+#: what spreads gradients over the windows
+_GATHER = "maxpool2d_backward__gather"
+_AVERAGES = {"avgpool2d_backward", "global_avgpool2d_backward"}
+#: no activation: its code and alpha
+_LINEAR = FUSED["linear"], 0.0
+#: in the place of a call that is not there
+_NOTHING: Call = ("", ())
+#: windows of one pixel: pool_h, pool_w, stride_h, stride_w, pad_top, pad_left
+_PIXELS = (1, 1, 1, 1, 0, 0)
 
 
-def rewritten(calls: Sequence[Call]) -> list[Call]:
-    """Return the calls with everything replaced that is known here."""
-    return _relu_in_batchnorm(_derivatives_behind_pools(calls))
+def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Collection[str]) -> list[Call]:
+    """Return what is to be run in the place of recorded calls.
+
+    Parameters
+    ----------
+    calls : list of (str, tuple)
+        Op names and arguments, in order.
+    results : iterable of ndarray
+        Arrays that somebody reads after the calls.
+    provided : collection of str
+        The ops that the backend has.
+    """
+    results = [base_of(array) for array in results]
+    made = _relu_in_batchnorm(_derivatives_behind_pools(calls, results), results)
+    if all(op.name in provided for op in spec.OPTIONAL["rewritten"]):
+        made = _gathering(made)
+        made = _without_dead_calls(_pools_in_batchnorm_backward(made), results)
+        made = _pools_in_batchnorm_forward(made, results)
+    return _without_dead_calls(made, results)
 
 
-def _derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
+def _derivatives_behind_pools(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     """Take the derivative of an activation that feeds a max-pooling at the pooled elements only, before they are spread.
 
     Each window passes its gradient to one element, whose activation is what the pooling kept: in f'(y) * spread(dp), as it is
@@ -34,7 +64,7 @@ def _derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
         for x, pool_h, pool_w, stride_h, stride_w, _, _, pooled, argmax in [args]
         if stride_h >= pool_h and stride_w >= pool_w
     }
-    uses = _uses(calls)
+    uses = _uses(calls, results)
     made = list(calls)
     for i, (name, args) in enumerate(calls[:-1]):
         if name != "maxpool2d_backward" or _place(args[1]) not in pools:
@@ -50,9 +80,9 @@ def _derivatives_behind_pools(calls: Sequence[Call]) -> list[Call]:
     return made
 
 
-def _relu_in_batchnorm(calls: Sequence[Call]) -> list[Call]:
+def _relu_in_batchnorm(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     """Let the gradient of a batch normalization take the derivative of relu before it, whose output it reads anyway."""
-    uses = _uses(calls)
+    uses = _uses(calls, results)
     made: list[Call] = []
     for name, args in calls:
         before, given = made[-1] if made else ("", ())
@@ -65,9 +95,133 @@ def _relu_in_batchnorm(calls: Sequence[Call]) -> list[Call]:
     return made
 
 
-def _uses(calls: Sequence[Call]) -> Counter[int]:
-    """Return how often each array, or a view of it, is an argument."""
-    return Counter(id(base_of(value)) for _, args in calls for value in args if isinstance(value, np.ndarray))
+def _gathering(calls: Sequence[Call]) -> list[Call]:
+    """Tell the gradient of a max-pooling which windows argmax is of."""
+    windows = {_place(args[8]): args[1:7] for name, args in calls if name == "maxpool2d_forward"}
+    return [
+        (_GATHER, (*args[:2], *windows[_place(args[1])], args[2]))
+        if name == "maxpool2d_backward" and _place(args[1]) in windows
+        else (name, args)
+        for name, args in calls
+    ]
+
+
+def _pools_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
+    """Let the gradient of a batch normalization start from that of what comes behind it: an activation, a pooling, or both.
+
+    What it no longer reads is left to be found dead. The activation is computed again, from x, which is read anyway.
+    """
+    normalized = {_place(args[5]): args for name, args in calls if name == "batchnorm_forward"}  # by the means
+    makers = _ACTIVATIONS.keys() | _FROM_OUTPUT | _AVERAGES | {_GATHER}
+    made_by = {_place(args[-1]): (name, args) for name, args in calls if name in makers}
+    made = []
+    for name, args in calls:
+        if name == "batchnorm_backward" and _place(args[3]) in normalized:
+            gradient, x, gamma, mean, var, eps, relu, dx, *sums = args
+            _, _, beta, _, z, _, _ = normalized[_place(mean)]
+            activation = _LINEAR
+            behind, given = made_by.get(_place(gradient), _NOTHING)
+            if behind in _FROM_OUTPUT:
+                forward, inputs = made_by.get(_place(given[1]), _NOTHING)
+                if forward in _ACTIVATIONS and _place(inputs[0]) == _place(z):
+                    activation, gradient = _code(forward, *inputs[1:]), given[0]
+                    behind, given = made_by.get(_place(gradient), _NOTHING)
+            if behind == _GATHER and activation == _LINEAR:
+                dy, argmax, *window, spread = given
+                inputs = dy, argmax, x.reshape(spread.shape), gamma, mean, var
+                name, args = "batchnorm_maxpool_backward", (*inputs, eps, relu, *window, dx.reshape(spread.shape), *sums)
+            elif behind in _AVERAGES or activation != _LINEAR:
+                dy, *window, spread = given if behind in _AVERAGES else (gradient.reshape(x.shape), *_PIXELS, x)
+                image = _as_images(spread)
+                inputs = _as_images(dy), x.reshape(image.shape), gamma, beta, mean, var
+                params = eps, *activation, relu, *(window or _all_of(image))
+                name, args = "batchnorm_avgpool_backward", (*inputs, *params, dx.reshape(image.shape), *sums)
+        made.append((name, args))
+    return made
+
+
+def _pools_in_batchnorm_forward(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Let a batch normalization activate and pool what nobody else reads."""
+    uses = _uses(calls, results)
+    readers = {_place(args[0]): i for i, (name, args) in enumerate(calls) if name in _ACTIVATIONS.keys() | _POOLS}
+    made: list[Call | None] = list(calls)
+
+    def taken_by_reader(array: np.ndarray, *names: str) -> tuple[str, tuple]:
+        """Return the only call that reads an array, if it is one of these, and leave it out."""
+        i = readers.get(_place(array)) if uses[id(base_of(array))] == 2 else None
+        if i is None or calls[i][0] not in names:
+            return _NOTHING
+        made[i] = None
+        return calls[i]
+
+    for i, (name, args) in enumerate(calls):
+        if name != "batchnorm_forward":
+            continue
+        x, gamma, beta, eps, y, mean, var = args
+        forward, given = taken_by_reader(y, *_ACTIVATIONS)
+        activation, y = (_code(forward, *given[1:]), given[-1]) if forward else (_LINEAR, y)
+        pooling, given = taken_by_reader(y, *_POOLS)
+        if not forward and not pooling:
+            continue
+        if pooling == "maxpool2d_forward":
+            image, *window, y, argmax = given
+            outputs: tuple = (y, argmax)
+        else:
+            image, *window, y = given if pooling else (x, *_PIXELS, y.reshape(x.shape))
+            image, outputs = _as_images(image), (_as_images(y),)
+        inputs = x.reshape(image.shape), gamma, beta, eps, *activation, *(window or _all_of(image))
+        made[i] = f"batchnorm_{'max' if len(outputs) == 2 else 'avg'}pool_forward", (*inputs, *outputs, mean, var)
+    return [call for call in made if call]
+
+
+def _code(forward: str, *alpha_and_y: Any) -> tuple[int, float]:
+    """Return code and alpha of an activation from the rest of its call."""
+    name = _ACTIVATIONS[forward]
+    return FUSED[name], alpha_and_y[0] if name in ALPHA_DEFAULT else 0.0
+
+
+def _as_images(array: np.ndarray) -> np.ndarray:
+    """Return images as they are, and rows as images of one pixel."""
+    return array if array.ndim == 4 else array.reshape(len(array), 1, 1, array.shape[1])
+
+
+def _all_of(images: np.ndarray) -> tuple[int, ...]:
+    """Return the window that is the whole image."""
+    return (*images.shape[1:3], *images.shape[1:3], 0, 0)
+
+
+def arrays_of(call: Call) -> list[tuple[np.ndarray, str]]:
+    """Return the array arguments of a call with their roles."""
+    name, args = call
+    op = spec.OPS[name]
+    given = (*args[: len(op.inputs)], *args[len(op.inputs) + len(op.params) :])
+    return [(array, declared.role) for array, declared in zip(given, op.arrays, strict=True) if array is not None]
+
+
+def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Leave out calls that only write what no later call and no caller reads (the first layer's dx, unused softmax outputs)."""
+    # Owners that are read before they are written hold state (weights, moving averages): writing them is never dead.
+    live = {id(owner) for owner in results}
+    written: set[int] = set()
+    for call in calls:
+        for array, role in arrays_of(call):
+            key = id(base_of(array))
+            if role != "out" and key not in written:
+                live.add(key)
+            written.add(key)
+    kept = []
+    for call in reversed(calls):
+        arrays = arrays_of(call)
+        if any(role != "in" and id(base_of(array)) in live for array, role in arrays):
+            kept.append(call)
+            live.update(id(base_of(array)) for array, role in arrays if role != "out")
+    return kept[::-1]
+
+
+def _uses(calls: Sequence[Call], results: list[np.ndarray]) -> Counter[int]:
+    """Return how often each array, or a view of it, is an argument or a result."""
+    values = [value for _, args in calls for value in args if isinstance(value, np.ndarray)]
+    return Counter(id(base_of(array)) for array in (*values, *results))
 
 
 def _place(array: np.ndarray) -> tuple[int, int]:

@@ -16,10 +16,10 @@ from . import spec
 
 
 def _reference_kernels(module: ModuleType) -> Mapping[str, Callable]:
-    """Return op name -> function for a backend that has one Python module per family."""
+    """Return op name -> function for a backend that has one Python module per family, and all of them."""
     return {
         op.name: getattr(importlib.import_module(f".{family}", module.__name__), op.name)
-        for family, ops in spec.FAMILIES.items()
+        for family, ops in (spec.FAMILIES | spec.OPTIONAL).items()
         for op in ops
     }
 

@@ -57,9 +57,10 @@ _addresses = {
     for family in spec.FAMILIES
     for name, both in importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES.items()
 }
-if missing := spec.OPS.keys() - _addresses.keys():
+_ops = {op.name: op for ops in spec.FAMILIES.values() for op in ops}
+if missing := _ops.keys() - _addresses.keys():
     raise ImportError(
         f"the compiled kernels are older than this source: they lack {', '.join(sorted(missing))}; compile them again"
     )
 #: op name -> compiled kernel
-KERNELS = {name: call.Kernel(op, _addresses[name]) for name, op in spec.OPS.items()}
+KERNELS = {name: call.Kernel(op, _addresses[name]) for name, op in _ops.items()}

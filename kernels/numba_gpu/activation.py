@@ -174,17 +174,22 @@ def _nothing(y, slope, i):
     pass
 
 
+def of_code(which, activation, alpha, real):
+    """Return the activation, or the derivative, of a code of `FUSED`: `which` is `function` or `derivative`."""
+    name = NAME_OF[activation]
+    return which(name, real, *((alpha,) if name in ALPHA_DEFAULT else ()))
+
+
 @cache
 def fused(activation, alpha, real):
     """Return the activation of a code of `FUSED`, without slope."""
-    name = NAME_OF[activation]
-    f = function(name, real, *((alpha,) if name in ALPHA_DEFAULT else ()))
+    f = of_code(function, activation, alpha, real)
 
     @device
     def then(y, slope, i):
         y[i] = f(y[i])
 
-    return Fused(f, _nothing) if name in SHORT else Fused(function("linear", real), then)
+    return Fused(f, _nothing) if NAME_OF[activation] in SHORT else Fused(function("linear", real), then)
 
 
 @cache
@@ -255,7 +260,7 @@ def prelu_forward(x, alpha, y):
 @cache
 def _factor_terms(real):
     @device
-    def terms(dy, x, p, q, row, column, columns):
+    def terms(dy, x, c, d, p, q, row, column, columns):
         i = row * columns + column
         return (real(0) if x[i] > real(0) else dy[i] * x[i]), real(0)
 
@@ -267,7 +272,7 @@ def prelu_backward(dy, x, alpha, dx, dalpha):
     real, nothing = number(x.dtype), scratch(columns, dtype=x.dtype)
     return [
         *over(x.size, _by_column(real), dy, x, alpha, dx, np.uint32(columns)),
-        *column_pairs(_factor_terms(real), as_they_are, dy, x, x, x, x, dalpha, nothing, rows, columns),
+        *column_pairs(_factor_terms(real), as_they_are, (dy, x), x, dalpha, nothing, rows, columns),
     ]
 
 

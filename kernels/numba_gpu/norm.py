@@ -15,7 +15,7 @@ u = uint32
 
 
 @device
-def _from_first_row(x, b, p, q, row, column, columns):
+def _from_first_row(x, b, c, d, p, q, row, column, columns):
     # the variance is a difference of sums: of distances from one of the values little cancels
     distance = x[row * columns + column] - x[column]
     return distance, distance * distance
@@ -33,14 +33,26 @@ def _mean_and_variance(real):
 
 
 @cache
-def _normalize(real, eps):
+def normal(real, eps):
+    """Return, for kernels to call, what normalizes one number."""
     eps = real(eps)
+
+    @device
+    def normal(x, gamma, beta, mean, var):
+        return gamma * ((x - mean) / real(math.sqrt(var + eps))) + beta
+
+    return normal
+
+
+@cache
+def _normalize(real, eps):
+    f = normal(real, eps)
 
     def kernel(x, gamma, beta, mean, var, y, columns, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
             column = i % columns
-            y[i] = gamma[column] * ((x[i] - mean[column]) / real(math.sqrt(var[column] + eps))) + beta[column]
+            y[i] = f(x[i], gamma[column], beta[column], mean[column], var[column])
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
@@ -50,22 +62,30 @@ def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
     return over(y.size, _normalize(number(x.dtype), eps), x, gamma, beta, mean, var, y, np.uint32(x.shape[1]))
 
 
-def batchnorm_forward(x, gamma, beta, eps, y, mean, var):
+def statistics(x, mean, var):
+    """Return the launches of mean and (biased) variance of each channel, which is the last axis."""
     finish = _mean_and_variance(number(x.dtype))
-    return [
-        *column_pairs(_from_first_row, finish, x, x, x, x, x, mean, var, *x.shape),
-        *batchnorm_inference(x, gamma, beta, mean, var, eps, y),
-    ]
+    return column_pairs(_from_first_row, finish, (x,), x, mean, var, x.size // mean.size, mean.size)
 
 
-@device
-def _centred(dy, x, mean, q, row, column, columns):
-    i = row * columns + column
-    return dy[i] * (x[i] - mean[column]), dy[i]
+def batchnorm_forward(x, gamma, beta, eps, y, mean, var):
+    return [*statistics(x, mean, var), *batchnorm_inference(x, gamma, beta, mean, var, eps, y)]
 
 
 @cache
-def _scaled_down(real, eps):
+def _terms(error):
+    @device
+    def terms(dy, x, p, q, mean, var, row, column, columns):
+        i = row * columns + column
+        e = error(dy, x, p, q, mean, var, i, column)
+        return e * (x[i] - mean[column]), e
+
+    return terms
+
+
+@cache
+def scaled_down(real, eps):
+    """For `column_pairs`: the first sum, of errors times centred numbers, becomes the gradient by gamma."""
     eps = real(eps)
 
     @device
@@ -76,28 +96,55 @@ def _scaled_down(real, eps):
 
 
 @cache
-def _batchnorm_dx(real, eps, relu):
+def _batchnorm_dx(real, eps, relu, error):
     eps, zero = real(eps), real(0)
 
-    def kernel(dy, x, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
+    def kernel(dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
             column = i % columns
             std = real(math.sqrt(var[column] + eps))
             normal = (x[i] - mean[column]) / std
-            gradient = gamma[column] / std * (dy[i] - (dbeta[column] + normal * dgamma[column]) / real(rows))
+            e = error(dy, x, p, q, mean, var, i, column)
+            gradient = gamma[column] / std * (e - (dbeta[column] + normal * dgamma[column]) / real(rows))
             dx[i] = gradient if not relu or x[i] > zero else zero
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
 
 
+def gradient_by_input(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
+    """Return the launch of dx, when dgamma and dbeta are there.
+
+    Parameters
+    ----------
+    error : callable
+        For kernels: ``error(dy, x, p, q, mean, var, i, column)`` returns the gradient by what x[i] was normalized to.
+    dy, x, p, q, ... : Array
+        As in `batchnorm_backward`; p and q are for `error` to read.
+    """
+    columns = gamma.size
+    sizes = np.uint32(columns), np.uint32(x.size // columns)
+    kernel = _batchnorm_dx(number(x.dtype), eps, bool(relu), error)
+    return over(x.size, kernel, dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, *sizes)
+
+
+def gradients(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
+    """Return the launches of all three gradients; arguments as in `gradient_by_input`."""
+    finish, columns = scaled_down(number(x.dtype), eps), gamma.size
+    return [
+        *column_pairs(_terms(error), finish, (dy, x, p, q, mean, var), var, dgamma, dbeta, x.size // columns, columns),
+        *gradient_by_input(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta),
+    ]
+
+
+@device
+def _given(dy, x, p, q, mean, var, i, column):
+    return dy[i]
+
+
 def batchnorm_backward(dy, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
-    rows, columns = x.shape
-    real = number(x.dtype)
-    sums = column_pairs(_centred, _scaled_down(real, eps), dy, x, mean, mean, var, dgamma, dbeta, rows, columns)
-    dx_kernel, sizes = _batchnorm_dx(real, eps, bool(relu)), (np.uint32(columns), np.uint32(rows))
-    return [*sums, *over(x.size, dx_kernel, dy, x, gamma, mean, var, dgamma, dbeta, dx, *sizes)]
+    return gradients(_given, dy, x, x, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta)
 
 
 @cache
@@ -124,7 +171,7 @@ def _normal_terms(real, eps):
     eps = real(eps)
 
     @device
-    def terms(dy, x, mean, var, row, column, columns):
+    def terms(dy, x, mean, var, p, q, row, column, columns):
         i = row * columns + column
         return dy[i] * ((x[i] - mean[row]) / real(math.sqrt(var[row] + eps))), dy[i]
 
@@ -134,7 +181,7 @@ def _normal_terms(real, eps):
 def layernorm_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
     terms = _normal_terms(number(x.dtype), eps)
     return [
-        *column_pairs(terms, as_they_are, dy, x, mean, var, mean, dgamma, dbeta, *x.shape),
+        *column_pairs(terms, as_they_are, (dy, x, mean, var), x, dgamma, dbeta, *x.shape),
         *normalize_rows_gradient(dy, x, gamma, mean, var, eps, dx),
     ]
 

@@ -5,17 +5,27 @@ from functools import cache
 
 import numpy as np
 
-from .compiler import cuda, int32, number, uint32
+from .compiler import cuda, device, int32, number, uint32
 from .launch import THREADS, check_count, over
 
 u = uint32
 
 
+def geometry_of(image, pooled, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left):
+    """Return what the functions below know of the windows when they are compiled."""
+    return (*image.shape[1:3], *pooled.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
+
+
+@device
+def _as_it_is(x, gamma, beta, mean, var, i, channel):
+    return x[i]
+
+
 @cache
-def _largest(real, geometry):
+def _largest(real, geometry, element):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
 
-    def kernel(x, y, argmax, n):
+    def kernel(x, gamma, beta, mean, var, y, argmax, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
             channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
@@ -23,7 +33,8 @@ def _largest(real, geometry):
             best, place = real(-math.inf), int32(-1)
             for py in range(max(top, int32(0)), min(top + pool_h, ih)):
                 for px in range(max(left, int32(0)), min(left + pool_w, iw)):
-                    value = x[((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel]
+                    place_in_x = ((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel
+                    value = element(x, gamma, beta, mean, var, place_in_x, channel)
                     # strict: the first maximum stays; a NaN is the maximum
                     if value > best or (value != value and best == best) or place < int32(0):
                         best, place = value, int32(int32(py) * iw + int32(px))
@@ -34,10 +45,16 @@ def _largest(real, geometry):
     return kernel
 
 
-def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax):
+def largest(element, x, gamma, beta, mean, var, *window_y_argmax):
+    """Return the launch of max pooling over what ``element(x, gamma, beta, mean, var, i, channel)`` makes of each x[i]."""
+    *window, y, argmax = window_y_argmax
     check_count(x.size)
-    geometry = (*x.shape[1:3], *y.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
-    return over(y.size, _largest(number(x.dtype), geometry), x, y, argmax)
+    kernel = _largest(number(x.dtype), geometry_of(x, y, *window), element)
+    return over(y.size, kernel, x, gamma, beta, mean, var, y, argmax)
+
+
+def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax):
+    return largest(_as_it_is, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax)
 
 
 @cache
@@ -66,10 +83,10 @@ def maxpool2d_backward(dy, argmax, dx):
 
 
 @cache
-def _mean(real, geometry):
+def _mean(real, geometry, element):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
 
-    def kernel(x, y, n):
+    def kernel(x, gamma, beta, mean, var, y, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
             channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
@@ -79,50 +96,98 @@ def _mean(real, geometry):
             total = real(0)
             for py in range(first_y, last_y):
                 for px in range(first_x, last_x):
-                    total += x[((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel]
+                    place = ((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel
+                    total += element(x, gamma, beta, mean, var, place, channel)
             y[i] = total / real((last_y - first_y) * (last_x - first_x))
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
 
 
-def avgpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y):
+def average(element, x, gamma, beta, mean, var, *window_y):
+    """Return the launch of average pooling; arguments as in `largest`."""
+    *window, y = window_y
     check_count(x.size)
-    geometry = (*x.shape[1:3], *y.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
-    return over(y.size, _mean(number(x.dtype), geometry), x, y)
+    return over(y.size, _mean(number(x.dtype), geometry_of(x, y, *window), element), x, gamma, beta, mean, var, y)
+
+
+def avgpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y):
+    return average(_as_it_is, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y)
 
 
 @cache
-def _spread(real, geometry):
+def what_windows_send(real, geometry, sent):
+    """Return, for kernels to call, ``f(dy, p, i)``: the sum over the windows that hold pixel i of an image, in their order.
+
+    The terms are ``sent(dy, p, window, place, count)``, where `place` is the pixel's in its image, as argmax has it, and `count` is
+    the number of the window's pixels.
+    """
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
     one = int32(1)
 
-    def kernel(dy, dx, n):
+    @device
+    def gather(dy, p, i):
+        channel, column, row, sample = i % u(c), i // u(c) % u(iw), i // u(c) // u(iw) % u(ih), i // u(c) // u(iw) // u(ih)
+        py, px = int32(row) + pad_top, int32(column) + pad_left
+        # the windows that hold the pixel: o * stride <= p < o * stride + pool
+        first_y, last_y = max(py - pool_h + stride_h, int32(0)) // stride_h, min(py // stride_h + one, oh)
+        first_x, last_x = max(px - pool_w + stride_w, int32(0)) // stride_w, min(px // stride_w + one, ow)
+        total = real(0)
+        for oy in range(first_y, last_y):
+            top = int32(oy) * stride_h - pad_top
+            height = min(top + pool_h, ih) - max(top, int32(0))
+            for ox in range(first_x, last_x):
+                left = int32(ox) * stride_w - pad_left
+                width = min(left + pool_w, iw) - max(left, int32(0))
+                window = ((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel
+                total += sent(dy, p, window, int32(row) * iw + int32(column), height * width)
+        return total
+
+    return gather
+
+
+@cache
+def a_share(real):
+    """For `what_windows_send`: average pooling's."""
+
+    @device
+    def sent(dy, p, window, place, count):
+        return dy[window] / real(count)
+
+    return sent
+
+
+@cache
+def to_the_largest(real):
+    """For `what_windows_send`: max pooling's, where p is argmax."""
+
+    @device
+    def sent(dy, argmax, window, place, count):
+        return dy[window] if argmax[window] == place else real(0)
+
+    return sent
+
+
+@cache
+def _gather(gather):
+    def kernel(dy, p, dx, n):
         i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while i < n:
-            channel, column, row, sample = i % u(c), i // u(c) % u(iw), i // u(c) // u(iw) % u(ih), i // u(c) // u(iw) // u(ih)
-            py, px = int32(row) + pad_top, int32(column) + pad_left
-            # the windows that hold the pixel: o * stride <= p < o * stride + pool
-            first_y, last_y = max(py - pool_h + stride_h, int32(0)) // stride_h, min(py // stride_h + one, oh)
-            first_x, last_x = max(px - pool_w + stride_w, int32(0)) // stride_w, min(px // stride_w + one, ow)
-            total = real(0)
-            for oy in range(first_y, last_y):
-                top = int32(oy) * stride_h - pad_top
-                height = min(top + pool_h, ih) - max(top, int32(0))
-                for ox in range(first_x, last_x):
-                    left = int32(ox) * stride_w - pad_left
-                    width = min(left + pool_w, iw) - max(left, int32(0))
-                    total += dy[((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel] / real(height * width)
-            dx[i] = total
+            dx[i] = gather(dy, p, i)
             i += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
 
 
-def avgpool2d_backward(dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx):
+def gathered(sent, dy, p, *window_dx):
+    """Return the launch of dx = `what_windows_send`."""
+    *window, dx = window_dx
     check_count(dy.size)
-    geometry = (*dx.shape[1:3], *dy.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
-    return over(dx.size, _spread(number(dx.dtype), geometry), dy, dx)
+    return over(dx.size, _gather(what_windows_send(number(dx.dtype), geometry_of(dx, dy, *window), sent)), dy, p, dx)
+
+
+def avgpool2d_backward(dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx):
+    return gathered(a_share(number(dx.dtype)), dy, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx)
 
 
 @cache

@@ -16,13 +16,15 @@ TILE = 256
 #: a block sums 32 columns, with 8 threads for each
 COLUMNS = u(32)
 PARTS = u(8)
+#: arrays that the terms of sums over columns may be computed from
+READ = 6
 #: most pieces that the rows are cut into
 MAX_PIECES = 256
 
 
 @cache
 def _column_pairs(f, real):
-    def kernel(a, b, p, q, first, second, rows, columns, step):
+    def kernel(a, b, c, d, p, q, first, second, rows, columns, step):
         """Sum both results of f over a piece of the rows, `step` of them."""
         firsts = cuda.shared.array(TILE, real)
         seconds = cuda.shared.array(TILE, real)
@@ -33,7 +35,7 @@ def _column_pairs(f, real):
         one, two = real(0), real(0)
         if column < columns:
             while row < end:
-                x, y = f(a, b, p, q, row, column, columns)
+                x, y = f(a, b, c, d, p, q, row, column, columns)
                 one += x
                 two += y
                 row += PARTS
@@ -69,17 +71,19 @@ def _finish_pairs(finish, real):
     return kernel
 
 
-def column_pairs(f, finish, a, b, p, q, finish_reads, one, two, rows, columns):
+def column_pairs(f, finish, reads, finish_reads, one, two, rows, columns):
     """Return the launches of two sums over the rows for each column.
 
     Parameters
     ----------
     f : callable
-        For kernels: ``f(a, b, p, q, row, column, columns)`` returns the two terms.
+        For kernels: ``f(a, b, c, d, p, q, row, column, columns)`` returns the two terms.
     finish : callable
         For kernels: ``finish(first, second, array, column, rows)`` returns from the two sums the elements of `one` and `two`.
-    a, b, p, q, finish_reads : Array
-        What the functions read.
+    reads : tuple of at most six Array
+        What `f` reads.
+    finish_reads : Array
+        What `finish` reads.
     one, two : Array of shape (columns,)
         The results.
     """
@@ -89,7 +93,8 @@ def column_pairs(f, finish, a, b, p, q, finish_reads, one, two, rows, columns):
     step = -(-rows // pieces)
     first, second = (scratch(pieces, columns, dtype=one.dtype) for _ in range(2))
     grid = (-(-columns // int(COLUMNS)), pieces, 1)
-    args = (a, b, p, q, first, second, np.uint32(rows), np.uint32(columns), np.uint32(step))
+    reads += reads[:1] * (READ - len(reads))
+    args = (*reads, first, second, np.uint32(rows), np.uint32(columns), np.uint32(step))
     return [
         Launch(_column_pairs(f, real), grid, args, TILE),
         *over(columns, _finish_pairs(finish, real), first, second, finish_reads, one, two, np.uint32(pieces), np.uint32(rows)),
@@ -105,7 +110,7 @@ def as_they_are(first, second, array, column, rows):
 @cache
 def _one_term(real):
     @device
-    def term(a, b, p, q, row, column, columns):
+    def term(a, b, c, d, p, q, row, column, columns):
         return a[row * columns + column], real(0)
 
     return term
@@ -114,7 +119,7 @@ def _one_term(real):
 def column_sums(x, y, rows, columns):
     """Return the launches of y = the sum over the rows of x."""
     nothing = scratch(columns, dtype=y.dtype)
-    return column_pairs(_one_term(number(y.dtype)), as_they_are, x, x, x, x, x, y, nothing, rows, columns)
+    return column_pairs(_one_term(number(y.dtype)), as_they_are, (x,), x, y, nothing, rows, columns)
 
 
 @device

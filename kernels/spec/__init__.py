@@ -1,6 +1,6 @@
 """What each op is. The backends, the tests, the benchmarks and the tables in the docs all start from here."""
 
-from . import activation, augment, conv, data, linear, loss, metric, norm, optim, pool, step
+from . import activation, augment, conv, data, linear, loss, metric, norm, optim, pool, rewritten, step
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -17,9 +17,11 @@ FAMILIES = {
     "augment": augment.OPS,
     "step": step.OPS,
 }
-#: op name -> op
-OPS = {op.name: op for ops in FAMILIES.values() for op in ops}
+#: families that a backend may lack
+OPTIONAL = {"rewritten": rewritten.OPS}
 #: op name -> family
-FAMILY_OF = {op.name: family for family, ops in FAMILIES.items() for op in ops}
+FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}
+#: op name -> op
+OPS = {op.name: op for ops in (FAMILIES | OPTIONAL).values() for op in ops}
 
-__all__ = ["FAMILIES", "FAMILY_OF", "OPS", "Array", "Op", "Param"]
+__all__ = ["FAMILIES", "FAMILY_OF", "OPS", "OPTIONAL", "Array", "Op", "Param"]

@@ -103,6 +103,16 @@ def test_networks_agree_with_the_cpu(card, name, optimizer):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_batch_normalization_activation_and_pooling_are_one_kernel(card):
+    build, shape = NETWORKS["cats-and-dogs"]
+    train("cuda", build, np.zeros((8, *shape), np.uint8), np.zeros(8, np.int32), "sgd")
+    steps = {step.op: step for step in card.planned[0]}
+    assert not [name for name in steps if name.startswith(("relu_forward", "maxpool2d", "batchnorm_forward", "batchnorm_backward"))]
+    sums = 2
+    assert len(steps["batchnorm_maxpool_forward"].launches) == sums + 1
+    assert len(steps["batchnorm_maxpool_backward"].launches) == sums + 1
+
+
 def test_the_parameters_of_a_network_are_updated_by_one_launch(card):
     build, shape = NETWORKS["mnist-cnn"]
     x, y = np.zeros((8, *shape), np.uint8), np.zeros(8, np.int32)

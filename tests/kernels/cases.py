@@ -65,8 +65,17 @@ class Case:
             values["function"] = record(self.op_name).address
         return {name: values[name] if name in values else self.params[name] for name in self.op.argument_names}
 
+    def in_windows(self, axis: str, side: str, rng: np.random.Generator) -> np.ndarray:
+        """Return for each window along an axis a place inside it, and inside the image."""
+        first = np.arange(self.extents[f"o{axis}"]) * self.params[f"stride_{axis}"] - self.params[f"pad_{side}"]
+        last = np.minimum(first + self.params[f"pool_{axis}"], self.extents[f"i{axis}"])
+        return rng.integers(np.maximum(first, 0), last)
+
     def value(self, array: Array, rng: np.random.Generator) -> np.ndarray:
         shape, e, name, op = self.shape(array), self.extents, array.name, self.op_name
+        if name == "argmax" and "pool_h" in self.params:
+            row, column = (self.in_windows(axis, side, rng) for axis, side in (("h", "top"), ("w", "left")))
+            return np.full(shape, (row[:, None] * e["iw"] + column)[..., None])
         if name == "argmax":
             return rng.integers(0, e["ih"] * e["iw"], shape)
         if name == "row":
@@ -149,6 +158,10 @@ CHOICES = {
 }
 
 
+#: families whose windows are those of poolings
+WITH_POOLS = ("pool", "rewritten")
+
+
 def sizes(low=1, high=5):
     """Small extents, odd ones and 1 among them, and now and then one beyond a vector's width."""
     return st.one_of(st.integers(low, high), st.sampled_from([7, 16, 17, 33]))
@@ -189,7 +202,7 @@ def cases(draw, op_name: str) -> Case:
 @st.composite
 def windows(draw, op: Op):
     """Extents and parameters of an op with a window: convolutions with groups; poolings where each window meets the image."""
-    pooling = FAMILY_OF[op.name] == "pool"
+    pooling = FAMILY_OF[op.name] in WITH_POOLS
     extents, params = {"n": draw(st.integers(1, 3))}, {}
     for axis, side in (("h", "top"), ("w", "left")):
         window = draw(st.integers(1, 5))
@@ -226,7 +239,7 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
         "dilation_w": dilation,
     }
     values |= {"pool_h": window, "pool_w": window, "groups": groups, "activation": FUSED["leaky_relu"], "alpha": 0.2}
-    values |= {"function": None}
+    values |= {"function": None, "eps": 1e-3, "relu": 1}
     return Case(op_name, extents, {p.name: values[p.name] for p in OPS[op_name].params}, seed=7)
 
 
@@ -279,7 +292,7 @@ def large_cases(op_name: str) -> list[Case]:
     family = FAMILY_OF[op_name]
     names = {p.name for p in op.params}
     if "pad_top" in names:
-        return [conv_case(op_name, **shape) for shape in (POOLINGS if family == "pool" else CONVOLUTIONS)]
+        return [conv_case(op_name, **shape) for shape in (POOLINGS if family in WITH_POOLS else CONVOLUTIONS)]
     values = {name: choices[1] for name, choices in (FLOAT_PARAMS | CHOICES).items()}
     values |= {"activation": FUSED["leaky_relu"], "function": None}
     params = {p.name: values[p.name] for p in op.params}

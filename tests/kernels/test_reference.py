@@ -123,12 +123,17 @@ def test_float32_is_the_float64_result_rounded_once(op):
         assert np.array_equal(narrow[a.name], wide[a.name].astype(narrow[a.name].dtype)), a.name
 
 
+#: results that are NaN for an empty batch
+UNDEFINED = {f"batchnorm_{pooled}forward": ("mean", "var") for pooled in ("", "maxpool_", "avgpool_")}
+UNDEFINED["weighted_mean_forward"] = ("mean",)
+
+
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 def test_empty_batch(op):
     """Sums over no samples are 0, a mean over no samples is NaN, and what is updated by none stays as it was."""
-    rows_are_samples = FAMILY_OF[op.name] in ("loss", "metric") or op.name.startswith(("batchnorm", "layernorm", "softmax"))
+    rows_are_samples = FAMILY_OF[op.name] in ("loss", "metric", "norm") or op.name.startswith("softmax")
     batch = "m" if rows_are_samples else "n"
-    undefined = {"batchnorm_forward": ("mean", "var"), "weighted_mean_forward": ("mean",)}.get(op.name, ())
+    undefined = UNDEFINED.get(op.name, ())
     values = arguments(op, EXTENTS | {batch: 0})
     before = {a.name: values[a.name].copy() for a in op.outputs}
     run(op, values)
@@ -186,7 +191,7 @@ POOLS = {
     "apart": {"pool_h": 2, "pool_w": 2, "stride_h": 2, "stride_w": 3, "pad_top": 0, "pad_left": 0, "oh": 2, "ow": 2},
     "whole image": {"pool_h": 5, "pool_w": 6, "stride_h": 5, "stride_w": 6, "pad_top": 0, "pad_left": 0, "oh": 1, "ow": 1},
 }
-GEOMETRIES = {"conv": CONVOLUTIONS, "pool": POOLS}
+GEOMETRIES = {"conv": CONVOLUTIONS, "pool": POOLS, "rewritten": POOLS}
 
 
 BACKWARD_CASES = [
@@ -200,7 +205,7 @@ BACKWARD_CASES = [
 def gradient_of(op, geometry):
     """Return the gradients that backward op `op` computes and the central differences of its forward op, by input name."""
     forward = OPS[op.name.partition("_backward")[0] + "_forward"]
-    extents, params = EXTENTS | geometry, PARAMS | geometry | {"activation": FUSED["linear"]}
+    extents, params = EXTENTS | geometry, PARAMS | {"activation": FUSED["linear"]} | geometry
     values = arguments(forward, extents)
     state = values.get("state", np.empty(0)).copy()
     run(forward, values, params)
@@ -230,6 +235,9 @@ def central_differences(objective, x, h=1e-5):
         differences[index] = (above - objective()) / (2 * h)
         x[index] = centre
     return differences
+
+
+BACKWARD_CASES.append(pytest.param(OPS["batchnorm_avgpool_backward"], {"activation": FUSED["softplus"]}, id="activated pixels"))
 
 
 @pytest.mark.parametrize(("op", "geometry"), BACKWARD_CASES)
