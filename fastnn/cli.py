@@ -249,9 +249,10 @@ def _train(args: argparse.Namespace) -> int:
     )
     bar, logger = callbacks.ProgressBar("auto"), callbacks.CSVLogger(folder / "history.csv")
     backup = callbacks.BackupAndRestore(folder / CHECKPOINT, delete_checkpoint=False)
+    own_batches = isinstance(data.x, ImageFolder)
     fit = {"verbose": 0, "callbacks": [bar, logger, backup], "validation_data": data.test}
     try:
-        history = model.fit(data.x, data.y, batch_size, epochs, **fit).history
+        history = model.fit(data.x, data.y, None if own_batches else batch_size, epochs, **fit).history
     except KeyboardInterrupt:
         bar.on_train_end()
         model.save(folder / MODEL_FILE)

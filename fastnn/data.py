@@ -12,6 +12,9 @@ import numpy as np
 from .kernels.functions.checks import number
 from .kernels.interop import is_on_gpu, on_gpu, on_host
 
+#: what may be the reason where an iterable gives no batches
+GENERATOR_HINT = "; a generator gives its batches only once, an object whose __iter__ starts anew gives them each time"
+
 
 def has_batches(x: Any, y: Any) -> bool:
     """Say whether `x` is an iterable of batches instead of an array."""
@@ -51,7 +54,10 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     ValueError
         If its shape does not fit `input_shape`.
     """
-    array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
+    try:
+        array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
+    except ValueError as error:  # NumPy's, of lists of lists whose lengths differ
+        raise ValueError(f"x must be one array, of samples of one shape: {error}") from error
     if array.dtype.kind not in "fiub":
         raise TypeError(f"x must be numeric, got an array of dtype {array.dtype}")
     if array.ndim < 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import random
 from .callbacks import CallbackList, History
-from .data import batch_count, batch_parts
+from .data import GENERATOR_HINT, batch_count, batch_parts
 from .kernels.functions.checks import integer
 from .training import ArraySource, Batch, EpochLog, Meters, TrainStep
 
@@ -56,6 +56,8 @@ class ArrayEpochs:
 
     #: what gives the batches, of which a checkpoint keeps the state; arrays have none
     data: Any = None
+    #: arrays are there: nobody waits for batches of them
+    waiting = None
 
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
@@ -71,8 +73,6 @@ class ArrayEpochs:
 
     def _count(self, samples: int, shuffle: bool) -> None:
         size = integer("batch_size", self._batch_size, low=1)
-        if not samples:
-            raise ValueError("x has no samples to train on")
         self.samples = samples
         self.steps = batch_count(samples, size)
         self._generator = random.generator() if shuffle and self.steps > 1 else None
@@ -94,9 +94,6 @@ class ArrayEpochs:
         replaced = self._source.take(x, y, weight)
         for step in [step for step, _ in self._recorded.values()] + ([self._ahead[0]] if self._ahead else []):
             step.replace(replaced)
-
-    #: arrays are there: nobody waits for batches of them
-    waiting = None
 
     @property
     def arrays(self) -> dict[str, Any]:
@@ -177,7 +174,8 @@ class BatchEpochs:
     arrays: Mapping[str, Any] = {}
 
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
-        self.model, self.data, self._class_weight, self._limit = model, batches, class_weight, steps
+        self.model, self.data, self._class_weight = model, batches, class_weight
+        self._limit = None if steps is None else integer("steps_per_epoch", steps, low=1)
         self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
         self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
@@ -199,9 +197,7 @@ class BatchEpochs:
         self._started, self._waited = time.perf_counter(), 0.0
         if self._limit is None:
             self._iterator = iter(self.data)
-        totals = Meters(self.model.resolved_metrics()) if self.model.built else None
-        if totals is not None:
-            totals.reset()
+        totals: Meters | None = None
         number = 0
         while (self._limit is None or number < self._limit) and not self.model.stop_training:
             batch = self._next_batch()
@@ -212,13 +208,14 @@ class BatchEpochs:
             step = self.model.cached_step("train", x, y, weight)
             if totals is None:
                 totals = Meters(self.model.resolved_metrics())
+                totals.reset()
             step.meters.reset_native()
             self.model.train_batch(step, x, y, weight)
             totals.add(step.meters)
             calls.on_train_batch_end(number, totals.logs())
             number += 1
-        if totals is None or not number:
-            raise ValueError("x gave no batches to train on")
+        if totals is None:
+            raise ValueError(f"x gave no batches to train on{GENERATOR_HINT}")
         return totals.logs()
 
     def _next_batch(self) -> Any:

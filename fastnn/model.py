@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
 from .autodiff import Tensor, Variable
-from .data import as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
+from .data import GENERATOR_HINT, as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
 from .kernels.functions.checks import integer
 from .kernels.interop import on_host
@@ -24,13 +24,13 @@ from .layers.base import unique_name
 from .mistakes import warn_of_divergence, warn_of_outputs
 from .program import Arena
 from .summary import summary_html, summary_text
-from .training import CopiedBatch, Meters, PredictStep, TestStep, TrainStep
+from .training import CopiedBatch, Meters, PredictStep, StepCache, TestStep, TrainStep
 
 if TYPE_CHECKING:
     from .explain import Explanation
 
-#: most steps of different batch sizes that a model keeps ready
-MAX_CACHED_STEPS = 8
+Part = TypeVar("Part", Layer, Variable)
+
 #: batch size of evaluate and predict where none is given: results do not depend on it
 INFERENCE_BATCH = 256
 
@@ -80,7 +80,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold: all but the recorded steps, which are made again."""
-        return {**self.__dict__, "arena": Arena(), "_steps": {}, "_predict_step": None}
+        return {**self.__dict__, "arena": Arena(), "_predict_step": None}
 
     # ---------------------------------------------------------------- layers
 
@@ -104,12 +104,13 @@ class Sequential:
             return
         if any(layer.name == other.name for other in self.layers):
             raise ValueError(f"layer names must differ; two layers are called {layer.name!r}")
+        shape = self._input_shape
+        if shape is None and not self.layers:
+            shape = layer.batch_input_shape
+        if shape is not None:
+            layer.build(self.layers[-1].output_shape if self.layers else shape)
+            self._input_shape, self.built = shape, True
         self.layers.append(layer)
-        if self._input_shape is None and len(self.layers) == 1:
-            self._input_shape = layer.batch_input_shape
-        if self._input_shape is not None:
-            layer.build(self.layers[-2].output_shape if len(self.layers) > 1 else self._input_shape)
-            self.built = True
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
@@ -168,17 +169,17 @@ class Sequential:
     @property
     def weights(self) -> list[Variable]:
         """All weights, layer by layer."""
-        return [weight for layer in self.layers for weight in layer.weights]
+        return _each_once(weight for layer in self.layers for weight in layer.weights)
 
     @property
     def trainable_weights(self) -> list[Variable]:
         """The weights that an optimizer updates."""
-        return [weight for layer in self.layers for weight in layer.trainable_weights]
+        return _each_once(weight for layer in self.layers for weight in layer.trainable_weights)
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """The weights that no optimizer updates, such as moving averages."""
-        return [weight for layer in self.layers for weight in layer.non_trainable_weights]
+        return _each_once(weight for layer in self.layers for weight in layer.non_trainable_weights)
 
     trainable_variables = trainable_weights
     variables = weights
@@ -186,7 +187,10 @@ class Sequential:
     @property
     def losses(self) -> list[Tensor]:
         """Regularization penalties, computed now."""
-        return [penalty for layer in self.layers for penalty in layer.losses]
+        return [penalty for layer in self._flattened_layers() for penalty in layer.own_losses()]
+
+    def _flattened_layers(self) -> list[Layer]:
+        return _each_once(inner for layer in self.layers for inner in layer.flattened())
 
     @property
     def dtype(self) -> np.dtype:
@@ -271,7 +275,8 @@ class Sequential:
     def _forget_steps(self) -> None:
         #: memory of the temporaries of training and evaluation
         self.arena = Arena()
-        self._steps: dict[tuple, Any] = {}
+        self._steps = StepCache()
+        self._trainable: list[Layer | Variable] | None = None
         self._predict_step: PredictStep | None = None
 
     def compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
@@ -308,11 +313,12 @@ class Sequential:
         ----------
         x : array_like of shape (n_samples, ...) or iterable of batches
             Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable gives (x, y) or (x, y, sample_weight).
+            Each epoch goes through it from its beginning, which a generator has only once: see `steps_per_epoch`.
             With the backend "cuda" an array of CuPy, PyTorch or others on the GPU is read there, without a copy.
         y : array_like, optional
             Targets, in the form that the loss wants.
         batch_size : int, default 32
-            Samples per step; the last batch of an epoch may be smaller.
+            Samples per step; the last batch of an epoch may be smaller. Not for an iterable, whose batches have their sizes.
         epochs, initial_epoch : int
             Train until epoch `epochs`, counted from `initial_epoch`.
         verbose : {"auto", 0, 1, 2}
@@ -353,15 +359,18 @@ class Sequential:
         """
         self.compiled_with()
         epochs, initial_epoch = integer("epochs", epochs, low=0), integer("initial_epoch", initial_epoch, low=0)
+        if validation_batch_size is not None:
+            integer("validation_batch_size", validation_batch_size, low=1)
         if isinstance(callbacks, callbacks_module.Callback):
             raise TypeError(f"callbacks must be a list of callbacks; got {type(callbacks).__name__} alone")
         if validation_data is not None and not _is_xy(validation_data) and not has_batches(validation_data, None):
             got = type(validation_data).__name__
             raise ValueError(f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of batches; got {got}")
         if has_batches(x, y):
-            if validation_split or sample_weight is not None:
+            if validation_split or sample_weight is not None or batch_size is not None:
                 raise ValueError(
-                    "validation_split and sample_weight need arrays; an iterable of batches gives its own (x, y, sample_weight)"
+                    "validation_split, sample_weight and batch_size need arrays; "
+                    "an iterable gives batches of its own, (x, y) or (x, y, sample_weight)"
                 )
             source: AbstractContextManager = nullcontext(BatchEpochs(self, x, class_weight, steps_per_epoch))
         else:
@@ -387,10 +396,10 @@ class Sequential:
         kind: type[ArrayEpochs] = ArrayEpochs,
     ) -> Iterator[ArrayEpochs]:
         """Give epochs over arrays; trainings one after the other share the recorded steps."""
-        weights = tuple(map(id, self.trainable_weights))
-        key = (kind, batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, arithmetic(), weights)
+        flags = self._trainable_flags()
+        key = (kind, batch_size, x.dtype, x.shape[1:], y.dtype, y.shape[1:], weight is not None, arithmetic(), flags)
         steps = self._steps
-        source = steps.pop(key, None)
+        source = steps.take(key)
         if source is None:
             source = kind(self, x, y, weight, batch_size, shuffle)
         else:
@@ -399,8 +408,7 @@ class Sequential:
             yield source
         finally:
             source.release()
-            if steps is self._steps:  # else the model was compiled anew meanwhile
-                self._keep_step(key, source)
+            steps.keep(key, source)  # of no use to a model that was compiled anew meanwhile, which has another cache
 
     def _run_epochs(
         self,
@@ -462,7 +470,7 @@ class Sequential:
         if _is_xy(data):
             results = self._evaluate(data[0], data[1], batch_size, data[2] if len(data) == 3 else None, calls)
         else:
-            results = self._evaluate(data, None, batch_size, None, calls)
+            results = self._evaluate(data, None, batch_size, None, calls, "validation_data")
         return {f"val_{name}": value for name, value in results.items()}
 
     def train_on_batch(
@@ -484,7 +492,7 @@ class Sequential:
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> list[float]:
         """Return the loss of one batch, followed by its metrics."""
-        return list(self._evaluate(x, y, len(x), sample_weight, None).values())
+        return list(self._evaluate(x, y, max(len(x), 1), sample_weight, None).values())
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the outputs for one batch."""
@@ -499,6 +507,8 @@ class Sequential:
     def prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
         """Return inputs, targets and weights as arrays that fit the model and the loss."""
         x = as_inputs(x, self._input_shape, self.dtype)
+        if not len(x):
+            raise ValueError(f"x has no samples, its shape is {x.shape}")
         if not self.built:
             self.build((None, *x.shape[1:]))
         if y is None:
@@ -511,21 +521,23 @@ class Sequential:
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
-        key = (kind, type(x), len(x), x.dtype, x.shape[1:], target, weight is not None, arithmetic())
-        step = self._steps.pop(key, None)
+        flags = self._trainable_flags() if kind == "train" else None
+        key = (kind, type(x), len(x), x.dtype, x.shape[1:], target, weight is not None, arithmetic(), flags)
+        step = self._steps.take(key)
         if step is None:
             batch = CopiedBatch(len(x), x, self.dtype, y, weight is not None)
             if kind == "predict":
                 step = PredictStep(self, batch)
             else:
                 step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self.resolved_metrics()))
-        self._keep_step(key, step)
+        self._steps.keep(key, step)
         return step
 
-    def _keep_step(self, key: tuple, step: Any) -> None:
-        while len(self._steps) >= MAX_CACHED_STEPS:
-            self._steps.pop(next(iter(self._steps)))
-        self._steps[key] = step
+    def _trainable_flags(self) -> tuple[bool, ...]:
+        """Return of all layers and weights whether they are trained, by which steps that train other weights differ."""
+        if self._trainable is None:
+            self._trainable = [*self._flattened_layers(), *self.weights]
+        return tuple([part.trainable for part in self._trainable])
 
     def explain(self, x: Any, y: Any, precision: int = 4) -> Explanation:
         """Tell one training step step by step, as one works it by hand; the model stays as it is.
@@ -584,12 +596,16 @@ class Sequential:
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
-    def _evaluate(self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any) -> dict[str, float]:
+    def _evaluate(
+        self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any, source: str = "x"
+    ) -> dict[str, float]:
         self.compiled_with()
         totals: Meters | None = None
         if calls is not None:
             calls.on_test_begin()
-        for number, batch in enumerate(self._batches(x, y, sample_weight, batch_size or INFERENCE_BATCH)):
+        for number, batch in enumerate(self._batches(x, y, sample_weight, _inference_batch(batch_size))):
+            if calls is not None:
+                calls.on_test_batch_begin(number)
             if totals is None:
                 totals = Meters(self.resolved_metrics())
                 totals.reset()
@@ -601,7 +617,7 @@ class Sequential:
             if calls is not None:
                 calls.on_test_batch_end(number, totals.logs())
         if totals is None:
-            raise ValueError("x has no samples to evaluate on")
+            raise ValueError(f"{source} gave no batches to evaluate on{GENERATOR_HINT}")
         logs = totals.logs()
         if calls is not None:
             calls.on_test_end(logs)
@@ -631,16 +647,17 @@ class Sequential:
         if step is not None and step.fits(x):  # one batch like the last one: nothing to prepare
             return step.run(x)
         if has_batches(x, None):
-            return np.concatenate([self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in x])
+            outputs = [self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in x]
+            if not outputs:
+                raise ValueError(f"x gave no batches to predict{GENERATOR_HINT}")
+            return np.concatenate(outputs)
         x = as_inputs(x, self._input_shape, self.dtype)
         if not self.built:
             self.build((None, *x.shape[1:]))
-        size = INFERENCE_BATCH if batch_size is None else batch_size
-        if size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        size = _inference_batch(batch_size)
         if 0 < len(x) <= size:
-            self._predict_step = self.cached_step("predict", x)
-            return self._predict_step.run(x)
+            self._predict_step = step = self.cached_step("predict", x)
+            return step.run(x)
         out = np.empty((len(x), *self.output_shape[1:]), self.dtype, like=x)
         for start in range(0, len(x), size):
             batch = x[start : start + size]
@@ -735,6 +752,16 @@ class Sequential:
             raise ValueError(f"class_names must be a list of strings; got {names!r:.80}")
         model.class_names = names
         return model
+
+
+def _each_once(parts: Iterable[Part]) -> list[Part]:
+    """Return what two layers share only once, in the order of the first."""
+    return list({id(part): part for part in parts}.values())
+
+
+def _inference_batch(batch_size: int | None) -> int:
+    """Return how many samples `evaluate` and `predict` take at a time."""
+    return INFERENCE_BATCH if batch_size is None else integer("batch_size", batch_size, low=1)
 
 
 def _is_xy(data: Any) -> bool:

@@ -152,10 +152,12 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the lengths or a gradient's shape do not fit, or all gradients are None.
+            If the lengths or a gradient's shape do not fit, there are no variables, or all gradients are None.
         """
         if len(grads) != len(trainable_variables):
             raise ValueError(f"as many gradients as variables are needed; got {len(grads)} and {len(trainable_variables)}")
+        if not trainable_variables:
+            raise ValueError("there are no variables to train: the model has no weights, or all of its layers are frozen")
         without = [v.name for g, v in zip(grads, trainable_variables, strict=True) if g is None]
         if len(without) == len(grads):
             raise ValueError(f"no gradient given for any variable: {without}")

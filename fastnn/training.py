@@ -305,6 +305,32 @@ class TestStep:
         return [self.pred]
 
 
+class StepCache:
+    """The steps that a model ran last, by what they are for; several threads may use it. Its copies are empty."""
+
+    #: most steps that are kept: batches of so many sizes can alternate without recording anew
+    SIZE = 8
+
+    def __init__(self) -> None:
+        self._steps: dict[tuple, Any] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        return StepCache, ()
+
+    def take(self, key: tuple) -> Any:
+        """Return a step, which is then in the cache no longer, or None."""
+        with self._lock:
+            return self._steps.pop(key, None)
+
+    def keep(self, key: tuple, step: Any) -> None:
+        """Put a step into the cache; the one that was used longest ago makes room."""
+        with self._lock:
+            self._steps[key] = step
+            if len(self._steps) > self.SIZE:
+                del self._steps[next(iter(self._steps))]
+
+
 class PredictStep:
     """Forward for one batch size, safe to call from several threads and while the model trains: its temporaries are its own."""
 

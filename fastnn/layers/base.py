@@ -268,7 +268,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights of this layer, and of the layers in it, are trained. Compile a model again after changing it."""
+        """Whether the weights of this layer, and of the layers in it, are trained; a change counts from the next training on."""
         return self._trainable
 
     @trainable.setter
@@ -289,9 +289,7 @@ class Layer:
     @property
     def weights(self) -> list[Variable]:
         """All weights: its own, then those of the layers in it."""
-        found = self._held(Variable)
-        for layer in self._held(Layer):
-            found += layer.weights
+        found = (variable for layer in self.flattened() for variable in layer._held(Variable))
         return list({id(variable): variable for variable in found}.values())
 
     @property
@@ -318,6 +316,13 @@ class Layer:
     def non_trainable_variables(self) -> list[Variable]:
         """The weights that no optimizer updates."""
         return self.non_trainable_weights
+
+    def flattened(self) -> list[Layer]:
+        """Return this layer and all layers in it, each once."""
+        found = {id(self): self}
+        for layer in self._held(Layer):
+            found.update((id(inner), inner) for inner in layer.flattened())
+        return list(found.values())
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights."""
@@ -357,10 +362,11 @@ class Layer:
     @property
     def losses(self) -> list[Tensor]:
         """Penalties of the regularized weights that are trained, computed now."""
-        penalties = [regularizer(variable) for variable, regularizer in self._regularized if variable.trainable]
-        for layer in self._held(Layer):
-            penalties += layer.losses
-        return penalties
+        return [penalty for layer in self.flattened() for penalty in layer.own_losses()]
+
+    def own_losses(self) -> list[Tensor]:
+        """Return those of this layer alone, without the layers in it."""
+        return [regularizer(variable) for variable, regularizer in self._regularized if variable.trainable]
 
     def _held(self, kind: type[Held]) -> list[Held]:
         """Return the variables or layers in attributes, each once."""
