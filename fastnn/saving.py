@@ -96,7 +96,7 @@ def save_model(model: Sequential, path: PathLike) -> None:
         warnings.warn(
             f"{os.fspath(path)}: the file has fastnn's format, which others do not read by the name *{suffix}{other}", stacklevel=3
         )
-    weights, states = _weights_and_states(model)
+    weights, states = weights_and_states(model)
     compiled, left_out = _compile_config(model)
     tensors = {name: variable.data for name, variable in weights.items()} | states
     if compiled is not None and model.optimizer is not None:
@@ -148,7 +148,7 @@ def load_model(path: PathLike) -> Sequential:
 
 def save_weights(model: Sequential, path: PathLike) -> None:
     """Write the weights of a built model, and nothing else, to a file."""
-    weights, _ = _weights_and_states(model)
+    weights, _ = weights_and_states(model)
     tensors = {name: variable.data for name, variable in weights.items()}
     _write(path, tensors, {"version": VERSION, "weights": list(weights)})
 
@@ -167,7 +167,7 @@ def load_weights(model: Sequential, path: PathLike) -> None:
     OSError
         If the file cannot be read.
     """
-    weights, _ = _weights_and_states(model)
+    weights, _ = weights_and_states(model)
     with open(path, "rb") as file:
         if file.read(8).startswith(KERAS):
             from .interchange.keras_weights import load_keras_weights  # which needs a library that is not always there
@@ -212,7 +212,7 @@ def save_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
         If the file cannot be written.
     """
     optimizer, _ = model.compiled_with()
-    weights, states = _weights_and_states(model, numbered=True)
+    weights, states = weights_and_states(model, numbered=True)
     state = optimizer.get_state()
     tensors = {name: variable.data for name, variable in weights.items()} | states
     tensors |= {name: state[key] for name, key in _optimizer_names(optimizer, weights).items()}
@@ -249,7 +249,7 @@ def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
         If the file cannot be read.
     """
     optimizer, _ = model.compiled_with()
-    weights, states = _weights_and_states(model, numbered=True)
+    weights, states = weights_and_states(model, numbered=True)
     header, tensors = _read(path)
     if "progress" not in header:
         raise ModelFileError(f"{os.fspath(path)!r} is no checkpoint: it does not hold how far a training is")
@@ -268,7 +268,7 @@ def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
 # ---------------------------------------------------------------------- arrays and their names
 
 
-def _weights_and_states(model: Sequential, numbered: bool = False) -> tuple[dict[str, Variable], dict[str, np.ndarray]]:
+def weights_and_states(model: Sequential, numbered: bool = False) -> tuple[dict[str, Variable], dict[str, np.ndarray]]:
     """Return a built model's weights, in order, and the other arrays that training changes, by their names in files.
 
     The names have the layers' names, or their numbers.
@@ -374,7 +374,7 @@ def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) ->
 
     with _random_numbers_kept(), blank_weights(sum(array.nbytes for array in tensors.values())):
         model = Sequential.from_config(header["model"])
-    weights, states = _weights_and_states(model)
+    weights, states = weights_and_states(model)
     optimizer = None
     if (compiled := header["compile"]) is not None:
         optimizer = optimizers.get(compiled["optimizer"])

@@ -8,7 +8,7 @@ from fastnn import cli
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_examples_run(tmp_path, monkeypatch, capsys):
+def test_the_examples_run(tmp_path, monkeypatch, capsys, own_names):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 7

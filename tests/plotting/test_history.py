@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import sys
+import time
 import types
 
 import matplotlib.pyplot as plt
@@ -136,7 +137,7 @@ def play(callback, epochs, pause=lambda: None):
 def clock(monkeypatch):
     """A clock that stands still unless it is set."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(fastnn.callbacks.time, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
     return clock
 
 

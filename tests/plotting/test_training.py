@@ -62,7 +62,7 @@ class TestHistogramRecorder:
 
     def test_what_is_not_finite_is_left_out(self):
         recorder = HistogramRecorder(X, Y)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="learning rate, 1e\\+30, may be too high"):
             trained(recorder, epochs=30, rate=1e30)
         counts, edges = recorder.weights["out/kernel"][-1]
         assert counts.sum() == 0 and np.isfinite(edges).all()
