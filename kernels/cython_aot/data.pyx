@@ -6,39 +6,32 @@ from libc.stdint cimport int32_t, uint8_t
 from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
 
+cdef extern from "transpose.h" nogil:
+    void transpose_rows_f32(const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y, Py_ssize_t width)
+    void transpose_rows_f64(const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y, Py_ssize_t width)
+
 cdef enum:
-    TRANSPOSE_BLOCK = 16
+    STRIP = 16  # rows of a task: in the result a cache line or two
+    NARROW_STRIP = 1024  # of rows with less than 4 elements
 
 
 cdef void transpose(const real *x, real *y, Py_ssize_t n, Py_ssize_t r, Py_ssize_t c, int threads) noexcept nogil:
-    cdef Py_ssize_t task, strips = (r + TRANSPOSE_BLOCK - 1) // TRANSPOSE_BLOCK
+    cdef Py_ssize_t strips = max(r // (STRIP if c >= 4 else NARROW_STRIP), 1), task
     if team(n * r * c, threads) == 1:
         for task in range(n * strips):
-            _transpose_strip(x + (task // strips) * r * c, y + (task // strips) * r * c, task % strips, r, c)
+            _transpose_strip(x + task // strips * r * c, y + task // strips * r * c, task % strips, strips, r, c)
     else:
         for task in prange(n * strips, num_threads=threads, schedule="static"):
-            _transpose_strip(x + (task // strips) * r * c, y + (task // strips) * r * c, task % strips, r, c)
+            _transpose_strip(x + task // strips * r * c, y + task // strips * r * c, task % strips, strips, r, c)
 
 
-cdef void _transpose_strip(const real *x, real *y, Py_ssize_t strip, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
-    # a strip of rows, in square blocks so that both sides stay in the cache
-    cdef Py_ssize_t i, j, column = 0, row = strip * TRANSPOSE_BLOCK
-    while column < c:
-        if row + TRANSPOSE_BLOCK <= r and column + TRANSPOSE_BLOCK <= c:
-            _transpose_block(x + row * c + column, y + column * r + row, r, c)
-        else:
-            for j in range(column, min(column + TRANSPOSE_BLOCK, c)):
-                for i in range(row, min(row + TRANSPOSE_BLOCK, r)):
-                    y[j * r + i] = x[i * c + j]
-        column += TRANSPOSE_BLOCK
-
-
-cdef inline void _transpose_block(const real *x, real *y, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
-    # loops of constant length: twice as fast
-    cdef Py_ssize_t i, j
-    for j in range(TRANSPOSE_BLOCK):
-        for i in range(TRANSPOSE_BLOCK):
-            y[j * r + i] = x[i * c + j]
+cdef inline void _transpose_strip(const real *x, real *y, Py_ssize_t strip, Py_ssize_t strips, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
+    cdef Py_ssize_t length = STRIP if c >= 4 else NARROW_STRIP
+    cdef Py_ssize_t first = strip * length, last = first + length if strip < strips - 1 else r
+    if real is float:
+        transpose_rows_f32(x + first * c, last - first, c, y + first, r)
+    else:
+        transpose_rows_f64(x + first * c, last - first, c, y + first, r)
 
 
 ctypedef fused element:

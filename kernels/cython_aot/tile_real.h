@@ -15,10 +15,12 @@ typedef MASK NAMED(mask) __attribute__((vector_size(BYTES)));
 #define RELU(v) ((v) <= 0 ? 0 : (v))
 #endif
 
+/* Copy n elements by fours, the last of which overlaps the one before. */
 FASTNN_INLINE REAL *NAMED(copy)(REAL *to, const REAL *from, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    for (; i + 4 <= n; i += 4) memcpy(to + i, from + i, 4 * sizeof(REAL));
-    for (; i < n; i++) to[i] = from[i];
+    if (n < 4)
+        for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i];
+    else
+        for (ptrdiff_t i = 0; i < n; i += 4) memcpy(to + (i + 4 <= n ? i : n - 4), from + (i + 4 <= n ? i : n - 4), 4 * sizeof(REAL));
     return to;
 }
 

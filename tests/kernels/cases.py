@@ -271,6 +271,11 @@ MATRICES = [
     dict(n=513, k=5, m=3),
     dict(n=3, k=1031, m=1),
 ]
+TRANSPOSITIONS = [
+    dict(n=67, r=103, c=97),
+    dict(n=9, r=5003, c=3),  # so few columns, or rows, that no block fits them
+    dict(n=70, r=2, c=701),
+]
 #: extents of the other ops, by family
 LARGE = {
     "pool": dict(n=33, ih=21, iw=23, c=70),
@@ -296,7 +301,10 @@ def large_cases(op_name: str) -> list[Case]:
     values = {name: choices[1] for name, choices in (FLOAT_PARAMS | CHOICES).items()}
     values |= {"activation": FUSED["leaky_relu"], "function": None}
     params = {p.name: values[p.name] for p in op.params}
-    if family == "linear":
-        return [Case(op_name, shape, params, seed=7) for shape in MATRICES]
-    extents = {**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}
-    return [Case(op_name, extents, params, seed=7)]
+    if op_name == "transpose":
+        listed = TRANSPOSITIONS
+    elif family == "linear":
+        listed = MATRICES
+    else:
+        listed = [{**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}]
+    return [Case(op_name, extents, params, seed=7) for extents in listed]
