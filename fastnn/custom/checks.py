@@ -146,7 +146,7 @@ def check_step(
         given = {"g": gradient, "lr": 0.01, "step": count[0].item(), **{f"p{i}": value.item() for i, value in enumerate(params)}}
         given |= {name: array[0].item() for name, array in state.items()}
         names = [name for name in ("w", "s1", "s2", "s3") if name in state]
-        record.step(np.array([gradient]), lr, count, params, *(state.get(name) for name in ("w", "s1", "s2", "s3")))
+        record.step(np.array([gradient]), lr, count, params, state["w"], *(state.get(name) for name in ("s1", "s2", "s3")))
         where = f"update {count[0]:.0f}, gradient {gradient}"
         for i, name in enumerate(names):
             if not np.isfinite(state[name][0]):

@@ -262,7 +262,7 @@ def _window(layer: Any, x: Value, size: Sequence[int], dilation: Sequence[int] =
         attributes["auto_pad"] = "SAME_UPPER"
     else:
         axes = zip(split_padding(layer.padding), image, size, layer.strides, dilation, strict=True)
-        (top, bottom), (left, right) = (resolve_padding(*axis) for axis in axes)
+        (top, bottom), (left, right) = (resolve_padding(side, extent or 0, *window) for side, extent, *window in axes)
         attributes["pads"] = (top, left, bottom, right)
     return attributes
 

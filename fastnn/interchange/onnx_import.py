@@ -403,7 +403,7 @@ def _padding(node: Node) -> Any:
         return ((top, bottom), (left, right))
     if word not in ("VALID", "SAME_UPPER"):
         raise ValueError(f"auto_pad={word!r} has no counterpart")
-    return "valid" if word == "VALID" else "same"
+    return "same" if word == "SAME_UPPER" else ((0, 0), (0, 0))
 
 
 def _pad(reader: Reader, node: Node) -> None:
@@ -423,9 +423,10 @@ def _with_zeros(reader: Reader, padding: Any, data_format: str) -> Any:
         return padding
     if padding == "same" or not set(zeros) <= set(axes):
         raise ValueError(f"it takes images with zeros around the axes {sorted(zeros)}, and padding {padding!r}")
+    none = (0, 0)
     return tuple(
-        (before + zeros.get(axis, (0, 0))[0], after + zeros.get(axis, (0, 0))[1])
-        for axis, (before, after) in zip(axes, split_padding(padding), strict=True)
+        (before + zeros.get(axis, none)[0], after + zeros.get(axis, none)[1])
+        for axis, (before, after) in zip(axes, padding, strict=True)
     )
 
 

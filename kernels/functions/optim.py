@@ -125,7 +125,7 @@ def adam_step(
     m: np.ndarray,
     v: np.ndarray,
     lr: float | np.ndarray,
-    step: int | np.ndarray,
+    step: float | np.ndarray,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-7,
@@ -144,8 +144,8 @@ def adam_step(
         As in `sgd_step`.
     m, v : ndarray
         Moving averages of the gradient and its square, like `w` and updated in place; zeros at the start.
-    step : int, or ndarray of float64, shape (1,)
-        Number of this step, counted from 1.
+    step : float, or ndarray of float64, shape (1,)
+        Number of this step, counted from 1; with infinity there is no bias correction.
     beta1 : float, default 0.9
     beta2 : float, default 0.999
     eps : float, default 1e-7
@@ -240,7 +240,7 @@ def _adam(beta1: float, beta2: float, eps: float) -> tuple[float, float, float]:
     return number("beta1", beta1), number("beta2", beta2), number("eps", eps, low=0)
 
 
-def _count(step: int | np.ndarray) -> np.ndarray:
+def _count(step: float | np.ndarray) -> np.ndarray:
     step = one_float64("step", step)
     if not step[0] >= 1:
         raise ValueError(f"step must be at least 1, for the first step; got {step[0]}")

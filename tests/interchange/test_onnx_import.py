@@ -136,6 +136,14 @@ PAIRS = {
         [("Pad", ["x", "p"], {}), ("Conv", ["r0", "w"], {"pads": [0, 1, 1, 0]})],
         {"p": np.array([0, 0, 1, 0, 0, 0, 0, 2]), "w": f(2, 3, 3, 3)},
     ),
+    "Pad and a Conv without padding": (
+        [("Pad", ["x", "p"], {}), ("Conv", ["r0", "w"], {"auto_pad": "VALID"})],
+        {"p": np.array([0, 0, 1, 0, 0, 0, 0, 2]), "w": f(2, 3, 3, 3)},
+    ),
+    "zeros counted where there are none": (
+        [("AveragePool", ["x"], {"kernel_shape": [2, 2], "auto_pad": "VALID", "count_include_pad": 1})],
+        {},
+    ),
     "what does nothing": ([("Identity", ["x"], {}), ("Dropout", ["r0"], {}), ("Tanh", ["r1"], {})], {}),
 }
 

@@ -71,6 +71,7 @@ class BatchedNetwork:
         nabla_w: list[np.ndarray] = []
         for index in reversed(range(len(layers))):
             dw, db = kernels.dense_backward_weight(inputs[index], delta)
+            assert db is not None  # as it is where a bias is asked for
             nabla_b.insert(0, db.reshape(-1, 1))
             nabla_w.insert(0, dw.T)
             if index:
