@@ -154,6 +154,28 @@ def _one_sample_like(array: np.ndarray) -> np.ndarray:
     return np.zeros((1, *array.shape[1:]), array.dtype)
 
 
+class Waiting:
+    """How much of an epoch is spent waiting for batches. Callbacks keep it, so it must not hold the batches."""
+
+    def __init__(self) -> None:
+        self._started = self._waited = 0.0
+
+    def start_epoch(self) -> None:
+        """Begin an epoch now."""
+        self._started, self._waited = time.perf_counter(), 0.0
+
+    def next_of(self, iterator: Iterator) -> Any:
+        """Return an iterator's next batch, or None."""
+        asked = time.perf_counter()
+        batch = next(iterator, None)
+        self._waited += time.perf_counter() - asked
+        return batch
+
+    def share(self) -> float:
+        """Return the share of the epoch's time so far that was spent waiting."""
+        return self._waited / max(time.perf_counter() - self._started, 1e-9)
+
+
 class BatchEpochs:
     """Epochs over an iterable of batches.
 
@@ -179,11 +201,8 @@ class BatchEpochs:
         self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
         self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
-        self._started = self._waited = 0.0
-
-    def waiting(self) -> float:
-        """Return the share of the epoch's time so far that was spent waiting for batches."""
-        return self._waited / max(time.perf_counter() - self._started, 1e-9)
+        self._waiting = Waiting()
+        self.waiting = self._waiting.share
 
     def run(self, calls: CallbackList) -> dict[str, float]:
         """Train for one epoch; return its logs."""
@@ -194,7 +213,7 @@ class BatchEpochs:
             raise
 
     def _run(self, calls: CallbackList) -> dict[str, float]:
-        self._started, self._waited = time.perf_counter(), 0.0
+        self._waiting.start_epoch()
         if self._limit is None:
             self._iterator = iter(self.data)
         totals: Meters | None = None
@@ -219,12 +238,10 @@ class BatchEpochs:
         return totals.logs()
 
     def _next_batch(self) -> Any:
-        asked = time.perf_counter()
-        batch = next(self._iterator, None)
+        batch = self._waiting.next_of(self._iterator)
         if batch is None and self._limit is not None:  # an epoch of so many steps goes round the end
             self._iterator = iter(self.data)
-            batch = next(self._iterator, None)
-        self._waited += time.perf_counter() - asked
+            batch = self._waiting.next_of(self._iterator)
         return batch
 
     def run_ahead(self, history: History, epoch: int, limit: int) -> int:

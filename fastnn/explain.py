@@ -207,27 +207,24 @@ class Explanation:
 def explain(model: Any, x: Any, y: Any, precision: int = 4) -> Explanation:
     """Return the story of one training step of a compiled model; see `Sequential.explain`."""
     x, y, _ = model.prepare(x, y, None, None)
-    if not len(x):
-        raise ValueError("x must have at least one sample to explain; got none")
     model(x[:1])  # builds the layers in layers that a shape with None left unbuilt
+    model = copy.deepcopy(model)  # which makes the step, and is changed by it
     optimizer, loss_function = model.compiled_with()
-    # all that a step changes is in the layers and the optimizer: it is their copies that make it
-    layers, optimizer = copy.deepcopy((model.layers, optimizer))
-    before = {id(weight): weight.data.copy() for layer in layers for weight in layer.weights}
+    before = {id(weight): weight.data.copy() for weight in model.weights}
     x, y = x.astype(model.dtype), y.copy()  # the story keeps them
     a = Tensor(x)
     passes: list[_Pass] = []
     with GradientTape() as tape:
         tape.watch(a)
-        for layer in layers:
+        for layer in model.layers:
             passes.append(_forward(len(passes) + 1, layer, a))
             a = passes[-1].a
         loss = loss_function(y, a)
-        penalties = [penalty for layer in layers for penalty in layer.losses]
+        penalties = model.losses
         total = loss
         for term in penalties:
             total = ops.add(total, term)
-    trained = [weight for layer in layers for weight in layer.trainable_weights]
+    trained = model.trainable_weights
     gradients, deltas = tape.gradient(total, (trained, [done.target for done in passes]))
     if trained:
         optimizer.apply(gradients, trained)

@@ -567,7 +567,7 @@ def test_what_cannot_be_explained_is_an_error():
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"x must have shape \(n, 2\)"):
         model.explain([[1, 2, 3]], [1])
-    with pytest.raises(ValueError, match="at least one sample"):
+    with pytest.raises(ValueError, match="x has no samples"):
         model.explain(np.ones((0, 2)), np.ones((0, 1)))
 
 

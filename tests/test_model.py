@@ -144,14 +144,33 @@ def test_one_step_epochs_of_other_arrays_go_on_with_the_recorded_step():
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_trained_model_keeps_no_data():
+@pytest.mark.parametrize("data", [lambda images: (images, LABELS), lambda images: (iter([(images, LABELS)]),)])
+def test_a_trained_model_keeps_no_data(data):
     images = IMAGES.copy()
     alive = weakref.ref(images)
     model = cnn()
-    model.fit(images, LABELS, batch_size=10, verbose=0)
+    model.fit(*data(images), verbose=0)
     del images
     gc.collect()
     assert alive() is None
+
+
+def test_every_epoch_takes_all_samples_in_an_order_of_its_own():
+    seen = []
+
+    def spy(y_true, y_pred):
+        seen.extend(y_true[:, 0].tolist())
+        return 0.0
+
+    model = fastnn.Sequential([layers.Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[spy])
+    x = np.arange(10.0)[:, None]
+    model.fit(x, x, batch_size=3, epochs=2, verbose=0)
+    first, second = seen[:10], seen[10:]
+    assert sorted(first) == sorted(second) == list(range(10)) and first != second and first != sorted(first)
+    seen.clear()
+    model.fit(x, x, batch_size=3, shuffle=False, verbose=0)
+    assert seen == list(range(10))
 
 
 TRAININGS = {
@@ -642,6 +661,7 @@ def test_epochs_of_one_step_run_ahead_like_one_by_one(backend):
 def test_copies_and_pickles_train_on_alike():
     model = cnn()
     model.fit(IMAGES, LABELS, batch_size=25, verbose=0, shuffle=False)
+    model.fit(iter([(IMAGES, LABELS)]), verbose=0)
     model.predict(IMAGES)
     others = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
     for each in (model, *others):
