@@ -110,24 +110,28 @@ def _store(channels):
     return store
 
 
-def _forward(x, w, b, window, groups, activation, y, slope=None):
+def _forward(x, w, b, window, groups, activation, y, slope, statistics):
     n, ih, iw, c = x.shape
     kh, kw, cg, co = w.shape
     oh, ow = y.shape[1:3]
     patches = Factor(x, _patches(number(x.dtype), (ih, iw, oh, ow, c, kh, kw, cg, *window), False), True)
     filters = Factor(w, _filters(co, co // groups), False)
     store, finish = _activated(activation, b is not None, co)
-    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups, finish, slope)
+    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups, finish, slope, statistics)
 
 
-def conv2d_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y):
+def conv2d_forward(
+    x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, activation, alpha, y, statistics=None
+):
     window = stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
-    return _forward(x, w, b, window, groups, fused(activation, alpha, number(y.dtype)), y)
+    return _forward(x, w, b, window, groups, fused(activation, alpha, number(y.dtype)), y, None, statistics)
 
 
-def conv2d_custom_forward(x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, function, y, slope):
+def conv2d_custom_forward(
+    x, w, b, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, function, y, slope, statistics=None
+):
     window = stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
-    return _forward(x, w, b, window, groups, custom(function, slope is not None, y.dtype), y, slope)
+    return _forward(x, w, b, window, groups, custom(function, slope is not None, y.dtype), y, slope, statistics)
 
 
 def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx):

@@ -45,19 +45,19 @@ def _store(result, bias, m, n, rows, columns, group, value):
     result[u(m * columns + n)] = value
 
 
-def _forward(x, w, b, activation, y, slope=None):
+def _forward(x, w, b, activation, y, slope, statistics):
     (n, k), m = x.shape, w.shape[1]
     store, finish = _activated(activation, b is not None)
     factors = Factor(x, _by_extent, True), Factor(w, _by_depth, False)
-    return product(n, m, k, *factors, b, y, store, finish=finish, slope=slope)
+    return product(n, m, k, *factors, b, y, store, finish=finish, slope=slope, statistics=statistics)
 
 
-def dense_forward(x, w, b, activation, alpha, y):
-    return _forward(x, w, b, fused(activation, alpha, number(y.dtype)), y)
+def dense_forward(x, w, b, activation, alpha, y, statistics=None):
+    return _forward(x, w, b, fused(activation, alpha, number(y.dtype)), y, None, statistics)
 
 
-def dense_custom_forward(x, w, b, function, y, slope):
-    return _forward(x, w, b, custom(function, slope is not None, y.dtype), y, slope)
+def dense_custom_forward(x, w, b, function, y, slope, statistics=None):
+    return _forward(x, w, b, custom(function, slope is not None, y.dtype), y, slope, statistics)
 
 
 def dense_backward_input(dy, w, dx):

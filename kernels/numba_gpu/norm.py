@@ -8,28 +8,11 @@ import numpy as np
 from .compiler import cuda, device, number, uint32, uint64
 from .launch import THREADS, Launch, over
 from .maps import each
+from .moments import moments
 from .rows import normalize_rows, normalize_rows_gradient
 from .sums import as_they_are, column_pairs
 
 u = uint32
-
-
-@device
-def _from_first_row(x, b, c, d, p, q, row, column, columns):
-    # the variance is a difference of sums: of distances from one of the values little cancels
-    distance = x[row * columns + column] - x[column]
-    return distance, distance * distance
-
-
-@cache
-def _mean_and_variance(real):
-    @device
-    def finish(first, second, x, column, rows):
-        shift = first / real(rows)
-        var = second / real(rows) - shift * shift
-        return (x[column] if rows else shift) + shift, real(0) if var <= real(0) else var
-
-    return finish
 
 
 @cache
@@ -62,14 +45,9 @@ def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
     return over(y.size, _normalize(number(x.dtype), eps), x, gamma, beta, mean, var, y, np.uint32(x.shape[1]))
 
 
-def statistics(x, mean, var):
-    """Return the launches of mean and (biased) variance of each channel, which is the last axis."""
-    finish = _mean_and_variance(number(x.dtype))
-    return column_pairs(_from_first_row, finish, (x,), x, mean, var, x.size // mean.size, mean.size)
-
-
-def batchnorm_forward(x, gamma, beta, eps, y, mean, var):
-    return [*statistics(x, mean, var), *batchnorm_inference(x, gamma, beta, mean, var, eps, y)]
+def batchnorm_forward(x, gamma, beta, eps, y, mean, var, known=False):
+    """`known`: whether mean and variance are there already, as what made x gives them on the way."""
+    return [*([] if known else moments(x, mean, var)), *batchnorm_inference(x, gamma, beta, mean, var, eps, y)]
 
 
 @cache

@@ -22,6 +22,9 @@ from .launch import Array, Launch
 
 #: places in the card's memory are multiples of this many bytes
 ALIGNMENT = 256
+#: layers that can give mean and variance of what they compute, and what wants them
+PRODUCTS = ("dense_forward", "dense_custom_forward", "conv2d_forward", "conv2d_custom_forward")
+NORMALIZATIONS = ("batchnorm_forward", "batchnorm_maxpool_forward", "batchnorm_avgpool_forward")
 
 
 class Use(NamedTuple):
@@ -213,14 +216,35 @@ class Images:
 
 
 def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
-    """Return what becomes of calls, in order; steps of an optimizer that follow one another become one."""
+    """Return what becomes of calls, in order.
+
+    Steps of an optimizer that follow one another become one. A dense or convolutional layer in front of a batch normalization gives
+    it mean and variance of what it computes, at places that may have been the layer's inputs: they are written last.
+    """
+    moved = [
+        (op, [tuple(images.of(a) if isinstance(a, (np.ndarray, DeviceArray)) else a for a in args) for args in together])
+        for op, together in _grouped(calls)
+    ]
     steps = []
-    for op, together in _grouped(calls):
-        launches = launches_of(op)
-        moved = [tuple(images.of(a) if isinstance(a, (np.ndarray, DeviceArray)) else a for a in args) for args in together]
-        args = moved[0] if len(moved) == 1 else _joined(op, moved)
-        steps.append(Step(op.name, moved, launches(*args)))
+    statistics = None
+    for here, following in zip(moved, [*moved[1:], None], strict=True):
+        op, together = here
+        how: dict[str, Any] = {"known": True} if statistics else {}
+        statistics = _statistics_wanted(here, following)
+        if statistics:
+            how["statistics"] = statistics
+        args = together[0] if len(together) == 1 else _joined(op, together)
+        steps.append(Step(op.name, together, launches_of(op)(*args, **how)))
     return steps
+
+
+def _statistics_wanted(here: tuple[spec.Op, list[tuple]], following: tuple[spec.Op, list[tuple]] | None) -> tuple | None:
+    """Return mean and variance of the next call's, where it normalizes what this one computes."""
+    if following is None or here[0].name not in PRODUCTS or following[0].name not in NORMALIZATIONS:
+        return None
+    y = here[1][0][here[0].argument_names.index("y")]
+    x, *_, mean, var = following[1][0]
+    return (mean, var) if (x.address, x.size) == (y.address, y.size) else None
 
 
 def launches_of(op: spec.Op) -> Callable[..., list[Launch]]:

@@ -4,7 +4,8 @@ from functools import cache
 
 from .activation import derivative, function, of_code
 from .compiler import device, number, uint32
-from .norm import gradient_by_input, gradients, normal, scaled_down, statistics
+from .moments import moments
+from .norm import gradient_by_input, gradients, normal, scaled_down
 from .pool import a_share, average, gathered, geometry_of, largest, to_the_largest, what_windows_send
 from .sums import column_pairs
 
@@ -24,19 +25,19 @@ def _activated(real, eps, activation, alpha):
 
 
 def batchnorm_maxpool_forward(
-    x, gamma, beta, eps, activation, alpha, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax, mean, var
+    x, gamma, beta, eps, activation, alpha, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax, mean, var, known=False
 ):
     window = pool_h, pool_w, stride_h, stride_w, pad_top, pad_left
     element = _activated(number(x.dtype), eps, activation, alpha)
-    return [*statistics(x, mean, var), *largest(element, x, gamma, beta, mean, var, *window, y, argmax)]
+    return [*([] if known else moments(x, mean, var)), *largest(element, x, gamma, beta, mean, var, *window, y, argmax)]
 
 
 def batchnorm_avgpool_forward(
-    x, gamma, beta, eps, activation, alpha, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, mean, var
+    x, gamma, beta, eps, activation, alpha, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, mean, var, known=False
 ):
     window = pool_h, pool_w, stride_h, stride_w, pad_top, pad_left
     element = _activated(number(x.dtype), eps, activation, alpha)
-    return [*statistics(x, mean, var), *average(element, x, gamma, beta, mean, var, *window, y)]
+    return [*([] if known else moments(x, mean, var)), *average(element, x, gamma, beta, mean, var, *window, y)]
 
 
 @cache

@@ -58,20 +58,20 @@ def _column_pairs(f, real):
 
 @cache
 def _finish_pairs(finish, real):
-    def kernel(first, second, array, one, two, pieces, rows, columns):
+    def kernel(first, second, array, one, two, pieces, count, columns):
         column = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
         while column < columns:
             x, y = real(0), real(0)
             for piece in range(pieces):
                 x += first[u(piece) * columns + column]
                 y += second[u(piece) * columns + column]
-            one[column], two[column] = finish(x, y, array, column, rows)
+            one[column], two[column] = finish(x, y, array, column, count)
             column += u(cuda.gridDim.x) * u(THREADS)
 
     return kernel
 
 
-def column_pairs(f, finish, reads, finish_reads, one, two, rows, columns):
+def column_pairs(f, finish, reads, finish_reads, one, two, rows, columns, count=None):
     """Return the launches of two sums over the rows for each column.
 
     Parameters
@@ -79,13 +79,17 @@ def column_pairs(f, finish, reads, finish_reads, one, two, rows, columns):
     f : callable
         For kernels: ``f(a, b, c, d, p, q, row, column, columns)`` returns the two terms.
     finish : callable
-        For kernels: ``finish(first, second, array, column, rows)`` returns from the two sums the elements of `one` and `two`.
+        For kernels: ``finish(first, second, array, column, count)`` returns from the two sums the elements of `one` and `two`.
     reads : tuple of at most six Array
         What `f` reads.
     finish_reads : Array
         What `finish` reads.
     one, two : Array of shape (columns,)
         The results.
+    rows, columns : int
+        How many there are.
+    count : int, optional
+        What `finish` is told: `rows` if left out.
     """
     check_count(rows * columns)
     real = number(one.dtype)
@@ -95,9 +99,10 @@ def column_pairs(f, finish, reads, finish_reads, one, two, rows, columns):
     grid = (-(-columns // int(COLUMNS)), pieces, 1)
     reads += reads[:1] * (READ - len(reads))
     args = (*reads, first, second, np.uint32(rows), np.uint32(columns), np.uint32(step))
+    sizes = np.uint32(pieces), np.uint32(rows if count is None else count)
     return [
         Launch(_column_pairs(f, real), grid, args, TILE),
-        *over(columns, _finish_pairs(finish, real), first, second, finish_reads, one, two, np.uint32(pieces), np.uint32(rows)),
+        *over(columns, _finish_pairs(finish, real), first, second, finish_reads, one, two, *sizes),
     ]
 
 

@@ -79,7 +79,7 @@ def _mover(load, along_depth, extent_of_tile, threads, precision):
 
 
 @cache
-def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, precision, tile):
+def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, sum_up, precision, tile):
     """Return the kernel of a tile, with the arguments of `tile`'s."""
     zero, multiply = float32(0), multiply_tf32 if precision == "tf32" else multiply_bf16
     count_a, fetch_a, put_a, pitch_a = _mover(load_a, a_along_depth, tile.rows, tile.threads, precision)
@@ -90,7 +90,7 @@ def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, p
     parts_across, step = u(tile.columns // ACROSS), u(WORDS * NUMBERS[precision])
     high, fragments, elements = tile.down, 4 * tile.down, 16 * tile.down
 
-    def kernel(a, b, bias, result, slope, rows, columns, depth, per_split, splits):
+    def kernel(a, b, bias, result, slope, means, squares, rows, columns, depth, per_split, splits):
         shared_a = cuda.shared.array(size_a, uint32, alignment=16)
         shared_b = cuda.shared.array(size_b, uint32, alignment=16)
         held_a = cuda.local.array(count_a, float32)
@@ -153,5 +153,6 @@ def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, p
             n = u(column + my_column + u(e // 4 % 4 * 8 + e % 2) + u(2) * across)
             if m < rows and n < columns:
                 finish(result, slope, m, n, columns, u(group * splits + split))
+        sum_up(result, means, squares, row, column, rows, columns, group, t)
 
     return kernel

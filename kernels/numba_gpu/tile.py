@@ -19,6 +19,7 @@ import numpy as np
 from ..precision import get_precision
 from .compiler import cuda, device, number, uint32
 from .launch import Array, Launch, check_count, over, scratch
+from .moments import moments, nothing_of_tile, of_tile, of_tiles
 from .tensor import NUMBERS, WORDS, tensor_kernel
 from .tensor import TILES as TENSOR_TILES
 
@@ -105,7 +106,7 @@ def _mover(load, along_depth, extent_of_tile, threads, real):
 
 
 @cache
-def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, real, tile):
+def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, sum_up, real, tile):
     down, across, elements, zero = tile.down, tile.across, tile.down * tile.across, real(0)
     count_a, fetch_a, put_a, pitch_a = _mover(load_a, a_along_depth, tile.rows, tile.threads, real)
     count_b, fetch_b, put_b, pitch_b = _mover(load_b, b_along_depth, tile.columns, tile.threads, real)
@@ -116,7 +117,7 @@ def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, real, t
     half_rows, half_columns = u(tile.rows // 2), u(tile.columns // 2)
     threads_across = u(tile.columns // across)
 
-    def kernel(a, b, bias, result, slope, rows, columns, depth, per_split, splits):
+    def kernel(a, b, bias, result, slope, means, squares, rows, columns, depth, per_split, splits):
         shared_a = cuda.shared.array(size_a, real, alignment=16)
         shared_b = cuda.shared.array(size_b, real, alignment=16)
         held_a = cuda.local.array(count_a, real)
@@ -172,6 +173,7 @@ def _kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, real, t
             n = u(column + my_column + j % u(4) + j // u(4) * half_columns)
             if m < rows and n < columns:
                 finish(result, slope, m, n, columns, u(group * splits + split))
+        sum_up(result, means, squares, row, column, rows, columns, group, t)
 
     return kernel
 
@@ -220,7 +222,9 @@ def _plan(rows, columns, depth, groups, tiles, step):
     return tile, splits
 
 
-def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, groups=1, finish=_nothing, slope=None):
+def product(
+    rows, columns, depth, a: Factor, b: Factor, bias, result, store, groups=1, finish=_nothing, slope=None, statistics=None
+):
     """Return the launches of matrix products, one for each group.
 
     Parameters
@@ -241,9 +245,12 @@ def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, gro
         For kernels: ``finish(result, slope, m, n, columns, group)``, done to each element once a thread has stored all of its own.
     slope : Array, optional
         What `finish` writes besides.
+    statistics : pair of Array, optional
+        Mean and variance of each channel of the result, to be computed as well; channel group * columns + n of row m is stored at
+        m * channels + channel.
     """
     if not result.size:
-        return []
+        return moments(result, *statistics) if statistics else []
     for array in (a.array, b.array, result):
         check_count(array.size)
     real = number(result.dtype)
@@ -262,10 +269,19 @@ def product(rows, columns, depth, a: Factor, b: Factor, bias, result, store, gro
     def kernel_that(*stores):
         return tensor_kernel(*loads, *stores, precision, tile) if on_tensor_cores else _kernel(*loads, *stores, real, tile)
 
+    if splits == 1 and statistics:
+        channels = groups * columns
+        means, squares = (scratch(grid[0], channels, dtype=result.dtype) for _ in range(2))
+        kernel = kernel_that(store, finish, of_tile(real, channels, tile))
+        arrays = a.array, b.array, bias, result, slope, means, squares
+        return [Launch(kernel, grid, (*arrays, *sizes), tile.threads), *of_tiles(means, squares, tile.rows, rows, *statistics)]
     if splits == 1:
-        return [Launch(kernel_that(store, finish), grid, (a.array, b.array, bias, result, slope, *sizes), tile.threads)]
+        arrays = a.array, b.array, bias, result, slope, result, result
+        return [Launch(kernel_that(store, finish, nothing_of_tile), grid, (*arrays, *sizes), tile.threads)]
     parts = scratch(groups * splits, rows, columns, dtype=result.dtype)
+    arrays = a.array, b.array, bias, parts, parts, parts, parts
     return [
-        Launch(kernel_that(_store_part, _nothing), grid, (a.array, b.array, bias, parts, parts, *sizes), tile.threads),
+        Launch(kernel_that(_store_part, _nothing, nothing_of_tile), grid, (*arrays, *sizes), tile.threads),
         *over(groups * rows * columns, _add_parts(store, finish, real), parts, bias, result, slope, sizes[0], sizes[1], sizes[4]),
+        *(moments(result, *statistics) if statistics else []),
     ]

@@ -10,6 +10,8 @@ import re
 import sys
 from collections.abc import Iterator
 
+import numpy as np
+
 from tests.gpu import simulator
 from tests.kernels.cases import large_cases
 
@@ -21,21 +23,30 @@ LONG_PRODUCT, SHORT_SUM = "dense_custom_forward", 3
 
 
 def launches(op_name: str, dtype: str, precision: str) -> Iterator:
-    """Yield the launches of a large case of an op, and of a matrix product with each of the largest tiles."""
+    """Yield the launches of a large case of an op, and of a matrix product with each of the largest tiles.
+
+    A convolution with such a tile gives mean and variance of its result as well: it stands in front of a batch normalization.
+    """
     from fastnn.kernels import spec
     from fastnn.kernels.numba_gpu import program, tile
 
     tile.get_precision = lambda: precision
     case = large_cases(op_name)[SHORT_SUM if op_name == LONG_PRODUCT else 0]
     calls = [(spec.OPS[op_name], tuple(case.arguments(dtype).values()))]
-    images = program.Images(calls, None)
+    normalized = list(calls)
+    if op_name == "conv2d_forward":
+        y = calls[0][1][-1].reshape(-1, case.extents["co"])
+        channel = np.ones(y.shape[1], dtype)
+        outputs = np.empty_like(y), np.empty_like(channel), np.empty_like(channel)
+        normalized.append((spec.OPS["batchnorm_forward"], (y, channel, channel, 1e-3, *outputs)))
+    images = program.Images(normalized, None)
     usual = tile.TILES, tile.TENSOR_TILES
     largest = (
         [((t,), usual[1]) for t in usual[0] if t.down == 8] if precision == "float32" else [(usual[0], (t,)) for t in usual[1]]
     )
-    for tile.TILES, tile.TENSOR_TILES in (usual, *(largest if op_name in (*PRODUCTS, LONG_PRODUCT) else ())):
-        for step in program.plan(calls, images):
-            yield from step.launches
+    yield from (launch for step in program.plan(calls, images) for launch in step.launches)
+    for tile.TILES, tile.TENSOR_TILES in largest if op_name in (*PRODUCTS, LONG_PRODUCT) else ():
+        yield from (launch for step in program.plan(normalized, images) for launch in step.launches)
     tile.TILES, tile.TENSOR_TILES = usual
 
 

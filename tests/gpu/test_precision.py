@@ -13,6 +13,7 @@ from fastnn.kernels.backends import kernels_of
 from ..kernels.cases import Case
 from ..kernels.test_conformance import check_close, run
 from . import simulator
+from .test_simulated import check_statistics
 
 #: precision -> bits behind the binary point, how ties are rounded, and the error that this makes in products
 ROUNDING = {"tf32": (10, lambda m: np.copysign(np.floor(np.abs(m) + 0.5), m), 1e-3), "bf16": (7, np.rint, 8e-3)}
@@ -88,6 +89,20 @@ def test_a_sum_in_parts(card, monkeypatch, precision):
 
     monkeypatch.setattr(tile, "_plan", lambda *_: (tensor.TILES[-1], 3))
     check(card, Case("dense_forward", dict(n=50, k=100, m=7), {"activation": 4, "alpha": 0.0}), precision)
+
+
+@pytest.mark.parametrize("number", [3, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_tile_gives_mean_and_variance(card, monkeypatch, number):
+    from fastnn.kernels.numba_gpu import tensor, tile
+
+    chosen = tensor.TILES[number]
+    monkeypatch.setattr(tile, "TENSOR_TILES", (chosen,))
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(chosen.rows + 3, 4)), rng.normal(size=(4, chosen.columns + 5))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    with fastnn.use_backend("cuda"):
+        fastnn.set_precision("bf16")
+    check_statistics(card, "dense_forward", (x, w, None, 0, 0.0), np.empty((len(x), w.shape[1]), np.float32), 1 + 2 + 1)
 
 
 @pytest.mark.parametrize("precision", ROUNDING)

@@ -13,6 +13,7 @@ import fastnn
 from fastnn import layers
 from fastnn.kernels import spec, table
 from fastnn.kernels.backends import kernels_of
+from fastnn.kernels.spec.activation import FUSED
 from fastnn.program import Program
 
 from ..kernels.cases import FLOATS, Case, cases, large_cases
@@ -93,6 +94,62 @@ def test_a_sum_in_parts(card, monkeypatch, op_name):
     before = card.launches
     check(card, Case(op_name, extents, params), "float32")
     assert card.launches - before >= 4, "two launches, in both orders"
+
+
+def check_statistics(card, layer, layer_args, y, launches):
+    """Compare mean and variance that a layer gives to a batch normalization with those of what it computes."""
+    channels = y.shape[-1]
+    rng = np.random.default_rng(1)
+    gamma, beta = rng.normal(size=(2, channels)).astype(y.dtype)
+    normal, mean, var = np.empty((y.size // channels, channels), y.dtype), np.empty_like(gamma), np.empty_like(gamma)
+    results = [y, normal, mean, var]
+    outcomes = []
+    with fastnn.use_backend("cuda"):
+        with table.record(run=False) as recording:
+            table.call(layer, *layer_args, y)
+            table.call("batchnorm_forward", y.reshape(normal.shape), gamma, beta, 1e-3, normal, mean, var)
+        program = Program(recording.calls, results)
+        for card.backwards in (False, True):
+            before = card.launches
+            program.run()
+            assert card.launches - before == launches
+            outcomes.append([result.tobytes() for result in results])
+    card.backwards = False
+    assert outcomes[0] == outcomes[1]
+    wide = y.reshape(normal.shape).astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(var, wide.var(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(normal, gamma * (wide - wide.mean(axis=0)) / np.sqrt(wide.var(axis=0) + 1e-3) + beta, atol=1e-4)
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("activation", ["linear", pytest.param("tanh", marks=pytest.mark.slow)])
+def test_each_tile_gives_mean_and_variance(card, monkeypatch, number, activation):
+    """Three tiles of rows, the last ragged; far from zero, where a difference of plain sums of squares would be wrong."""
+    from fastnn.kernels.numba_gpu import tile
+
+    chosen = tile.TILES[number]
+    monkeypatch.setattr(tile, "TILES", (chosen,))
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2 * chosen.rows + 3, 5)), rng.normal(size=(5, chosen.columns // 2 + 5))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    b = np.full(w.shape[1], 0 if activation == "tanh" else 100, np.float32)
+    y = np.empty((len(x), w.shape[1]), np.float32)
+    tile_kernel, merge, normalize = 1, 2, 1
+    check_statistics(card, "dense_forward", (x, w, b, FUSED[activation], 0.0), y, tile_kernel + merge + normalize)
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_convolutions_give_mean_and_variance(card, monkeypatch, splits):
+    """With two groups of filters; where the sum is split it is added up first."""
+    from fastnn.kernels.numba_gpu import tile
+
+    monkeypatch.setattr(tile, "_plan", lambda *_: (tile.TILES[-1], splits))
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 6, 5, 4)), rng.normal(size=(3, 3, 2, 6))
+    x, w, y = x.astype(np.float32), w.astype(np.float32), np.empty((2, 6, 5, 6), np.float32)
+    args = (x, w, None, 1, 1, 1, 1, 1, 1, 2, FUSED["relu"], 0.0)
+    check_statistics(card, "conv2d_forward", args, y, splits + 2 + 1)
 
 
 @pytest.mark.parametrize(
