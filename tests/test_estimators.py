@@ -199,6 +199,13 @@ def test_warm_start_goes_on():
 
 
 @unconverged
+def test_a_classifier_of_numbers_says_that_it_wants_classes():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    for y in (x[:, 0], x):
+        with pytest.raises(ValueError, match="Unknown label type: continuous"):
+            MLPClassifier().fit(x, y)
+
+
 def test_one_class_is_what_scikit_learn_makes_of_it():
     X, y = IRIS[0][:50], np.full(50, "setosa")
     ours, theirs = fitted_pair("MLPClassifier", X, y, max_iter=5)

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from . import parameters
@@ -45,6 +45,8 @@ class Classifier(ClassifierMixin, NetworkEstimator):
 
     def _checked(self, X: Any, *y: Any, reset: bool) -> Any:
         checked = super()._checked(X, *y, reset=reset)
+        if y:
+            check_classification_targets(checked[1])
         if y and checked[1].ndim == 2 and checked[1].shape[1] == 1:
             return checked[0], column_or_1d(checked[1], warn=True)
         return checked
