@@ -17,7 +17,15 @@ GENERATOR_HINT = "; a generator gives its batches only once, an object whose __i
 
 
 def has_batches(x: Any, y: Any) -> bool:
-    """Say whether `x` is an iterable of batches instead of an array."""
+    """Say whether `x` is an iterable of batches instead of an array.
+
+    Raises
+    ------
+    ValueError
+        If it is an iterator, and there are targets besides.
+    """
+    if y is not None and hasattr(x, "__next__"):
+        raise ValueError(f"y must be left out where x gives batches, (x, y) each; x is a {type(x).__name__}")
     is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple)) or is_on_gpu(x)
     return y is None and not is_array and hasattr(x, "__iter__")
 

@@ -171,6 +171,8 @@ def test_a_monitored_name_that_is_not_there_is_an_error(make):
         train(make(), {"loss": [1.0], "accuracy": [0.5]})
     with pytest.raises(ValueError, match="monitors 'acc'; in the logs there is 'loss'$"):
         train(make(monitor="acc"), {"loss": [1.0]})
+    with pytest.raises(ValueError, match="monitors 'val_acc'; in the logs there is 'val_loss'$"):
+        train(make(monitor="val_acc"), {"val_loss": [1.0]})
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class Monitor(Callback):
             If it is not there.
         """
         if not logs or self.monitor not in logs:
-            hint = "; validation needs validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            needs = "; validation needs validation_data or validation_split (X_val and y_val, where an estimator is fitted)"
+            hint = needs if self.monitor.startswith("val_") and not any(name.startswith("val_") for name in logs or ()) else ""
             there = ", ".join(map(repr, logs or ())) or "nothing"
             raise ValueError(f"{type(self).__name__} monitors {self.monitor!r}; in the logs there is {there}{hint}")
         return float(logs[self.monitor])
