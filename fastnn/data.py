@@ -44,6 +44,15 @@ def batch_parts(batch: Any) -> tuple[Any, Any, Any]:
     return batch[0], batch[1], batch[2] if len(batch) == 3 else None
 
 
+def batch_inputs(batch: Any, input_shape: tuple | None) -> Any:
+    """Return the inputs of a batch to predict, which an iterable gave with or without targets.
+
+    A tuple has them first; so has a list, as loaders of PyTorch give, if that is an array of the inputs' rank.
+    """
+    is_list = isinstance(batch, list) and input_shape is not None and getattr(batch[0], "ndim", None) == len(input_shape)
+    return batch[0] if isinstance(batch, tuple) or is_list else batch
+
+
 def batch_count(samples: int, batch_size: int) -> int:
     """Return the number of batches, the last one possibly smaller."""
     return -(-samples // batch_size)

@@ -14,7 +14,7 @@ from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
 from .autodiff import Tensor, Variable
-from .data import GENERATOR_HINT, as_inputs, as_sample_weight, batch_parts, has_batches, split_validation
+from .data import GENERATOR_HINT, as_inputs, as_sample_weight, batch_inputs, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
 from .kernels.functions.checks import integer
 from .kernels.interop import on_host
@@ -639,7 +639,8 @@ class Sequential:
         Parameters
         ----------
         x : array_like or iterable
-            Inputs; for an array on the GPU the outputs are there too.
+            Inputs; for an array on the GPU the outputs are there too. An iterable gives inputs, or what `fit` takes, whose targets
+            are left out.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
         """
@@ -647,7 +648,7 @@ class Sequential:
         if step is not None and step.fits(x):  # one batch like the last one: nothing to prepare
             return step.run(x)
         if has_batches(x, None):
-            outputs = [self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in x]
+            outputs = [self.predict(batch_inputs(batch, self._input_shape)) for batch in x]
             if not outputs:
                 raise ValueError(f"x gave no batches to predict{GENERATOR_HINT}")
             return np.concatenate(outputs)

@@ -300,6 +300,9 @@ def test_an_iterable_of_batches_trains_like_arrays():
     assert_same_weights(arrays, batches)
     np.testing.assert_allclose(history.history["loss"], arrays.history.history["loss"], rtol=1e-5)
     np.testing.assert_allclose(batches.evaluate(Batches()), arrays.evaluate(IMAGES, LABELS), rtol=1e-5)
+    expected = batches.predict(IMAGES)
+    for kind in (tuple, list, lambda batch: batch[0], lambda batch: list(batch[0])):
+        np.testing.assert_allclose(batches.predict(kind(batch) for batch in Batches()), expected, atol=1e-6)
 
 
 def test_sample_weights_of_whole_numbers_count_like_copies():

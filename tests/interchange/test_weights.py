@@ -289,6 +289,8 @@ def test_rows_behind_flatten_by_hand(tmp_path):
         model, lambda: load_torch_weights(model, path), match=r"images of shape \(2, 3, 4\); tell their layout, as in data_format="
     )
     unchanged(model, lambda: load_torch_weights(model, path, data_format="NHWC"), ValueError, match="got 'NHWC'")
+    with pytest.raises(TypeError, match="got a dict: safetensors.torch.save_file"):
+        load_torch_weights(model, {"0.weight": np.zeros(3)})
     load_torch_weights(model, path, data_format="channels_last")
     x = f(5, 2, 3, 4)
     rows = x.transpose(0, 3, 1, 2).reshape(5, 24)  # as PyTorch flattens
