@@ -38,14 +38,7 @@ class Registry(Generic[Named]):
             raise ValueError(f"{self._kind} {name!r} is built in; give your function a name of its own")
 
     def register(self, name: str, made: Named) -> None:
-        """Make one usable by name, also by the models of files; one of the same name is replaced.
-
-        Raises
-        ------
-        ValueError
-            If it is the name of a built-in one.
-        """
-        self.check_free(name)
+        """Make one usable by a name that `check_free` let pass, also by the models of files; one of the same name is replaced."""
         self.own[name] = made
 
     def named(self, name: Any) -> Named:

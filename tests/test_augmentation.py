@@ -1,5 +1,6 @@
 """Layers that change images at random: what they may do to an image and how often, and that the same seed does the same again."""
 
+import joblib
 import numpy as np
 import pytest
 
@@ -57,6 +58,16 @@ def test_the_same_seed_does_the_same_whatever_computes(name):
     np.testing.assert_array_equal(turned.transpose(0, 2, 3, 1), first)
     # what is drawn for an image depends on its place, not on how many there are
     np.testing.assert_array_equal(trained(ALL[name](), x[:5]), first[:5])
+
+
+@pytest.mark.parametrize("make", [*ALL.values(), lambda: layers.Dropout(0.5, seed=1)])
+def test_a_layer_from_a_file_that_is_only_mapped_goes_on(make, tmp_path):
+    layer = make()
+    trained(layer, IMAGES[:3])
+    joblib.dump(layer, tmp_path / "layer")
+    mapped = joblib.load(tmp_path / "layer", mmap_mode="r")
+    for _ in range(2):
+        np.testing.assert_array_equal(trained(mapped, IMAGES[:3]), trained(layer, IMAGES[:3]))
 
 
 def test_flip():

@@ -197,6 +197,7 @@ def test_predictions_with_positions():
     for y_true, loss in ((y, losses.SparseCategoricalCrossentropy), (onehot(y, C), losses.CategoricalCrossentropy)):
         np.testing.assert_allclose(loss(True, reduction="none")(y_true, z).numpy(), each, rtol=1e-12)
         np.testing.assert_allclose(loss()(y_true, softmax(z)).numpy(), each.mean(), rtol=1e-12)
+        np.testing.assert_allclose(float(loss(True, reduction="sum")(y_true, z)), each.sum(), rtol=1e-12)
         weighted = (each * np.array([[1.0], [3.0]])).sum() / 6
         np.testing.assert_allclose(float(loss(True)(y_true, z, [1.0, 3.0])), weighted, rtol=1e-12)
     np.testing.assert_allclose(losses.mean_squared_error(z + 1, z).numpy(), np.ones((2, 3)), rtol=1e-12)

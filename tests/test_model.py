@@ -456,6 +456,14 @@ def test_train_on_batch_equals_fit_on_that_batch():
     assert (loss, accuracy) == pytest.approx((history["loss"][-1], history["accuracy"][-1]))
 
 
+def test_results_of_one_batch_are_those_of_evaluate_and_predict():
+    model = cnn()
+    assert model.test_on_batch(IMAGES, LABELS) == pytest.approx(model.evaluate(IMAGES, LABELS, batch_size=50))
+    weight = np.linspace(0, 2, 50)
+    assert model.test_on_batch(IMAGES, LABELS, weight)[0] == pytest.approx(model.evaluate(IMAGES, LABELS, sample_weight=weight)[0])
+    np.testing.assert_array_equal(model.predict_on_batch(IMAGES), model.predict(IMAGES, batch_size=50))
+
+
 def test_several_threads_predict_with_one_model():
     model = cnn()
     expected = model.predict(IMAGES)

@@ -73,7 +73,6 @@ class ReduceLROnPlateau(Monitor):
             logs["learning_rate"] = old
         if self.cooldown_counter:
             self.cooldown_counter -= 1
-            self.wait = 0
         if self.is_better(value, self.best):
             self.best = value
             self.wait = 0

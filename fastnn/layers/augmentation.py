@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, ops, random
+from .. import kernels, ops
 from ..autodiff import Tensor
 from ..kernels.spec.augment import FILL_MODES, INTERPOLATIONS
 from .base import Shape, register_layer
 from .images import ImageLayer
+from .randomness import RandomLayer
 
 #: (low, high) that a number is drawn from
 Range = tuple[float, float]
@@ -24,34 +25,21 @@ ONE, ZERO = (1.0, 1.0), (0.0, 0.0)
 EITHER = (-1.0, 1.0)
 
 
-class RandomImageLayer(ImageLayer):
+class RandomImageLayer(RandomLayer, ImageLayer):
     """A layer that draws numbers for each image of a batch.
 
     Parameters
     ----------
     seed : int, optional
-        For the same changes in each run; drawn from the process's generator (`fastnn.set_seed`) by default.
+        As for `RandomLayer`.
     data_format : {"channels_last", "channels_first"}, optional
         As for `ImageLayer`.
     **kwargs
         As for `Layer`.
-
-    Attributes
-    ----------
-    state : ndarray of two uint64
-        (seed, step): what is drawn is a function of these two. Each use in training advances the step.
     """
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-        self.seed = seed
-        self.state = random.counter_state(seed)
-
-    def state_arrays(self) -> dict[str, np.ndarray]:
-        return {"state": self.state}
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
+        super().__init__(seed, data_format=data_format, **kwargs)
 
     def _draw(self, n: int, *ranges: Range) -> np.ndarray:
         low, high = np.array(ranges, np.float64).T.copy()

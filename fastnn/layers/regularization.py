@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from .. import ops, random
+from .. import ops
 from ..autodiff import Tensor
-from .base import Layer, Shape, register_layer
+from .base import register_layer
+from .randomness import RandomLayer
 
 
 @register_layer
-class Dropout(Layer):
+class Dropout(RandomLayer):
     """In training, elements set to 0 with probability `rate`, the others divided by ``1 - rate``; otherwise nothing.
 
     Parameters
@@ -36,23 +34,10 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be at least 0 and less than 1, the share of elements to drop; got {rate}")
         self.rate = float(rate)
-        self.seed = seed
-        self.state = random.counter_state(seed)
-
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        """Take over the attributes of a deep copy or a pickle; its array may lie in a file that other processes read as well."""
-        self.__dict__.update(attributes)
-        self.state = np.array(self.state, np.uint64)
-
-    def state_arrays(self) -> dict[str, np.ndarray]:
-        return {"state": self.state}
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return ops.dropout(x, self.rate, self.state) if training and self.rate else x
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
