@@ -1091,6 +1091,21 @@ def test_calls_that_are_mistakes():
         layers.Dense(3)(layers.Input((4,)))
 
 
+def test_a_layer_whose_init_was_not_called_says_so():
+    class Hasty(layers.Layer):
+        def __init__(self, units):
+            self.units = units
+
+        def call(self, x):
+            return x
+
+    for use in (lambda: Hasty(3)([[1.0]]), lambda: fastnn.Sequential([Hasty(3)]), lambda: Hasty(3).trainable):
+        with pytest.raises(AttributeError, match=r"__init__ of Hasty must call super\(\).__init__"):
+            use()
+    with pytest.raises(AttributeError, match="'Dense' object has no attribute 'kernl'"):
+        _ = layers.Dense(3).kernl
+
+
 # -------------------------------------------------------------------------- errors
 
 

@@ -136,6 +136,11 @@ class Layer:
         self.dtype = float_dtype(dtype)
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *sample_shape("input_shape", input_shape))
 
+    def __getattr__(self, name: str) -> Any:
+        if "_takes_training" not in self.__dict__:  # what __init__ sets last but names
+            raise AttributeError(f"__init__ of {type(self).__name__} must call super().__init__(**kwargs)")
+        return object.__getattribute__(self, name)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
