@@ -10,9 +10,21 @@ cdef extern from "transpose.h" nogil:
     void transpose_rows_f32(const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y, Py_ssize_t width)
     void transpose_rows_f64(const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y, Py_ssize_t width)
 
+cdef extern from *:
+    """
+    #ifdef __GNUC__
+    #define fetch_line(address) __builtin_prefetch(address)
+    #else
+    #define fetch_line(address) ((void)(address))
+    #endif
+    """
+    void fetch_line(const void *) noexcept nogil
+
 cdef enum:
     STRIP = 16  # rows of a task: in the result a cache line or two
     NARROW_STRIP = 1024  # of rows with less than 4 elements
+    LINE_BYTES = 64  # of a cache line
+    AHEAD_BYTES = 4096  # of rows that are on their way from memory while one is copied
 
 
 cdef void transpose(const real *x, real *y, Py_ssize_t n, Py_ssize_t r, Py_ssize_t c, int threads) noexcept nogil:
@@ -46,15 +58,29 @@ cdef void _rescale_row(const element *x, real scale, real offset, real *y, Py_ss
         y[j] = <real>x[j] * scale + offset
 
 
+cdef inline void _fetch_row(const element *x, Py_ssize_t s) noexcept nogil:
+    cdef Py_ssize_t j = 0
+    while j < s:
+        fetch_line(x + j)
+        j += LINE_BYTES // sizeof(element)
+
+
+cdef inline void _gather_row(const element *x, const int32_t *index, real scale, real offset, real *y, Py_ssize_t s, Py_ssize_t n,
+                             Py_ssize_t i, Py_ssize_t ahead) noexcept nogil:
+    if i + ahead < n:
+        _fetch_row(x + index[i + ahead] * s, s)
+    _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
+
+
 cdef void _gather(const element *x, const int32_t *index, real scale, real offset, real *y, Py_ssize_t s, Py_ssize_t n,
                   int threads) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, ahead = AHEAD_BYTES // (s * <Py_ssize_t>sizeof(element) + 1) + 1
     if team(n * s, threads) == 1:
         for i in range(n):
-            _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
+            _gather_row(x, index, scale, offset, y, s, n, i, ahead)
     else:
         for i in prange(n, num_threads=threads, schedule="static"):
-            _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
+            _gather_row(x, index, scale, offset, y, s, n, i, ahead)
 
 
 cdef void gather(const real *x, const int32_t *index, double scale, double offset, real *y,

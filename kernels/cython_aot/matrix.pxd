@@ -5,6 +5,7 @@ transposed, from its columns. One to three rows of A do not repay that, see thin
 """
 
 from cython.parallel cimport prange
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from activate cimport LINEAR, RELU, activate_inplace
@@ -30,6 +31,7 @@ cdef extern from "thin.h" nogil:
 cdef enum:
     CHUNK_ROWS = 144  # rows of A for which a task packs B: so many that packing is about a hundredth of the work
     THIN_ROWS = 3
+    HALF_ELEMENTS = 262144  # most elements of C whose second halves are kept
     NEAR_BYTES = 1024  # rows of B no farther apart than this are read in place where there are few rows of A
 
 
@@ -45,28 +47,64 @@ cdef struct Matrices:
 
 cdef inline void matrix_multiply(const real *a, const real *b, const real *bias, real *c, const Matrices *m,
                                  int threads) noexcept nogil:
-    """C = activation(A B + bias), or A B^T."""
-    cdef Py_ssize_t panels = (m.n + panel_width(a) - 1) // panel_width(a)
-    cdef Py_ssize_t chunks = (m.rows + CHUNK_ROWS - 1) // CHUNK_ROWS, shares, task
-    if threads == 1 or 2 * m.rows * m.k * m.n < PARALLEL_FLOPS:
-        for task in range(chunks):
-            _multiply_task(a, b, bias, c, m, task * m.rows // chunks, (task + 1) * m.rows // chunks, 0, m.n)
-        return
-    # as many tasks for each thread, and no more: the fewer, the more columns has each, for which it reads the rows of A only once;
-    # which rows and columns a task has does not change their sums
-    shares = 1
-    while chunks < 2 * threads and shares < panels and chunks * shares % threads:
-        shares += 1
-    if chunks * shares < threads:
-        chunks = max(chunks, min(threads, m.rows // TILE_ROWS))
-    for task in prange(chunks * shares, num_threads=threads, schedule="static"):
-        _multiply_task(a, b, bias, c, m, task // shares * m.rows // chunks, (task // shares + 1) * m.rows // chunks,
-                       task % shares * panels // shares * panel_width(a),
-                       min((task % shares + 1) * panels // shares * panel_width(a), m.n))
+    """C = activation(A B + bias), or A B^T.
+
+    Sums longer than A is high are made in halves, each from one half of B. The gradient of B is cut in the same way, so that of two
+    threads each reads, and later changes, its own half: what the other core has written is slow to get, and slower to overwrite.
+    Whether a sum is in halves depends on the shape alone, as its rounding does. (It does on whether there is memory for them.)
+    """
+    cdef double flops = 2.0 * m.rows * m.k * m.n
+    cdef bint long_sums = not m.transposed and m.rows > THIN_ROWS and m.k >= 2 * m.rows and m.rows * m.n <= HALF_ELEMENTS
+    cdef real *second = <real *>malloc(m.rows * m.n * sizeof(real)) if long_sums and flops >= 2 * PARALLEL_FLOPS else NULL
+    cdef Py_ssize_t halves = 2 if second else 1, chunks = (m.rows + CHUNK_ROWS - 1) // CHUNK_ROWS, shares = 1, task
+    if threads == 1 or flops < PARALLEL_FLOPS:
+        for task in range(halves * chunks):
+            _multiply_task(a, b, bias, c, second, m, task, chunks, shares)
+    else:
+        # as many tasks for each thread, and no more: the fewer, the more columns has each, for which it reads the rows of A only once;
+        # which rows and columns a task has does not change their sums
+        while chunks < 2 * threads and shares * panel_width(a) < m.n and halves * chunks * shares % threads:
+            shares += 1
+        if halves * chunks * shares < threads:
+            chunks = max(chunks, min(threads, m.rows // TILE_ROWS))
+        for task in prange(halves * chunks * shares, num_threads=threads, schedule="static"):
+            _multiply_task(a, b, bias, c, second, m, task, chunks, shares)
+    if second:
+        for task in range(m.rows):
+            _add_row(second + task * m.n, c + task * m.ldc, m)
+        free(second)
 
 
-cdef inline void _multiply_task(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t first,
-                                Py_ssize_t last, Py_ssize_t left, Py_ssize_t right) noexcept nogil:
+cdef inline void _add_row(const real *second, real *c, const Matrices *m) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(m.n):
+        c[i] += second[i]
+    if m.activation > LINEAR:
+        activate_inplace(c, m.n, m.activation, <real>m.alpha)
+
+
+cdef inline void _multiply_task(const real *a, const real *b, const real *bias, real *c, real *second, const Matrices *m, Py_ssize_t task,
+                                Py_ssize_t chunks, Py_ssize_t shares) noexcept nogil:
+    """Compute a chunk of the rows of C and a share of its columns, or a half of their sums."""
+    cdef Matrices part = m[0]
+    cdef Py_ssize_t chunk = task // shares % chunks, share = task % shares, panels = (m.n + panel_width(a) - 1) // panel_width(a)
+    if second:
+        part.activation = LINEAR
+        part.k = m.k // 2
+    if task >= chunks * shares:
+        a += part.k
+        b += part.k * m.ldb
+        bias = NULL
+        c = second
+        part.b_size -= part.k * m.ldb
+        part.ldc = m.n
+        part.k = m.k - part.k
+    _multiply_block(a, b, bias, c, &part, chunk * m.rows // chunks, (chunk + 1) * m.rows // chunks,
+                    share * panels // shares * panel_width(a), min((share + 1) * panels // shares * panel_width(a), m.n))
+
+
+cdef inline void _multiply_block(const real *a, const real *b, const real *bias, real *c, const Matrices *m, Py_ssize_t first,
+                                 Py_ssize_t last, Py_ssize_t left, Py_ssize_t right) noexcept nogil:
     """Compute rows [first, last) and columns [left, right) of C."""
     cdef bint thin = m.rows <= THIN_ROWS
     cdef int relu = TILE_RELU if m.activation == RELU else 0
