@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import backends, table
+from .kernels import backends, spec, table
 from .rewrites import Call, arrays_of, base_of, rewritten
 
 #: arena offsets are multiples of this many bytes: a cache line, and the widest vector
@@ -121,18 +121,18 @@ class Replay:
         return int(run)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Buffer:
-    """A temporary: its owner, the calls that use it first and last, its place in the arena."""
+    """Memory of a temporary, or of several one after the other: the calls that use it first and last, its place in the arena."""
 
-    owner: np.ndarray
+    nbytes: int
     first: int
     last: int
     offset: int = 0
 
     @property
     def end(self) -> int:
-        return self.offset + self.owner.nbytes
+        return self.offset + self.nbytes
 
 
 def _in_one_arena(calls: list[Call], kept: set[int], shared: Arena) -> tuple[list[Call], np.ndarray]:
@@ -140,31 +140,46 @@ def _in_one_arena(calls: list[Call], kept: set[int], shared: Arena) -> tuple[lis
     buffers: dict[int, _Buffer] = {}
     outside = set(kept)
     for i, call in enumerate(calls):
-        for array, role in arrays_of(call):
+        for array, declared in arrays_of(call):
             owner = base_of(array)
             if id(owner) in buffers:
                 buffers[id(owner)].last = i
-            elif role != "out" or array.nbytes < owner.nbytes or id(owner) in outside:
+            elif declared.role != "out" or array.nbytes < owner.nbytes or id(owner) in outside:
                 outside.add(id(owner))
             else:
-                buffers[id(owner)] = _Buffer(owner, i, i)
-    arena = shared.take(_place(list(buffers.values())) + ALIGNMENT)
+                buffers[id(owner)] = _Buffer(owner.nbytes, i, i)
+    for i, call in enumerate(calls):
+        _write_in_place(i, call, buffers)
+    arena = shared.take(_place(list(dict.fromkeys(buffers.values()))) + ALIGNMENT)
     start = -arena.ctypes.data % ALIGNMENT
 
     def moved(value: Any) -> Any:
-        if not isinstance(value, np.ndarray) or id(base_of(value)) not in buffers:
+        if not isinstance(value, np.ndarray) or id(owner := base_of(value)) not in buffers:
             return value
-        buffer = buffers[id(base_of(value))]
-        offset = start + buffer.offset + value.ctypes.data - buffer.owner.ctypes.data
+        offset = start + buffers[id(owner)].offset + value.ctypes.data - owner.ctypes.data
         return np.ndarray(value.shape, value.dtype, arena, offset)
 
     return [(name, tuple(moved(value) for value in args)) for name, args in calls], arena
 
 
+def _write_in_place(i: int, call: Call, buffers: dict[int, _Buffer]) -> None:
+    """Let the result of elementwise call `i` take the buffer of an input that nobody reads later: it is in the cache already."""
+    if not spec.OPS[call[0]].elementwise:
+        return
+    arrays = [(declared.role, base_of(array)) for array, declared in arrays_of(call) if declared.axes == "*"]
+    made = next(id(owner) for role, owner in arrays if role == "out")
+    for role, owner in arrays:
+        result, given = buffers.get(made), buffers.get(id(owner))
+        if role == "in" and result and given and result.first == given.last == i and result.nbytes == given.nbytes:
+            given.last = result.last
+            buffers[made] = given
+            return
+
+
 def _place(buffers: list[_Buffer]) -> int:
     """Give each buffer the lowest offset that is free for its whole lifetime, the largest first; return the arena's size."""
     placed: list[_Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: -b.owner.nbytes):
+    for buffer in sorted(buffers, key=lambda b: -b.nbytes):
         for other in sorted(placed, key=lambda b: b.offset):
             if other.first <= buffer.last and buffer.first <= other.last:
                 if buffer.end <= other.offset:

@@ -1,4 +1,4 @@
-"""Recorded calls replaced by others that give the same numbers for less work, and left out where nobody reads what they give."""
+"""Recorded calls, replaced by cheaper ones that give the same numbers but for rounding, or left out where nobody reads them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
     """
     results = [base_of(array) for array in results]
     made = _relu_in_batchnorm(_derivatives_behind_pools(calls, results), results)
+    made = _penalties_in_gradients(made, results)
     if all(op.name in provided for op in spec.OPTIONAL["rewritten"]):
         made = _gathering(made)
         made = _without_dead_calls(_pools_in_batchnorm_backward(made), results)
@@ -92,6 +93,25 @@ def _relu_in_batchnorm(calls: Sequence[Call], results: list[np.ndarray]) -> list
                 made[-1] = (before, (*inputs, 1, dx.reshape(gradient.shape), dgamma, dbeta))
                 continue
         made.append((name, args))
+    return made
+
+
+def _penalties_in_gradients(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Add the gradient of a penalty to that of the loss as it is computed, where it is used for nothing else."""
+    uses = _uses(calls, results)
+    penalties: dict[tuple[int, int], tuple] = {}
+    made: list[Call] = []
+    for name, args in calls:
+        if name == "add" and not penalties.keys().isdisjoint(places := [_place(part) for part in args[:2]]):
+            gradient, penalty = args[:2] if places[1] in penalties else args[1::-1]
+            dpenalty, w, _, l1, l2, _ = penalties.pop(_place(penalty))
+            made.append(("penalty_backward", (dpenalty, w, gradient.reshape(w.shape), l1, l2, args[2].reshape(w.shape))))
+            continue
+        made.append((name, args))
+        changed = {_place(array) for array in args[-len(spec.OPS[name].outputs) :] if isinstance(array, np.ndarray)}
+        penalties = {at: given for at, given in penalties.items() if changed.isdisjoint(map(_place, given[:2]))}
+        if name == "penalty_backward" and args[2] is None and uses[id(base_of(args[-1]))] == 2:
+            penalties[_place(args[-1])] = args
     return made
 
 
@@ -190,12 +210,12 @@ def _all_of(images: np.ndarray) -> tuple[int, ...]:
     return (*images.shape[1:3], *images.shape[1:3], 0, 0)
 
 
-def arrays_of(call: Call) -> list[tuple[np.ndarray, str]]:
-    """Return the array arguments of a call with their roles."""
+def arrays_of(call: Call) -> list[tuple[np.ndarray, spec.Array]]:
+    """Return the array arguments of a call with what the spec says of them."""
     name, args = call
     op = spec.OPS[name]
     given = (*args[: len(op.inputs)], *args[len(op.inputs) + len(op.params) :])
-    return [(array, declared.role) for array, declared in zip(given, op.arrays, strict=True) if array is not None]
+    return [(array, declared) for array, declared in zip(given, op.arrays, strict=True) if array is not None]
 
 
 def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
@@ -204,17 +224,17 @@ def _without_dead_calls(calls: Sequence[Call], results: list[np.ndarray]) -> lis
     live = {id(owner) for owner in results}
     written: set[int] = set()
     for call in calls:
-        for array, role in arrays_of(call):
+        for array, declared in arrays_of(call):
             key = id(base_of(array))
-            if role != "out" and key not in written:
+            if declared.role != "out" and key not in written:
                 live.add(key)
             written.add(key)
     kept = []
     for call in reversed(calls):
         arrays = arrays_of(call)
-        if any(role != "in" and id(base_of(array)) in live for array, role in arrays):
+        if any(declared.role != "in" and id(base_of(array)) in live for array, declared in arrays):
             kept.append(call)
-            live.update(id(base_of(array)) for array, role in arrays if role != "out")
+            live.update(id(base_of(array)) for array, declared in arrays if declared.role != "out")
     return kept[::-1]
 
 

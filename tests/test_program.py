@@ -87,6 +87,23 @@ def test_the_arena_is_smaller_than_the_sum_of_a_chain():
     assert arena.nbytes < 3 * x.nbytes
 
 
+def test_an_elementwise_result_takes_the_place_of_an_input_that_nobody_reads_later(backend):
+    x, results = np.linspace(-2, 2, 1000), [np.empty(1000) for _ in range(2)]
+    with table.record() as recording:
+        first, second, third = (np.empty(1000) for _ in range(3))
+        table.call("tanh_forward", x, first)
+        table.call("tanh_backward", x, first, second)  # first is read below
+        table.call("add", first, second, third)  # in the place of first
+        table.call("relu_forward", third, results[0])
+        table.call("add", third, third, results[1])
+    replayed = Program(recording.calls, results)
+    replayed.run()
+    y = np.tanh(x)
+    third = y + x * (1 - y**2)
+    np.testing.assert_allclose(results, [np.maximum(third, 0), 2 * third], atol=1e-14)
+    assert replayed.arena.nbytes < 2 * x.nbytes + 3 * program.ALIGNMENT
+
+
 def test_views_of_a_temporary_follow_it_into_the_arena(backend):
     x = np.arange(6.0)
     flat, y = np.empty(6), np.empty((1, 3, 2))
@@ -231,6 +248,25 @@ def test_a_batch_normalization_that_activates_and_pools_gives_the_same(backend, 
         wanted = {f"batchnorm_{kind}pool_forward", f"batchnorm_{by}pool_backward"}
         wanted |= {f"{activation}_backward"} if activation and pooling == "maxpool2d" else set()
         assert names == wanted | ({"maxpool2d_backward__gather"} if by != kind else set())
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_penalty_is_added_to_the_gradient_of_the_loss_where_weights_have_not_changed(backend, first, changed):
+    rng = np.random.default_rng(0)
+    w, g, one, lr, dw = rng.standard_normal((4, 3)), rng.standard_normal((4, 3)), np.array([2.0]), np.array([0.1]), np.empty((4, 3))
+    with table.record() as recording:
+        penalty = np.empty_like(w)
+        table.call("penalty_backward", one, w, None, 0.5, 0.25, penalty)
+        if changed:
+            table.call("sgd_step", g, lr, w)
+        table.call("add", *((penalty, g) if first else (g, penalty)), dw)
+    before = w.copy()
+    replayed = Program(recording.calls, [dw])
+    dw[:] = np.nan
+    replayed.run()
+    np.testing.assert_allclose(dw, g + 2 * (0.5 * np.sign(before) + 0.5 * before), rtol=1e-14)
+    assert ("add" in [name for name, _ in replayed.calls]) == changed
 
 
 def test_recording_runs_no_kernel_and_the_first_step_counts_once(backend):

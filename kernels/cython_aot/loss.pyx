@@ -418,22 +418,31 @@ cdef double _penalty(const real *w, double l1, double l2, Py_ssize_t n) noexcept
     return joined(lane) + tail
 
 
-cdef void penalty_backward(const real *dpenalty, const real *w, double l1, double l2, real *dw, Py_ssize_t size,
+cdef void penalty_backward(const real *dpenalty, const real *w, const real *gradient, double l1, double l2, real *dw, Py_ssize_t size,
                            int threads) noexcept nogil:
     cdef Py_ssize_t k
     cdef real first = <real>(dpenalty[0] * l1), second = <real>(dpenalty[0] * 2 * l2)
     if team(size, threads) == 1:
-        _penalty_backward(w, first, second, dw, size)
+        _penalty_backward(w, gradient, first, second, dw, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _penalty_backward(w + k * CHUNK, first, second, dw + k * CHUNK, chunk_length(k, size))
+            _penalty_backward(w + k * CHUNK, gradient + k * CHUNK if gradient else NULL, first, second, dw + k * CHUNK,
+                              chunk_length(k, size))
 
 
-cdef void _penalty_backward(const real *w, real first, real second, real *dw, Py_ssize_t n) noexcept nogil:
+cdef void _penalty_backward(const real *w, const real *gradient, real first, real second, real *dw, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
+    if gradient:
+        for i in range(n):
+            dw[i] = gradient[i] + _penalty_slope(w[i], first, second)
+    else:
+        for i in range(n):
+            dw[i] = _penalty_slope(w[i], first, second)
+
+
+cdef inline real _penalty_slope(real w, real first, real second) noexcept nogil:
     cdef real zero = 0
-    for i in range(n):
-        dw[i] = second * w[i] + (first if w[i] > 0 else (-first if w[i] < 0 else zero))
+    return second * w + (first if w > 0 else (-first if w < 0 else zero))
 
 
 include "calls_loss.pxi"

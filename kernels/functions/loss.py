@@ -408,7 +408,7 @@ def penalty_forward(w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
     return penalty
 
 
-def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
+def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0, gradient: Any = None) -> np.ndarray:
     """Return the gradient by `w` of ``dpenalty * penalty_forward(w, l1, l2)``; that of ``|w|`` is 0 at 0.
 
     Parameters
@@ -417,6 +417,8 @@ def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0) ->
         The gradient by the penalty.
     w, l1, l2
         As in `penalty_forward`.
+    gradient : array_like of the shape of `w`, optional
+        What the penalty's gradient is added to.
 
     Returns
     -------
@@ -426,11 +428,11 @@ def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0) ->
     Raises
     ------
     ValueError, TypeError
-        If an array is not of real numbers or a factor is negative.
+        If an array is not of real numbers, the shapes differ or a factor is negative.
     """
-    (dpenalty, w), _ = inputs("penalty_backward", _one("dpenalty", dpenalty), w)
+    (dpenalty, w, gradient), _ = inputs("penalty_backward", _one("dpenalty", dpenalty), w, gradient)
     dw = np.empty(w.shape, w.dtype, like=w)
-    call("penalty_backward", dpenalty, w, number("l1", l1, low=0), number("l2", l2, low=0), dw)
+    call("penalty_backward", dpenalty, w, gradient, number("l1", l1, low=0), number("l2", l2, low=0), dw)
     return dw
 
 

@@ -255,15 +255,22 @@ def penalty_forward(w, l1, l2, penalty):
 
 
 @cache
-def _penalty_slope(real, l1, l2):
+def _penalty_slopes(real, l1, l2):
     zero, l1, l2 = real(0), real(l1), real(2 * l2)
 
     @device
     def slope(dpenalty, w):
         return dpenalty * ((l1 if w > zero else (-l1 if w < zero else w)) + l2 * w)
 
-    return slope
+    @device
+    def added(dpenalty, w, gradient):
+        return gradient + slope(dpenalty, w)
+
+    return slope, added
 
 
-def penalty_backward(dpenalty, w, l1, l2, dw):
-    return each_with_row(_penalty_slope(number(w.dtype), l1, l2), dpenalty, w, dw)
+def penalty_backward(dpenalty, w, gradient, l1, l2, dw):
+    slope, added = _penalty_slopes(number(w.dtype), l1, l2)
+    if gradient is None:
+        return each_with_row(slope, dpenalty, w, dw)
+    return each_with_row(added, dpenalty, w, gradient, dw)

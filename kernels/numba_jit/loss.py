@@ -266,7 +266,8 @@ def penalty_backward(call, first, last):
     w, dw = call.w, call.dw
     one, two = call.dpenalty[0] * call.l1, call.dpenalty[0] * 2.0 * call.l2
     for i in range(first, last):
-        dw[i] = two * w[i] + one * _sign(np.float64(w[i]))
+        before = 0.0 if is_null(call.gradient) else np.float64(call.gradient[i])
+        dw[i] = before + (two * w[i] + one * _sign(np.float64(w[i])))
 
 
 @step("m", "c")

@@ -161,8 +161,8 @@ def penalty_forward(w, l1, l2, penalty):
 
 
 @in_float64
-def penalty_backward(dpenalty, w, l1, l2, dw):
-    dw[...] = dpenalty[0] * (l1 * np.sign(w) + 2 * l2 * w)
+def penalty_backward(dpenalty, w, gradient, l1, l2, dw):
+    dw[...] = dpenalty[0] * (l1 * np.sign(w) + 2 * l2 * w) + (0 if gradient is None else gradient)
 
 
 def _clipped(probability):

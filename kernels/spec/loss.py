@@ -118,8 +118,8 @@ OPS = (
     ),
     Op(
         "penalty_backward",
-        "dw = dpenalty * (l1 * sign(w) + 2 * l2 * w)",
-        inputs=reals(("dpenalty", "1"), ("w", "*")),
+        "dw = gradient + dpenalty * (l1 * sign(w) + 2 * l2 * w); gradient 0 where it is left out",
+        inputs=(*reals(("dpenalty", "1"), ("w", "*")), Array("gradient", "*", optional=True)),
         params=floats("l1", "l2"),
         outputs=reals(("dw", "*"), role="out"),
     ),

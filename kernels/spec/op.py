@@ -107,6 +107,11 @@ class Op:
         """The argument names in calling order."""
         return tuple(argument.name for group in (self.inputs, self.params, self.outputs) for argument in group)
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether the output follows element by element from the inputs of any shape, so that it may be one of them."""
+        return [array.role for array in self.outputs if array.axes == "*"] == ["out"]
+
     def tolerance_for(self, dtype_name: str) -> float:
         """Return the tolerance for "float32" or "float64"."""
         return (self.tolerance or DEFAULT_TOLERANCE)[dtype_name]

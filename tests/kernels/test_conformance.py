@@ -129,6 +129,21 @@ def test_large(backend, op_name, number, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op_name", [name for name, op in OPS.items() if op.elementwise])
+def test_an_elementwise_result_may_take_the_place_of_an_input(backend, op_name, dtype):
+    for case in large_cases(op_name):
+        arguments = case.arguments(dtype)
+        (out,) = (array.name for array in case.op.outputs if array.axes == "*")
+        expected = run(backend, case, dtype)[out]
+        for array in case.op.inputs:
+            if array.axes == "*" and arguments[array.name] is not None:
+                again = case.arguments(dtype)
+                again[out] = again[array.name]
+                kernels_of(backend)[op_name](*again.values())
+                np.testing.assert_array_equal(again[out], expected, err_msg=array.name)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
     "op_name", [op.name for op in FAMILIES["activation"] if op.inputs[0].axes == "*" and op.name != "custom_backward"]
 )

@@ -352,6 +352,7 @@ def test_losses():
     close(kernels.weighted_mean_backward([2.0], 2, [1, 0.5]), [1, 0.5])
     close(kernels.penalty_forward([1.0, -2.0], l1=0.5, l2=0.25), [1.5 + 1.25])
     close(kernels.penalty_backward(2.0, [1.0, -2.0, 0], l1=0.5, l2=0.25), [2, -3, 0])
+    close(kernels.penalty_backward(2.0, [1.0, -2.0, 0], l1=0.5, l2=0.25, gradient=[1, 1, 7]), [3, -2, 7])
 
 
 @pytest.mark.parametrize(

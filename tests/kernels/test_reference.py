@@ -772,7 +772,7 @@ def test_weighted_mean_and_penalty():
     loss.weighted_mean_backward(np.array([10.0]), weight, dloss)
     assert (mean.tolist(), dloss.tolist()) == ([5], [15, 5])  # divided by the number of samples, not by the sum of weights
     loss.penalty_forward(w, 0.5, 0.25, penalty)
-    loss.penalty_backward(np.array([2.0]), w, 0.5, 0.25, dw)
+    loss.penalty_backward(np.array([2.0]), w, None, 0.5, 0.25, dw)
     assert (penalty.tolist(), dw.tolist()) == ([2.75], [-3, 0, 2])
 
 
