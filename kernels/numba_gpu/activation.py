@@ -218,11 +218,11 @@ def _activated(activation):
     first, then = activation
 
     def kernel(x, y, slope, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             y[i] = first(x[i])
             then(y, slope, i)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -245,10 +245,10 @@ def _by_column(real):
     one = real(1)
 
     def kernel(dy, x, alpha, dx, columns, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             dx[i] = dy[i] * (one if x[i] > real(0) else alpha[i % columns])
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

@@ -162,12 +162,12 @@ def _copy_patches(real, planes, geometry):
     planes, pixels = u(planes), u(geometry[2] * geometry[3])
 
     def kernel(x, cols, row, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             window, plane = i // row // planes, i // row % planes
             pixel = (window // pixels * planes + plane) * pixels + window % pixels  # every plane is an image of its own
             cols[i] = load(x, pixel, i % row, n, row, u(0))
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -184,7 +184,7 @@ def _put_back(real, geometry):
     planes, ih, iw, oh, ow, c, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
 
     def kernel(cols, x, n):
-        p = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        p = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while p < n:
             channel, column, row, image = p % u(c), p // u(c) % u(iw), p // u(c) // u(iw) % u(ih), p // u(c) // u(iw) // u(ih)
             sample, plane = image // u(planes), image % u(planes)
@@ -205,7 +205,7 @@ def _put_back(real, geometry):
                             patch = window * u(planes) + plane
                             total += cols[((patch * u(kh) + u(i)) * u(kw) + u(j)) * u(c) + channel]
             x[p] = total
-            p += u(cuda.gridDim.x) * u(THREADS)
+            p = u(p + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

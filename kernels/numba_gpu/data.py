@@ -51,10 +51,10 @@ def _gather(real, scale, offset):
     scale, offset = float64(scale), float64(offset)
 
     def kernel(x, index, y, columns, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             y[i] = real(float64(x[u(index[i // columns]) * columns + i % columns]) * scale + offset)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

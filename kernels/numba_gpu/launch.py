@@ -85,7 +85,8 @@ class Launch:
 def over(n: int, kernel: Callable, *args: Any) -> list[Launch]:
     """Return the launch of a kernel that counts through `n` elements in steps of the grid; none for no elements.
 
-    The kernel's arguments are `args`, then `n`.
+    The kernel's arguments are `args`, then `n`. It counts in uint32, and says so after each addition: the compiler makes 64 bits of
+    the sum of two numbers, and to divide those takes a subroutine.
     """
     if not n:
         return []

@@ -159,12 +159,12 @@ def softmax_xent_onehot_forward(logits, target, loss, probs):
 @cache
 def _label_gradient(real):
     def kernel(dloss, probs, label, dlogits, columns, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             row = i // columns
             wanted = real(1) if i % columns == u(label[row]) else real(0)
             dlogits[i] = dloss[row] * (probs[i] - wanted)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -177,14 +177,14 @@ def softmax_xent_backward(dloss, probs, label, dlogits):
 @cache
 def _target_gradient(real):
     def kernel(dloss, probs, target, dlogits, columns, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             row = i // columns
             share = real(0)
             for j in range(columns):
                 share += target[row * columns + u(j)]
             dlogits[i] = dloss[row] * (probs[i] * share - target[i])
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

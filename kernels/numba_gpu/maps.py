@@ -14,10 +14,10 @@ STRIDE = u(THREADS)
 @cache
 def _of_one(f):
     def kernel(x, y, n):
-        i = u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x))
         while i < n:
             y[i] = f(x[i])
-            i += u(cuda.gridDim.x) * STRIDE
+            i = u(i + u(cuda.gridDim.x) * STRIDE)
 
     return kernel
 
@@ -25,10 +25,10 @@ def _of_one(f):
 @cache
 def _of_two(f):
     def kernel(a, b, y, n):
-        i = u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x))
         while i < n:
             y[i] = f(a[i], b[i])
-            i += u(cuda.gridDim.x) * STRIDE
+            i = u(i + u(cuda.gridDim.x) * STRIDE)
 
     return kernel
 
@@ -36,10 +36,10 @@ def _of_two(f):
 @cache
 def _of_row_and_one(f):
     def kernel(row, a, y, columns, n):
-        i = u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x))
         while i < n:
             y[i] = f(row[i // columns], a[i])
-            i += u(cuda.gridDim.x) * STRIDE
+            i = u(i + u(cuda.gridDim.x) * STRIDE)
 
     return kernel
 
@@ -47,10 +47,10 @@ def _of_row_and_one(f):
 @cache
 def _of_row_and_two(f):
     def kernel(row, a, b, y, columns, n):
-        i = u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * STRIDE + u(cuda.threadIdx.x))
         while i < n:
             y[i] = f(row[i // columns], a[i], b[i])
-            i += u(cuda.gridDim.x) * STRIDE
+            i = u(i + u(cuda.gridDim.x) * STRIDE)
 
     return kernel
 

@@ -32,11 +32,11 @@ def _normalize(real, eps):
     f = normal(real, eps)
 
     def kernel(x, gamma, beta, mean, var, y, columns, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             column = i % columns
             y[i] = f(x[i], gamma[column], beta[column], mean[column], var[column])
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -78,7 +78,7 @@ def _batchnorm_dx(real, eps, relu, error):
     eps, zero = real(eps), real(0)
 
     def kernel(dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             column = i % columns
             std = real(math.sqrt(var[column] + eps))
@@ -86,7 +86,7 @@ def _batchnorm_dx(real, eps, relu, error):
             e = error(dy, x, p, q, mean, var, i, column)
             gradient = gamma[column] / std * (e - (dbeta[column] + normal * dgamma[column]) / real(rows))
             dx[i] = gradient if not relu or x[i] > zero else zero
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

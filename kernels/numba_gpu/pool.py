@@ -26,21 +26,21 @@ def _largest(real, geometry, element):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
 
     def kernel(x, gamma, beta, mean, var, y, argmax, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
             top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
             best, place = real(-math.inf), int32(-1)
             for py in range(max(top, int32(0)), min(top + pool_h, ih)):
                 for px in range(max(left, int32(0)), min(left + pool_w, iw)):
-                    place_in_x = ((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel
+                    place_in_x = u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel)
                     value = element(x, gamma, beta, mean, var, place_in_x, channel)
                     # strict: the first maximum stays; a NaN is the maximum
                     if value > best or (value != value and best == best) or place < int32(0):
                         best, place = value, int32(int32(py) * iw + int32(px))
             y[i] = best
             argmax[i] = place
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -61,7 +61,7 @@ def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, 
 def _send_back(real):
     def kernel(dy, argmax, dx, pixels, windows, channels, n):
         """A thread for each channel of each image, which adds in the order of the windows."""
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             channel, sample = i % channels, i // channels
             image = sample * pixels * channels + channel
@@ -70,7 +70,7 @@ def _send_back(real):
             for window in range(windows):
                 place = (sample * windows + u(window)) * channels + channel
                 dx[image + u(argmax[place]) * channels] += dy[place]
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -87,7 +87,7 @@ def _mean(real, geometry, element):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
 
     def kernel(x, gamma, beta, mean, var, y, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
             top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
@@ -96,10 +96,10 @@ def _mean(real, geometry, element):
             total = real(0)
             for py in range(first_y, last_y):
                 for px in range(first_x, last_x):
-                    place = ((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel
+                    place = u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel)
                     total += element(x, gamma, beta, mean, var, place, channel)
             y[i] = total / real((last_y - first_y) * (last_x - first_x))
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -127,6 +127,7 @@ def what_windows_send(real, geometry, sent):
 
     @device
     def gather(dy, p, i):
+        i = u(i)
         channel, column, row, sample = i % u(c), i // u(c) % u(iw), i // u(c) // u(iw) % u(ih), i // u(c) // u(iw) // u(ih)
         py, px = int32(row) + pad_top, int32(column) + pad_left
         # the windows that hold the pixel: o * stride <= p < o * stride + pool
@@ -139,7 +140,7 @@ def what_windows_send(real, geometry, sent):
             for ox in range(first_x, last_x):
                 left = int32(ox) * stride_w - pad_left
                 width = min(left + pool_w, iw) - max(left, int32(0))
-                window = ((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel
+                window = u(((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel)
                 total += sent(dy, p, window, int32(row) * iw + int32(column), height * width)
         return total
 
@@ -171,10 +172,10 @@ def to_the_largest(real):
 @cache
 def _gather(gather):
     def kernel(dy, p, dx, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             dx[i] = gather(dy, p, i)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -193,14 +194,14 @@ def avgpool2d_backward(dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left
 @cache
 def _mean_of_all(real):
     def kernel(x, y, pixels, channels, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             start = i // channels * pixels * channels + i % channels
             total = real(0)
             for pixel in range(pixels):
                 total += x[start + u(pixel) * channels]
             y[i] = total / real(pixels)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
@@ -214,10 +215,10 @@ def global_avgpool2d_forward(x, y):
 @cache
 def _spread_over_all(real):
     def kernel(dy, dx, pixels, channels, n):
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             dx[i] = dy[i // (pixels * channels) * channels + i % channels] / real(pixels)
-            i += u(cuda.gridDim.x) * u(THREADS)
+            i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 

@@ -167,7 +167,8 @@ class Images:
                 own.append(stretch)
                 continue
             if stretch.constant:
-                memory = _constants.setdefault((stretch.start, stretch.nbytes), Memory(stretch.nbytes))
+                memory = _constants.get((stretch.start, stretch.nbytes)) or Memory(stretch.nbytes)
+                _constants[stretch.start, stretch.nbytes] = memory
                 self._kept.append(memory)
                 stretch.address = memory.address
                 card().upload(stretch.address, stretch.start, stretch.nbytes)

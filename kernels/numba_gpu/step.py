@@ -26,10 +26,10 @@ def begin_step(order, rates, index, lr, cursor):
 
 
 def _gather_rows(x, index, y, columns, n):
-    i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
+    i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
     while i < n:
         y[i] = x[u(index[i // columns]) * columns + i % columns]
-        i += u(cuda.gridDim.x) * u(THREADS)
+        i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
 
 def gather_int32(x, index, y):

@@ -47,20 +47,37 @@ def _bf16_word(held, word):
     return to_bf16(held[2 * word], held[2 * word + 1])
 
 
+@cache
+def place_in_piece(extent_of_tile, depth, along_depth, threads):
+    """Return, for kernels to call, which place of a piece of a factor thread t brings as its r-th: ``f(t, r)`` gives (i, k).
+
+    Neighbouring threads bring what are neighbours in memory, and each goes on at right angles to that, at the same k or the same i.
+    There are at least as many threads as a tile has rows or columns.
+    """
+    across = u(depth if along_depth else extent_of_tile)
+    step = u(threads) // across
+
+    @device
+    def place(t, r):
+        beside, below = u(t % across), u(t // across + u(r) * step)
+        return (below, beside) if along_depth else (beside, below)
+
+    return place
+
+
 def _mover(load, along_depth, extent_of_tile, threads, precision):
     """Return how many words of a piece a thread brings, what fetches and what puts them, and the pitch in shared memory."""
     numbers, word_of = NUMBERS[precision], _tf32_word if precision == "tf32" else _bf16_word
     count = extent_of_tile * WORDS // threads
-    extent_of_tile, threads = u(extent_of_tile), u(threads)
-    pitch = extent_of_tile + u(8)  # the 4 x 8 words that a warp reads at once are in as many banks
+    pitch = u(extent_of_tile + 8)  # the 4 x 8 words that a warp reads at once are in as many banks
+    place = place_in_piece(extent_of_tile, WORDS, along_depth, threads)
     zero = float32(0)
 
     @device
     def fetch(array, held, first, k0, end, extent, depth, group, t):
         for r in range(count):
-            e = u(t + u(r) * threads)
-            i = u(first + (e // u(WORDS) if along_depth else e % extent_of_tile))
-            k = u(k0 + (e % u(WORDS) if along_depth else e // extent_of_tile) * u(numbers))
+            i, word = place(t, r)
+            i, k = u(first + i), u(k0 + word * u(numbers))
             for j in range(numbers):
                 value = zero
                 if i < extent and k + u(j) < end:
@@ -70,9 +87,7 @@ def _mover(load, along_depth, extent_of_tile, threads, precision):
     @device
     def put(held, shared, start, t):
         for r in range(count):
-            e = u(t + u(r) * threads)
-            i = e // u(WORDS) if along_depth else e % extent_of_tile
-            word = e % u(WORDS) if along_depth else e // extent_of_tile
+            i, word = place(t, r)
             shared[u(start + word * pitch + i)] = word_of(held, r)
 
     return count * numbers, fetch, put, pitch

@@ -20,7 +20,7 @@ from ..precision import get_precision
 from .compiler import cuda, device, number, uint32
 from .launch import Array, Launch, check_count, over, scratch
 from .moments import moments, nothing_of_tile, of_tile, of_tiles
-from .tensor import NUMBERS, WORDS, tensor_kernel
+from .tensor import NUMBERS, WORDS, place_in_piece, tensor_kernel
 from .tensor import TILES as TENSOR_TILES
 
 u = uint32
@@ -79,16 +79,15 @@ class Factor(NamedTuple):
 def _mover(load, along_depth, extent_of_tile, threads, real):
     """Return how many elements of a piece a thread brings, what fetches and what puts them, and the pitch in shared memory."""
     count = extent_of_tile * DEPTH // threads
-    extent_of_tile, threads = u(extent_of_tile), u(threads)
-    pitch = extent_of_tile + u(4)  # 4 elements more keep the threads that write a column of the piece apart
+    place = place_in_piece(extent_of_tile, DEPTH, along_depth, threads)
+    pitch = u(extent_of_tile + 4)  # 4 elements more keep the threads that write a column of the piece apart
     zero = real(0)
 
     @device
     def fetch(array, held, first, k0, end, extent, depth, group, t):
         for r in range(count):
-            e = u(t + u(r) * threads)
-            i = u(first + (e // u(DEPTH) if along_depth else e % extent_of_tile))
-            k = u(k0 + (e % u(DEPTH) if along_depth else e // extent_of_tile))
+            i, k = place(t, r)
+            i, k = u(first + i), u(k0 + k)
             value = zero
             if i < extent and k < end:
                 value = load(array, i, k, extent, depth, group)
@@ -97,9 +96,7 @@ def _mover(load, along_depth, extent_of_tile, threads, real):
     @device
     def put(held, shared, start, t):
         for r in range(count):
-            e = u(t + u(r) * threads)
-            i = e // u(DEPTH) if along_depth else e % extent_of_tile
-            k = e % u(DEPTH) if along_depth else e // extent_of_tile
+            i, k = place(t, r)
             shared[u(start + k * pitch + i)] = held[r]
 
     return count, fetch, put, pitch
@@ -191,7 +188,7 @@ def _nothing(result, slope, m, n, columns, group):
 @cache
 def _add_parts(store, finish, real):
     def kernel(parts, bias, result, slope, rows, columns, splits, n):
-        i = u(cuda.blockIdx.x) * u(cuda.blockDim.x) + u(cuda.threadIdx.x)
+        i = u(u(cuda.blockIdx.x) * u(cuda.blockDim.x) + u(cuda.threadIdx.x))
         while i < n:
             size = rows * columns
             group, place = i // size, i % size
@@ -200,7 +197,7 @@ def _add_parts(store, finish, real):
                 value += parts[(group * splits + u(split)) * size + place]
             store(result, bias, place // columns, place % columns, rows, columns, group, value)
             finish(result, slope, place // columns, place % columns, columns, group)
-            i += u(cuda.gridDim.x) * u(cuda.blockDim.x)
+            i = u(i + u(cuda.gridDim.x) * u(cuda.blockDim.x))
 
     return kernel
 

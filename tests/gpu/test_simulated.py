@@ -191,6 +191,20 @@ class TestPrograms:
         assert copied.count(index.ctypes.data) == 3
         np.testing.assert_array_equal(y, x[index])
 
+    def test_programs_share_arrays_that_are_not_writeable_and_never_hold_two(self, card, monkeypatch):
+        x, index = np.zeros((1000, 2)), np.array([2, 0], np.int32)
+        x.flags.writeable = False
+        taken, programs = [], []
+        monkeypatch.setattr(card, "allocate", lambda nbytes: (taken.append(nbytes), type(card).allocate(card, nbytes))[1])
+        with fastnn.use_backend("cuda"):
+            for _ in range(2):
+                y = np.empty((2, 2))
+                with table.record(run=False) as recording:
+                    table.call("gather", x, index, 1.0, 0.0, y)
+                programs.append(Program(recording.calls, [y]))
+                programs[-1].run()
+        assert taken.count(x.nbytes) == 1
+
     def test_temporaries_never_leave_the_card(self, card, monkeypatch):
         x, middle, y = np.array([1.0, -2.0, 3.0]), np.empty(3), np.empty(3)
         moved = []
