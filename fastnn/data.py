@@ -75,6 +75,8 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
         array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
     except ValueError as error:  # NumPy's, of lists of lists whose lengths differ
         raise ValueError(f"x must be one array, of samples of one shape: {error}") from error
+    if array.dtype == object:
+        array = _from_objects(x, array)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"x must be numeric, got an array of dtype {array.dtype}")
     if array.ndim < 1:
@@ -94,6 +96,16 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     if array.dtype != np.uint8 or convert:
         array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
+
+
+def _from_objects(x: Any, array: np.ndarray) -> np.ndarray:
+    """Return an array of objects as numbers, such as a DataFrame whose columns differ in type gives."""
+    if hasattr(x, "toarray"):
+        raise TypeError(f"x must be dense; got a {type(x).__name__}: x.toarray() is dense")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"x must be numeric, got an array of dtype object: {error}") from error
 
 
 def _shape_text(shape: tuple) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from . import activations
 from .layers import Layer
 from .losses import Loss
+from .metrics import BinaryAccuracy, Metric
 
 #: activations whose results are neither probabilities nor, since they have a least value, logits
 NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu", "silu", "exponential")
@@ -55,6 +56,27 @@ def _activation(layer: Layer) -> str | None:
         name = activations.serialize(layer.activation)
         return name if isinstance(name, str) else None
     return type(layer).__name__.lower()  # layers such as ReLU and Softmax
+
+
+def warn_of_metrics(metrics: Sequence[Metric], y: np.ndarray) -> None:
+    """Warn where an accuracy that tells 0 from 1 meets targets that are neither.
+
+    Parameters
+    ----------
+    metrics : sequence of Metric
+        The model's.
+    y : ndarray
+        The targets.
+    """
+    for metric in metrics:
+        if isinstance(metric, BinaryAccuracy):
+            others = y[(y != 0) & (y != 1)]
+            if others.size:
+                warnings.warn(
+                    f"the metric {metric.name!r} tells 0 from 1, and y has other values, such as {others[0]:.4g}, that always "
+                    "count as wrong; for regression there are 'mae' and 'mse', for targets of -1 and 1 there is 'sign_accuracy'",
+                    stacklevel=3,
+                )
 
 
 def warn_of_divergence(name: str, value: float, arrays: Mapping[str, Any], stacklevel: int, rate: float | None = None) -> None:

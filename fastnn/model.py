@@ -21,7 +21,7 @@ from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
-from .mistakes import warn_of_divergence, warn_of_outputs
+from .mistakes import warn_of_divergence, warn_of_metrics, warn_of_outputs
 from .program import Arena
 from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, StepCache, TestStep, TrainStep
@@ -377,6 +377,7 @@ class Sequential:
             if steps_per_epoch is not None:
                 raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
             x, y, weight = self.prepare(x, y, sample_weight, class_weight)
+            warn_of_metrics(self.resolved_metrics(), y)
             if validation_split:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")

@@ -113,11 +113,20 @@ def _floats(y_true: Any, dtype: Any) -> np.ndarray:
 
 
 def _numbers(values: Any) -> Any:
-    """Return the values, unless they are names."""
+    """Return the values, objects that are numbers as floats, unless they are names."""
+    if getattr(values, "dtype", None) is not None and not isinstance(values, np.ndarray) and hasattr(values, "__array__"):
+        values = np.asarray(values)  # a column of a table
     some = values.flat if isinstance(values, np.ndarray) else values
     if isinstance(some, (np.flatiter, list, tuple)) and len(some) and isinstance(some[0], str):
         name = str(some[0])
         raise TypeError(f"y_true must be numbers; got names such as {name!r:.60}: classes, y = np.unique(y, return_inverse=True)")
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        if any(value is None for value in values.flat):
+            raise TypeError("y_true must be numbers; got None among them")
+        try:
+            return values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"y_true must be numbers; got an array of dtype object: {error}") from error
     return values
 
 

@@ -198,7 +198,6 @@ def test_warm_start_goes_on():
         pair[0].fit(X[:100], y[:100])
 
 
-@unconverged
 def test_a_classifier_of_numbers_says_that_it_wants_classes():
     x = np.random.default_rng(0).normal(size=(20, 3))
     for y in (x[:, 0], x):

@@ -100,3 +100,18 @@ def test_nan_in_the_validation_data_is_not_taken_for_a_divergence():
 def test_batches_are_not_kept_to_be_looked_at():
     with pytest.warns(RuntimeWarning, match="there may be NaN or infinity in the data; the learning rate"):
         compiled().fit(((X * np.nan, Y) for _ in range(2)), verbose=0)
+
+
+def test_accuracy_of_what_is_neither_0_nor_1():
+    def fit(y, metric="accuracy", loss="mse"):
+        model = fastnn.Sequential([layers.Dense(1)])
+        model.compile("sgd", loss, metrics=[metric])
+        return model.fit(X, y, verbose=0)
+
+    with pytest.warns(UserWarning, match="'accuracy' tells 0 from 1, and y has other values.*'mae'") as warned:
+        fit(Y)
+    assert warned[0].filename == __file__ and len(warned) == 1
+    with pytest.warns(UserWarning, match="such as -1,.*'sign_accuracy'"):
+        fit(np.sign(Y))
+    for y, metric, loss in ((Y > 0, "accuracy", "mse"), (np.sign(Y), "sign_accuracy", "mse"), (np.sign(Y), "accuracy", "hinge")):
+        fit(y, metric, loss)

@@ -5,6 +5,7 @@ import gc
 import pickle
 import sys
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -398,6 +399,15 @@ def test_uint8_images_count_like_their_floats():
     np.testing.assert_array_equal(one.predict(raw), one.predict(raw.astype(np.float64)))
 
 
+def test_numbers_that_are_objects_count_like_numbers():
+    """As a table whose columns have several types gives them."""
+    plain = cnn()
+    plain.fit(IMAGES, LABELS, epochs=2, verbose=0)
+    objects = cnn()
+    objects.fit(IMAGES.astype(object), LABELS.astype(object), epochs=2, verbose=0)
+    assert_same_weights(plain, objects)
+
+
 def test_grey_images_without_channel_axis_are_taken():
     model = cnn()
     np.testing.assert_array_equal(model.predict(IMAGES[..., 0]), model.predict(IMAGES))
@@ -589,6 +599,14 @@ def test_a_model_is_itself_after_get_config():
         (lambda m: m.fit(IMAGES, ["cat", "dog"] * 25), TypeError, r"names such as 'cat': .*np.unique"),
         (lambda m: m.compile("sgd", "mse", metrics=["acuracy"]), ValueError, "metric must be one of.*'acuracy'"),
         (lambda m: m.fit(IMAGES.astype(str), LABELS), TypeError, "x must be numeric"),
+        (
+            lambda m: m.fit(IMAGES.astype(str).astype(object) + "?", LABELS),
+            TypeError,
+            "x must be numeric.*could not convert string",
+        ),
+        (lambda m: m.fit(IMAGES, np.array(["cat", "dog"] * 25, object)), TypeError, r"names such as 'cat': .*np.unique"),
+        (lambda m: m.fit(IMAGES, np.array([1, None] * 25, object)), TypeError, "y_true must be numbers; got None"),
+        (lambda m: m.fit(types.SimpleNamespace(toarray=None), LABELS), TypeError, r"x must be dense.*x.toarray\(\) is dense"),
         (lambda m: m.fit((IMAGES, LABELS)), ValueError, "x must be one array, of samples of one shape"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), LABELS), ValueError, "y must be left out where x gives batches"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), epochs=2, verbose=0), ValueError, "a generator gives its batches only once"),

@@ -329,6 +329,8 @@ def test_models_that_do_not_fit_are_told():
         classify(layers.Dense(3), model_kwargs={"units": 3})
     with pytest.raises(ValueError, match="'model'"):
         NetworkClassifier("mlp").fit(X, y)
+    with pytest.raises(TypeError, match=r"must take \(input_shape, n_outputs, units\); it takes \(units=8\): multiple values"):
+        NetworkClassifier(lambda units=8: None, model_kwargs={"units": 4}).fit(X, y)
     with pytest.raises(TypeError, match="must return a Sequential"):
         NetworkClassifier(lambda input_shape, n_outputs: None).fit(X, y)
     with pytest.raises(ValueError, match="model has 3 outputs, y has 1 targets"):

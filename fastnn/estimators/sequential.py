@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +66,7 @@ class _Network(ShapedEstimator):
                     raise ValueError(f"model_kwargs are for a function as model; got {self.model_kwargs!r} and a Sequential")
                 model = network.copy(self.model)
             else:
-                model = self.model(input_shape, self._outputs_wanted(), **(self.model_kwargs or {}))
+                model = self._made(self.model, input_shape)
                 if not isinstance(model, Sequential):
                     raise TypeError(f"the function model must return a Sequential; got {type(model).__name__}")
             if not model.built:
@@ -75,6 +76,18 @@ class _Network(ShapedEstimator):
             raise ValueError(f"model must put out a row for each sample; its output shape is {model.output_shape}")
         self._check_outputs(model, model.output_shape[1])
         self.model_, self.n_outputs_ = model, model.output_shape[1]
+
+    def _made(self, function: Callable[..., Any], input_shape: tuple[int, ...]) -> Any:
+        """Return what the function `model` makes."""
+        arguments, keywords = (input_shape, self._outputs_wanted()), self.model_kwargs or {}
+        if inspect.isfunction(function):
+            signature = inspect.signature(function)
+            try:
+                signature.bind(*arguments, **keywords)
+            except TypeError as error:
+                wanted = ", ".join(["input_shape", "n_outputs", *keywords])
+                raise TypeError(f"the function model must take ({wanted}); it takes {signature}: {error}") from error
+        return function(*arguments, **keywords)
 
     def _check_outputs(self, model: Sequential, outputs: int) -> None:
         """Raise ValueError unless a model's outputs fit the targets."""
