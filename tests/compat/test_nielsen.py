@@ -391,3 +391,11 @@ def test_shapes_that_do_not_fit_are_explained():
         second.SGD([], 1, 1, 1.0, monitor_evaluation_cost=True)
     with pytest.raises(ValueError, match="monitor_evaluation_accuracy=True"):
         second.SGD([], 1, 1, 1.0, early_stopping_n=2)
+
+
+@pytest.mark.parametrize("module", [network, network2])
+def test_a_zip_that_is_used_up_is_no_training(module):
+    net, pairs = module.Network([5, 4, 3]), zip(*zip(*samples(10), strict=True), strict=True)
+    net.SGD(pairs, 1, 5, 0.1)
+    with pytest.raises(ValueError, match="training_data has no pairs.*list"):
+        net.SGD(pairs, 1, 5, 0.1)

@@ -152,6 +152,8 @@ def stepped(parameters: list[np.ndarray], nablas: list[np.ndarray], rate: float,
 def mini_batches(data: list, size: int) -> Iterator[list]:
     """Yield slices of `size` pairs; the last may be shorter."""
     size = integer("mini_batch_size", size, low=1)
+    if not data:
+        raise ValueError("training_data has no pairs (x, y); a zip gives its pairs only once, list(zip(x, y)) keeps them")
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
