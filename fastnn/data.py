@@ -67,10 +67,12 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     Raises
     ------
     TypeError
-        If `x` is not numeric.
+        If `x` is not numeric, or has a mask.
     ValueError
         If its shape does not fit `input_shape`.
     """
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("x must be an array without a mask: masked elements would count like all others")
     try:
         array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
     except ValueError as error:  # NumPy's, of lists of lists whose lengths differ

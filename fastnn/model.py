@@ -267,9 +267,11 @@ class Sequential:
     def resolved_metrics(self) -> list[metrics_module.Metric]:
         """Return the metrics that `compile` was given, as objects; "accuracy" is the one that fits loss and outputs."""
         if self._metrics is None:
-            self._metrics = [
-                metrics_module.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())
-            ]
+            found = [metrics_module.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())]
+            names = [metric.name for metric in found]
+            if len({"loss", *names}) <= len(names):
+                raise ValueError(f"metrics must have different names, and none may be called 'loss'; got {names}")
+            self._metrics = found
         return self._metrics
 
     def _forget_steps(self) -> None:

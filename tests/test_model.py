@@ -427,6 +427,12 @@ def test_metrics_without_a_kernel_are_computed_too():
     assert results["sparse_top_k_categorical_accuracy"] == pytest.approx((top == LABELS[:, None]).any(1).mean())
 
 
+def test_metrics_of_one_name():
+    model = cnn(metrics=["accuracy", metrics.SparseTopKCategoricalAccuracy(2), metrics.SparseTopKCategoricalAccuracy(3)])
+    with pytest.raises(ValueError, match="metrics must have different names"):
+        model.fit(IMAGES, LABELS, verbose=0)
+
+
 def test_metrics_begin_anew_with_each_training():
     used = metrics.SparseTopKCategoricalAccuracy(k=1)
     used.update_state(LABELS, np.eye(3)[LABELS])  # all of them right
@@ -608,6 +614,7 @@ def test_a_model_is_itself_after_get_config():
         (lambda m: m.fit(IMAGES, np.array([1, None] * 25, object)), TypeError, "y_true must be numbers; got None"),
         (lambda m: m.fit(types.SimpleNamespace(toarray=None), LABELS), TypeError, r"x must be dense.*x.toarray\(\) is dense"),
         (lambda m: m.fit((IMAGES, LABELS)), ValueError, "x must be one array, of samples of one shape"),
+        (lambda m: m.predict(np.ma.masked_array(IMAGES, IMAGES > 0)), TypeError, "x must be an array without a mask"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), LABELS), ValueError, "y must be left out where x gives batches"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), epochs=2, verbose=0), ValueError, "a generator gives its batches only once"),
         (lambda m: m.fit(IMAGES, LABELS, batch_size=-1), ValueError, "batch_size"),
