@@ -91,8 +91,8 @@ class Step(NamedTuple):
     launches: list[Launch]
 
 
-#: images of constant stretches by host address and size: programs that read the same data set share it
-_constants: weakref.WeakValueDictionary[tuple[int, int], Memory] = weakref.WeakValueDictionary()
+#: by host address and size, the images that programs share: of data sets that they read, and of their temporaries' memory
+_shared: weakref.WeakValueDictionary[tuple[int, int], Memory] = weakref.WeakValueDictionary()
 
 
 class Program:
@@ -160,39 +160,44 @@ class Images:
         uses = [use for use in used if isinstance(use.array, np.ndarray) and use.array.nbytes]
         self.stretches = _stretches(uses)
         self._uploads, self._downloads = [], []
-        self._kept = []
+        self._kept: list[Memory] = []
         own = []
+        nbytes = 0
         for stretch in self.stretches:
             if temporary is not None and _start(temporary) <= stretch.start < _start(temporary) + temporary.nbytes:
-                own.append(stretch)
-                continue
-            if stretch.constant:
-                memory = _constants.get((stretch.start, stretch.nbytes)) or Memory(stretch.nbytes)
-                _constants[stretch.start, stretch.nbytes] = memory
-                self._kept.append(memory)
-                stretch.address = memory.address
+                stretch.address = self._shared_address(_start(temporary), temporary.nbytes) + stretch.start - _start(temporary)
+            elif stretch.constant:
+                stretch.address = self._shared_address(stretch.start, stretch.nbytes)
                 card().upload(stretch.address, stretch.start, stretch.nbytes)
-                continue
-            own.append(stretch)
+            else:
+                stretch.address, nbytes = nbytes, _aligned(nbytes + stretch.nbytes)
+                own.append(stretch)
+        memory = self._memory(nbytes)
+        for stretch in own:
+            stretch.address += memory.address
             if stretch.read:
                 self._uploads.append(stretch)
             if stretch.written:
                 self._downloads.append(stretch)
-        self._place(own)
 
-    def _place(self, stretches: list[Stretch]) -> None:
-        nbytes = 0
-        for stretch in stretches:
-            stretch.address, nbytes = nbytes, _aligned(nbytes + stretch.nbytes)
+    def _shared_address(self, start: int, nbytes: int) -> int:
+        """Return where the image of host memory is that other programs may have too: at the same place in a line of memory."""
+        line = start % ALIGNMENT
+        memory = _shared.get((start, nbytes)) or self._memory(line + nbytes)
+        _shared[start, nbytes] = memory
+        self._kept.append(memory)
+        return memory.address + line
+
+    def _memory(self, nbytes: int) -> Memory:
         try:
             memory = Memory(nbytes)
         except MemoryError as error:
-            largest = sorted(stretches, key=lambda stretch: -stretch.nbytes)[:3]
-            names = ", ".join(f"{s.uses[0].name} of {s.uses[0].op} ({s.nbytes / 2**20:.0f} MiB)" for s in largest)
+            uses = sorted((use for stretch in self.stretches for use in stretch.uses), key=lambda use: -use.array.nbytes)
+            largest = list({id(use.array): use for use in uses}.values())[:3]
+            names = ", ".join(f"{use.name} of {use.op} ({use.array.nbytes / 2**20:.0f} MiB)" for use in largest)
             raise MemoryError(f"{error}; the largest arrays are {names}. A smaller batch needs less") from error
         self._kept.append(memory)
-        for stretch in stretches:
-            stretch.address += memory.address
+        return memory
 
     def of(self, array: np.ndarray | DeviceArray) -> Array:
         """Return the image of a host array; of one on the card, itself."""
