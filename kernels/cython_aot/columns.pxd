@@ -113,12 +113,17 @@ cdef inline void _patches(real *x, const Window *window, Py_ssize_t planes, Py_s
     runs.patch[joined + 2] = row
     x += (ow * window.stride_w - window.pad_left + left * window.dilation_w) * window.pixel
     cols += ow * runs.patch[joined] + left * c
-    if real is float:
-        if add:
-            add_runs_f32(&runs, cols, x)
-        else:
-            copy_runs_f32(&runs, x, cols)
-    elif add:
-        add_runs_f64(&runs, cols, x)
+    if add:
+        add_runs(&runs, cols, x)
+    elif real is float:
+        copy_runs_f32(&runs, x, cols)
     else:
         copy_runs_f64(&runs, x, cols)
+
+
+cdef inline void add_runs(const fastnn_runs *runs, const real *patch, real *image) noexcept nogil:
+    """Add runs of patches to an image."""
+    if real is float:
+        add_runs_f32(runs, patch, image)
+    else:
+        add_runs_f64(runs, patch, image)

@@ -18,9 +18,28 @@ FASTNN_INLINE void NAMED(copy_pieces)(const int piece, const fastnn_runs runs, c
             }
 }
 
+/* Copy windows of `size` by `size` elements, 3 or 5, that stand whole in the patch. All runs but the last are copied in a larger piece, of which
+ * the next one overwrites what is too much; the image holds that, being at least as wide as a run. */
+FASTNN_INLINE void NAMED(copy_windows)(const int size, const fastnn_runs runs, const REAL *image, REAL *patch) {
+    const int piece = size == 3 ? 4 : 8, half = size == 3 ? 2 : 4;
+    for (ptrdiff_t i = 0; i < runs.count[0]; i++)
+        for (ptrdiff_t j = 0; j < runs.count[1]; j++)
+            for (ptrdiff_t k = 0; k < runs.count[2]; k++) {
+                const REAL *from = image + i * runs.image[0] + j * runs.image[1] + k * runs.image[2];
+                REAL *to = patch + i * runs.patch[0] + j * runs.patch[1] + k * runs.patch[2];
+#pragma GCC unroll 5
+                for (int m = 1; m < size; m++, from += runs.image[3], to += size) memcpy(to, from, piece * sizeof(REAL));
+                memcpy(to, from, half * sizeof(REAL));
+                memcpy(to + size - half, from + size - half, half * sizeof(REAL));
+            }
+}
+
 /* Copy runs from an image to patches. */
 static void NAMED(copy_runs)(const fastnn_runs *runs, const REAL *image, REAL *patch) {
-    if (runs->run >= 16) NAMED(copy_pieces)(16, *runs, image, patch);
+    const ptrdiff_t size = runs->run == runs->count[3] && runs->run == runs->patch[3] ? runs->run : 0; /* of a whole window */
+    if (size == 3) NAMED(copy_windows)(3, *runs, image, patch);
+    else if (size == 5) NAMED(copy_windows)(5, *runs, image, patch);
+    else if (runs->run >= 16) NAMED(copy_pieces)(16, *runs, image, patch);
     else if (runs->run >= 8) NAMED(copy_pieces)(8, *runs, image, patch);
     else if (runs->run >= 4) NAMED(copy_pieces)(4, *runs, image, patch);
     else if (runs->run >= 2) NAMED(copy_pieces)(2, *runs, image, patch);
@@ -34,6 +53,7 @@ FASTNN_INLINE void NAMED(add_pieces)(const int run, const fastnn_runs runs, cons
             for (ptrdiff_t k = 0; k < runs.count[2]; k++) {
                 const REAL *from = patch + i * runs.patch[0] + j * runs.patch[1] + k * runs.patch[2];
                 REAL *to = image + i * runs.image[0] + j * runs.image[1] + k * runs.image[2];
+                if (run > 0) FASTNN_PREFETCH((const char *)from + AHEAD);
                 for (ptrdiff_t m = 0; m < runs.count[3]; m++, from += runs.patch[3], to += runs.image[3]) {
                     if (run == 0) {
                         const REAL *restrict right = from;

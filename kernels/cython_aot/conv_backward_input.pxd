@@ -5,7 +5,8 @@ the filters that meet this row of pixels taken together as one longer sum. Only 
 and a stride only makes the pixels of dx stand farther apart.
 
 Channels that do not fill a vector would waste most of each tile. There B is [filters, kw * c] for all columns of the filters at once, and what
-it gives is then added to the pixels as col2im does, a row of them at a time.
+it gives is then added to the pixels as col2im does, a row of them at a time. For small filters of one to three channels that wastes much as
+well: see conv_backward_planes.
 """
 
 from cython.parallel cimport prange
@@ -15,6 +16,7 @@ from libc.string cimport memset
 from activate cimport LINEAR
 from call cimport real
 from columns cimport add_patches
+from conv_backward_planes cimport convolve_back_planes, planes_pay
 from gemm cimport (LINE_BYTES, PANEL_BYTES, PANEL_ROWS, PARALLEL_FLOPS, SMALL_BYTES, TILE_ACCUMULATE, TILE_VECTORS, allocate_panels,
                    first_line, multiply_segments, pack_columns, panel_width, panels_size, tile_width)
 from matrix cimport Matrices, matrix_multiply
@@ -34,6 +36,8 @@ cdef inline void convolve_back_group(const real *dy, const real *w, real *dx, co
                                       b_size=(window.c - 1) * co + filters, transposed=True, ldc=window.pixel, activation=LINEAR, alpha=0)
     if patches_are_pixels(window):
         matrix_multiply(dy, w, <const real *>NULL, dx, &matrices, threads)
+        return
+    if planes_pay(window, filters, dy) and convolve_back_planes(dy, w, dx, window, n, filters, co, threads):
         return
     panels = allocate_panels(window.kh * window.kw // joined * filters, window.c * joined, small, dy)
     if panels:

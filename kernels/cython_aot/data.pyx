@@ -5,10 +5,7 @@ from libc.stdint cimport int32_t, uint8_t
 
 from call cimport real
 from parallel cimport CHUNK, chunk_length, chunks, team
-
-cdef extern from "transpose.h" nogil:
-    void transpose_rows_f32(const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y, Py_ssize_t width)
-    void transpose_rows_f64(const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y, Py_ssize_t width)
+from transpose cimport transpose_rows
 
 cdef extern from *:
     """
@@ -40,10 +37,7 @@ cdef void transpose(const real *x, real *y, Py_ssize_t n, Py_ssize_t r, Py_ssize
 cdef inline void _transpose_strip(const real *x, real *y, Py_ssize_t strip, Py_ssize_t strips, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
     cdef Py_ssize_t length = STRIP if c >= 4 else NARROW_STRIP
     cdef Py_ssize_t first = strip * length, last = first + length if strip < strips - 1 else r
-    if real is float:
-        transpose_rows_f32(x + first * c, last - first, c, y + first, r)
-    else:
-        transpose_rows_f64(x + first * c, last - first, c, y + first, r)
+    transpose_rows(x + first * c, last - first, c, y + first, r)
 
 
 ctypedef fused element:

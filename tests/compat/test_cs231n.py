@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from fastnn.compat import channels_first
 from fastnn.compat.cs231n import fast_layers, im2col, im2col_cython, layer_utils, layers, optim
 
 
@@ -105,6 +106,21 @@ def test_images_of_a_batch_have_gradients_of_their_own(image, size, stride, pad,
     for i in range(9):
         alone, _, _ = fast_layers.conv_backward_fast(dout[i : i + 1], (x[i : i + 1], *cache[1:]))
         np.testing.assert_allclose(dx[i : i + 1], alone, rtol=1e-10, atol=1e-12)
+
+
+def test_the_pieces_of_a_large_batch_are_put_together(monkeypatch):
+    rng = np.random.default_rng(21)
+    x, w, b = rng.normal(size=(5, 2, 6, 7)), rng.normal(size=(3, 2, 3, 3)), rng.normal(size=3)
+    expected = conv_by_loops(x, w, b, 1, 1)
+    dout, results = rng.normal(size=expected.shape), []
+    for images in (1, 2, 5):
+        monkeypatch.setattr(channels_first, "PIECE_BYTES", (x.nbytes + dout.nbytes) * images // 5)
+        out, cache = fast_layers.conv_forward_fast(x, w, b, {"stride": 1, "pad": 1})
+        np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12)
+        results.append(fast_layers.conv_backward_fast(dout, cache))
+    for gradients in zip(*results, strict=True):
+        for of_pieces in gradients[:2]:
+            np.testing.assert_allclose(of_pieces, gradients[2], rtol=1e-10, atol=1e-12)
 
 
 def test_convolution_has_the_notebooks_numbers():

@@ -245,6 +245,8 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
 
 CONVOLUTIONS = [
     dict(n=5, image=28, window=3, c=1, co=32),  # the first layer of a network for digits
+    dict(n=9, image=31, window=3, c=3, co=25, stride=2, pad=1),
+    dict(n=3, image=23, window=4, c=4, co=600, stride=3, pad=2, dilation=2, groups=2),  # filters beyond what is packed at a time
     dict(n=3, image=26, window=3, c=32, co=64),
     dict(n=16, image=18, window=3, c=16, co=16),  # many tiles of Winograd's algorithm
     dict(n=2, image=19, window=3, c=37, co=51, pad=1),  # nothing divides anything

@@ -4,7 +4,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from ..as_numpy import as_array, bias, promoted, require
-from ..channels_first import conv2d_gradients
+from ..channels_first import conv2d, conv2d_gradients
 from .patches import output_size
 
 CONVOLUTION = (
@@ -18,7 +18,7 @@ def conv_forward(x, w, b, conv_param, exact=False):
     """Return the convolution; with `exact`, the stride has to divide."""
     (x, w, b), dtype = promoted(x=x, w=w, b=b)
     conv_shape(x, w, conv_param, exact)
-    y = _kernels.conv2d_forward(x, w, bias("b", b, len(w)), **_amounts(conv_param))
+    y = conv2d(x, w, bias("b", b, len(w)), conv_param["stride"], conv_param["pad"])
     return y.astype(dtype, copy=False)
 
 
@@ -70,10 +70,6 @@ def pool_shape(x, pool_param, exact=False):
     height, width, stride = _entries("pool_param", pool_param, "pool_height", "pool_width", "stride")
     rows, columns = output_size(x.shape[2], height, 0, stride, exact), output_size(x.shape[3], width, 0, stride, exact)
     return (*x.shape[:2], rows, columns)
-
-
-def _amounts(conv_param):
-    return {"stride": conv_param["stride"], "padding": conv_param["pad"], "data_format": "channels_first"}
 
 
 def _entries(name, param, *keys):
