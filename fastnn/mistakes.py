@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +18,11 @@ from .metrics import BinaryAccuracy, Metric
 NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu", "silu", "exponential")
 
 
-def warn_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> None:
-    """Warn where what a model ends with cannot be what its loss takes.
+def loss_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> Loss | None:
+    """Return the loss of a model; warn where what the model ends with cannot be what the loss takes.
+
+    A loss of logits takes those behind probabilities: for a model that ends with them, it is one with from_logits=False, which says
+    to metrics, too, what the outputs are.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ def warn_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> None:
         What it is compiled with.
     """
     if not layers:
-        return
+        return loss
     last = layers[-1]
     ends = _activation(last)
     units = last.output_shape[-1] if last.built else getattr(last, "units", None)
@@ -41,13 +45,22 @@ def warn_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> None:
         )
     elif loss is not None and loss.link is not None:
         from_logits = getattr(loss, "from_logits", False)
-        if ends in NEITHER or (from_logits and ends in ("sigmoid", "softmax") and ends != loss.link):
+        if from_logits and ends == loss.link:
+            warnings.warn(
+                f"loss {loss.name!r} has from_logits=True, but the last layer {last.name!r} makes probabilities of them ({ends}): "
+                "it is taken as from_logits=False",
+                stacklevel=3,
+            )
+            loss = copy.copy(loss)
+            loss.from_logits = False  # type: ignore[attr-defined]
+        elif ends in NEITHER or (from_logits and ends in ("sigmoid", "softmax")):
             wanted = "no activation, since it has from_logits=True" if from_logits else f"activation={loss.link!r}"
             warnings.warn(
                 f"the last layer, {last.name!r}, has the activation {ends!r}, whose results are no "
                 f"{'logits' if from_logits else 'probabilities'}; the loss {loss.name!r} wants {wanted}",
                 stacklevel=3,
             )
+    return loss
 
 
 def _activation(layer: Layer) -> str | None:

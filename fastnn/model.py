@@ -21,7 +21,7 @@ from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import unique_name
-from .mistakes import warn_of_divergence, warn_of_metrics, warn_of_outputs
+from .mistakes import loss_of_outputs, warn_of_divergence, warn_of_metrics
 from .program import Arena
 from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, StepCache, TestStep, TrainStep
@@ -254,7 +254,7 @@ class Sequential:
             raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
         for metric in metrics or ():
             metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
-        warn_of_outputs(self.layers, self.loss)
+        self.loss = loss_of_outputs(self.layers, self.loss)
         self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
         self._metrics = None
         self._forget_steps()

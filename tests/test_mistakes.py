@@ -39,6 +39,21 @@ def test_outputs_that_do_not_fit_the_loss(arguments, message):
     assert warned[0].filename == __file__
 
 
+def test_probabilities_for_a_loss_of_logits_are_probabilities_for_the_metrics_too():
+    given = losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1)
+    model = fastnn.Sequential([layers.Dense(1, activation="sigmoid")])
+    with pytest.warns(UserWarning, match="from_logits=True, but the last layer.*sigmoid.*it is taken as from_logits=False"):
+        model.compile(optimizers.SGD(0.5), given, metrics=["accuracy"])
+    y = (X[:, 0] > 0.5).astype(int)
+    model.fit(X, y, epochs=20, verbose=0)
+    loss, accuracy = model.evaluate(X, y)
+    p = model.predict(X)[:, 0].astype(np.float64)
+    t = 0.9 * y + 0.05
+    assert accuracy == ((p > 0.5) == y).mean() > 0.9
+    assert loss == pytest.approx(-(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-5)
+    assert given.from_logits
+
+
 @pytest.mark.parametrize("layer", [layers.ReLU(), layers.Activation("tanh")])
 def test_an_activation_that_is_a_layer_counts_as_well(layer):
     with pytest.warns(UserWarning, match="no probabilities"):
