@@ -58,7 +58,7 @@ def levels():
 def glue(family):
     """Return Cython source: for each op and float type a function from call record to kernel, and their addresses."""
     lines, addresses = ["from call cimport fastnn_call", ""], []
-    for op in spec.FAMILIES[family]:
+    for op in spec.COMPILED[family]:
         generic = any(array.kind == "real" for array in op.arrays)
         for suffix, real in (("f32", "float"), ("f64", "double")):
             arrays = []
@@ -114,11 +114,11 @@ class BuildKernels(build_ext):
         from Cython.Build import cythonize
 
         GENERATED.mkdir(parents=True, exist_ok=True)
-        for family in spec.FAMILIES:
+        for family in spec.COMPILED:
             target = GENERATED / f"calls_{family}.pxi"
             if not target.exists() or target.read_text() != glue(family):
                 target.write_text(glue(family))
-        modules = [Extension(f"{PACKAGE}.{name}", [str(SOURCE / f"{name}.pyx")]) for name in ("call", *spec.FAMILIES)]
+        modules = [Extension(f"{PACKAGE}.{name}", [str(SOURCE / f"{name}.pyx")]) for name in ("call", *spec.COMPILED)]
         cythonize(
             modules,
             build_dir=str(GENERATED),
@@ -180,7 +180,7 @@ def extensions():
     options = {"include_dirs": [str(SOURCE)], "depends": [str(path) for path in (ROOT / SOURCE).glob("*.h")]}
     found = [Extension(f"{PACKAGE}.call", [str(GENERATED / SOURCE / "call.c")], **options)]
     for level in levels():
-        for family in spec.FAMILIES:
+        for family in spec.COMPILED:
             found.append(Extension(f"{PACKAGE}.{level}.{family}", [str(GENERATED / level / f"{family}.c")], **options))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -48,6 +48,8 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         made = _gathering(made)
         made = _without_dead_calls(_pools_in_batchnorm_backward(made), results)
         made = _pools_in_batchnorm_forward(made, results)
+    if all(op.name in provided for op in spec.OPTIONAL["descent"]):
+        made = _descents(made, results)
     return _without_dead_calls(made, results)
 
 
@@ -113,6 +115,33 @@ def _penalties_in_gradients(calls: Sequence[Call], results: list[np.ndarray]) ->
         if name == "penalty_backward" and args[2] is None and uses[id(base_of(args[-1]))] == 2:
             penalties[_place(args[-1])] = args
     return made
+
+
+def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Subtract the gradient of a dense layer from its weights as it is summed, where nothing but a step of SGD reads it.
+
+    So the step is made earlier: only where nobody reads the weights, or changes the rate, in between.
+    """
+    uses = _uses(calls, results)
+    touched: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for i, call in enumerate(calls):
+        for array, declared in arrays_of(call):
+            touched[id(base_of(array))].append((i, declared.role))
+    steps = {_place(args[0]): i for i, (name, args) in enumerate(calls) if name == "sgd_step" and uses[id(base_of(args[0]))] == 2}
+    made: list[Call | None] = list(calls)
+    for i, (name, args) in enumerate(calls):
+        if name != "dense_backward_weight":
+            continue
+        x, dy, dw, db = args
+        own = [steps.get(_place(gradient), i) for gradient in (dw, db) if gradient is not None]
+        rates, weights = [calls[j][1][1] for j in own], [calls[j][1][2] for j in own]
+        later = {j for w in weights for j, _ in touched[id(base_of(w))] if j > i}
+        later |= {j for rate in rates for j, role in touched[id(base_of(rate))] if j > i and role != "in"}
+        if i not in own and later == set(own) and len({_place(rate) for rate in rates}) == 1:
+            for j in own:
+                made[j] = None
+            made[i] = "dense_descent", (x, dy, rates[0], weights[0].reshape(dw.shape), weights[1] if len(weights) > 1 else None)
+    return [call for call in made if call]
 
 
 def _gathering(calls: Sequence[Call]) -> list[Call]:

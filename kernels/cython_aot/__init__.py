@@ -54,10 +54,10 @@ call.set_num_threads(threads.get_num_threads())
 LEVEL = _choose_level()
 _addresses = {
     name: both
-    for family in spec.FAMILIES
+    for family in spec.COMPILED
     for name, both in importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES.items()
 }
-_ops = {op.name: op for ops in spec.FAMILIES.values() for op in ops}
+_ops = {op.name: op for ops in spec.COMPILED.values() for op in ops}
 if missing := _ops.keys() - _addresses.keys():
     raise ImportError(
         f"the compiled kernels are older than this source: they lack {', '.join(sorted(missing))}; compile them again"

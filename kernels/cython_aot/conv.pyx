@@ -103,7 +103,7 @@ cdef void conv2d_backward_weight(const real *x, const real *dy, Py_ssize_t strid
     if winograd_pays(&window, n, co, x) and winograd_backward_weight(x, dy, dw, db, &window, n, co, threads):
         return
     for group in range(groups):
-        gradient = Gradient(window=window, x_size=n * ih * iw * c - group * cg, pixels=pixels, k=kh * kw * cg, n=filters,
+        gradient = Gradient(window=window, x_size=n * ih * iw * c - group * cg, pixels=pixels, k=kh * kw * cg, n=filters, added=False,
                             dy_pixel=co, dy_size=pixels * co - group * filters, dw_row=co)
         multiply_transposed(x + group * cg, dy + group * filters, dw + group * filters, db + group * filters if db else NULL,
                             &gradient, threads)

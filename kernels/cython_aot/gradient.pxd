@@ -29,6 +29,7 @@ cdef struct Gradient:
     Py_ssize_t pixels, k, n  # patches, and the extents of the filters' gradient
     Py_ssize_t dy_pixel, dy_size  # elements from one pixel of the errors to the next, elements that may be read at dy
     Py_ssize_t dw_row  # elements from one row of dw to the next
+    bint added  # to what dw and db hold, instead of in its place
 
 
 cdef inline void multiply_transposed(const real *x, const real *dy, real *dw, real *db, const Gradient *gradient,
@@ -77,6 +78,7 @@ cdef inline void _gradient_task(const real *x, const real *dy, real *dw, real *d
     cdef Py_ssize_t ldc = gradient.dw_row, ow = gradient.window.ow, lines = gradient.pixels // ow
     cdef Py_ssize_t first = chunk * lines // chunks, last = (chunk + 1) * lines // chunks, line = first, end
     cdef Py_ssize_t band = _band_lines(gradient, x)
+    cdef int flags = TILE_ACCUMULATE if gradient.added and chunk == 0 else 0
     if chunk > 0:
         dw = partial + (chunk - 1) * (gradient.k + 1) * gradient.n
         db = dw + gradient.k * gradient.n if db else NULL
@@ -84,15 +86,15 @@ cdef inline void _gradient_task(const real *x, const real *dy, real *dw, real *d
     if share > 0:
         db = NULL
     if first == last:
-        _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, 0, 0, start, stop, 0)
+        _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, 0, 0, start, stop, flags)
     while line < last:
         if band > 0:
             end = min(line + band, min(last, (line // gradient.window.oh + 1) * gradient.window.oh))
-            _gradient_lines(x, dy, dw + start * ldc, db, ldc, gradient, line, end, start, stop, TILE_ACCUMULATE if line > first else 0)
+            _gradient_lines(x, dy, dw + start * ldc, db, ldc, gradient, line, end, start, stop, flags)
         else:
             end = min(line + max(DEPTH // ow, 1), last)
-            _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, line * ow, end * ow, start, stop,
-                             TILE_ACCUMULATE if line > first else 0)
+            _gradient_pixels(x, dy, dw + start * ldc, db, ldc, gradient, line * ow, end * ow, start, stop, flags)
+        flags = TILE_ACCUMULATE
         line = end
 
 

@@ -129,6 +129,51 @@ static void NAMED(thin_short_dots)(ptrdiff_t k, const REAL *restrict a, const RE
     }
 }
 
+/* C[k, n] = a[k] b[n], or C[k, n] += a[k] b[n]. Short rows fill vectors together: LANES rows take n vectors, in which the elements of b
+ * come round again. */
+FASTNN_INLINE void NAMED(outer)(ptrdiff_t k, const REAL *restrict a, const REAL *restrict b, REAL *restrict c, ptrdiff_t n,
+                                const int added) {
+    ptrdiff_t p = 0;
+#ifdef SHUFFLE
+    if (n < 2 * LANES && k >= LANES) {
+        VECTOR right[2 * LANES];
+        MASK row[2 * LANES];
+        for (ptrdiff_t i = 0; i < n * LANES; i++) {
+            right[i / LANES][i % LANES] = b[i % n];
+            row[i / LANES][i % LANES] = i / n;
+        }
+        for (; p + LANES <= k; p += LANES) {
+            const VECTOR left = LOAD(a + p);
+            for (ptrdiff_t j = 0; j < n; j++) {
+                VECTOR product = SHUFFLE(left, row[j]) * right[j];
+                REAL *target = c + p * n + j * LANES;
+                if (added) product += LOAD(target);
+                STORE(target) = product;
+            }
+        }
+    }
+#endif
+    for (; p < k; p++) {
+        const REAL left = a[p];
+        REAL *row = c + p * n;
+        ptrdiff_t j = 0;
+        for (; j + LANES <= n; j += LANES) {
+            VECTOR product = left * LOAD(b + j);
+            if (added) product += LOAD(row + j);
+            STORE(row + j) = product;
+        }
+        for (; j < n; j++) row[j] = added ? row[j] + left * b[j] : left * b[j];
+    }
+}
+
+static void NAMED(thin_outer)(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t n) {
+    NAMED(outer)(k, a, b, c, n, 0);
+}
+
+static void NAMED(thin_add_outer)(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t n) {
+    NAMED(outer)(k, a, b, c, n, 1);
+}
+
 #undef SHUFFLE
 #undef LANES
 #undef LOAD
