@@ -269,6 +269,50 @@ def test_a_penalty_is_added_to_the_gradient_of_the_loss_where_weights_have_not_c
     assert ("add" in [name for name, _ in replayed.calls]) == changed
 
 
+def record_sgd(between=None, rates=(0.1, 0.1), rows=5):
+    """Record the gradient of a dense layer and the steps of its weights; return the calls and the arrays by name."""
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal((rows, 4)), "dy": rng.standard_normal((rows, 3)), "w": rng.standard_normal((4, 3))}
+    arrays |= {"b": rng.standard_normal(3), "rate": np.array([rates[0]]), "dx": np.empty((rows, 4)), "total": np.zeros((4, 3))}
+    b_rate = arrays["rate"] if rates[0] == rates[1] else np.array([rates[1]])
+    dw, db = np.empty((4, 3)), np.empty(3)
+    with table.record() as recording:
+        table.call("dense_backward_weight", arrays["x"], arrays["dy"], dw, db)
+        if between == "weights":
+            table.call("dense_backward_input", arrays["dy"], arrays["w"], arrays["dx"])
+        if between == "rate":
+            table.call("increment", arrays["rate"])
+        if between == "gradient":
+            table.call("accumulate", dw, 1.0, arrays["total"])
+        table.call("sgd_step", dw, arrays["rate"], arrays["w"])
+        table.call("sgd_step", db, b_rate, arrays["b"])
+    return recording.calls, arrays
+
+
+@pytest.mark.parametrize("rows", [1, 5, 60])
+def test_a_dense_layer_takes_its_step_of_sgd_as_its_gradient_is_summed(backend, rows):
+    calls, a = record_sgd(rows=rows)
+    replayed = Program(calls, [])
+    w, b = a["w"] - 0.1 * a["x"].T @ a["dy"], a["b"] - 0.1 * a["dy"].sum(axis=0)
+    replayed.run()
+    np.testing.assert_allclose(a["w"], w, rtol=1e-12)
+    np.testing.assert_allclose(a["b"], b, rtol=1e-12)
+    provided = "dense_descent" in BACKENDS[backend].load()
+    assert [name for name, _ in replayed.calls] == (["dense_descent"] if provided else [name for name, _ in calls])
+
+
+@pytest.mark.parametrize("between", ["weights", "rate", "gradient", "two rates"])
+def test_a_step_of_sgd_is_not_made_earlier_where_that_would_be_seen(backend, between):
+    calls, a = record_sgd(between, rates=(0.1, 0.2) if between == "two rates" else (0.1, 0.1))
+    replayed = Program(calls, [a["dx"]])
+    before = a["w"].copy()
+    replayed.run()  # a["rate"] is what it is after the count
+    np.testing.assert_allclose(a["w"], before - a["rate"] * (a["x"].T @ a["dy"]), rtol=1e-12)
+    if between == "weights":
+        np.testing.assert_allclose(a["dx"], a["dy"] @ before.T, rtol=1e-12)
+    assert [name for name, _ in replayed.calls] == [name for name, _ in calls]
+
+
 def test_recording_runs_no_kernel_and_the_first_step_counts_once(backend):
     w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
     seen = []

@@ -14,7 +14,7 @@ cdef enum:
 
 
 cdef inline void small_product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, const real *b, Py_ssize_t b_step, Py_ssize_t b_column,
-                                const real *bias, real *c, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns) noexcept nogil:
+                               const real *bias, real *c, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns) noexcept nogil:
     """C[rows, columns] = A B + bias; `step` elements from one term of a sum to the next."""
     cdef Py_ssize_t i, j, p
     cdef real total

@@ -272,6 +272,9 @@ MATRICES = [
     dict(n=131, k=257, m=67),
     dict(n=513, k=5, m=3),
     dict(n=3, k=1031, m=1),
+    dict(n=1, k=1031, m=10),  # rows shorter than a vector
+    dict(n=1, k=517, m=27),
+    dict(n=40, k=1501, m=33),
 ]
 TRANSPOSITIONS = [
     dict(n=67, r=103, c=97),
@@ -305,7 +308,7 @@ def large_cases(op_name: str) -> list[Case]:
     params = {p.name: values[p.name] for p in op.params}
     if op_name == "transpose":
         listed = TRANSPOSITIONS
-    elif family == "linear":
+    elif family in ("linear", "descent"):
         listed = MATRICES
     else:
         listed = [{**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}]
