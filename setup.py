@@ -39,7 +39,7 @@ LEVEL_FLAGS = {
     "baseline": [],
 }
 #: types of a module of kernels, for type checkers: what `glue` puts into it
-STUB = "ADDRESSES: dict[str, tuple[int, int]]\n"
+STUB = "CONTRACT: str\nADDRESSES: dict[str, tuple[int, int]]\n"
 C_TYPES = {"int32": "int32_t", "uint8": "uint8_t", "uint64": "uint64_t", "float64": "double"}
 
 
@@ -77,7 +77,8 @@ def glue(family):
             ]
         addresses.append(f"    {op.name!r}: (<size_t>&{op.name}__f32, <size_t>&{op.name}__f64),")
     comment = "#: op name -> addresses of its functions for float32 and float64"
-    return "\n".join([*lines, comment, "ADDRESSES = {", *addresses, "}", ""])
+    contract = ["#: what they were compiled for", f'CONTRACT = "{spec.contract(family)}"']
+    return "\n".join([*lines, *contract, comment, "ADDRESSES = {", *addresses, "}", ""])
 
 
 class BuildKernels(build_ext):

@@ -120,6 +120,12 @@ def test_show_config_names_version_backends_and_threads():
     assert text.count("active") == 1
 
 
+def test_kernels_compiled_from_another_source_are_refused():
+    lines = "from fastnn.kernels import spec; spec.contract = lambda family: family; import fastnn.kernels.cython_aot"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert "ImportError: the kernels of fastnn.kernels.cython_aot." in done.stderr and "compile them again" in done.stderr
+
+
 def test_without_a_gpu_the_message_says_what_is_missing():
     if BACKENDS["cuda"].installed():
         pytest.skip("this machine has a GPU")

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import importlib.util
 import os
 import pathlib
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -52,15 +53,17 @@ def _choose_level():
 call.set_num_threads(threads.get_num_threads())
 #: the instruction level in use
 LEVEL = _choose_level()
-_addresses = {
-    name: both
-    for family in spec.COMPILED
-    for name, both in importlib.import_module(f".{LEVEL}.{family}", __name__).ADDRESSES.items()
-}
-_ops = {op.name: op for ops in spec.COMPILED.values() for op in ops}
-if missing := _ops.keys() - _addresses.keys():
-    raise ImportError(
-        f"the compiled kernels are older than this source: they lack {', '.join(sorted(missing))}; compile them again"
-    )
+
+
+def _addresses(family):
+    name = f"{__name__}.{LEVEL}.{family}"
+    compiled = importlib.import_module(name) if importlib.util.find_spec(name) else None
+    if getattr(compiled, "CONTRACT", None) != spec.contract(family):
+        raise ImportError(f"the kernels of {name} were not compiled from this source: compile them again, pip install -e .")
+    return compiled.ADDRESSES
+
+
 #: op name -> compiled kernel
-KERNELS = {name: call.Kernel(op, _addresses[name]) for name, op in _ops.items()}
+KERNELS = {
+    name: call.Kernel(spec.OPS[name], addresses) for family in spec.COMPILED for name, addresses in _addresses(family).items()
+}

@@ -14,4 +14,4 @@ from .program import Kernel
 
 card()  # without a GPU the backend cannot be imported
 #: op name -> kernel
-KERNELS = {name: Kernel(op) for name, op in spec.OPS.items()}
+KERNELS = {op.name: Kernel(op) for ops in spec.ON_GPU.values() for op in ops}

@@ -1,5 +1,7 @@
 """What each op is. The backends, the tests, the benchmarks and the tables in the docs all start from here."""
 
+import hashlib
+
 from . import activation, augment, conv, data, descent, linear, loss, metric, norm, optim, pool, rewritten, step
 from .op import Array, Op, Param
 
@@ -19,11 +21,19 @@ FAMILIES = {
 }
 #: families that a backend may lack
 OPTIONAL = {"rewritten": rewritten.OPS, "descent": descent.OPS}
-#: the families of the compiled backend
+#: the families of the compiled backend, and of the one for GPUs
 COMPILED = FAMILIES | {"descent": descent.OPS}
+ON_GPU = FAMILIES | {"rewritten": rewritten.OPS}
 #: op name -> family
 FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}
 #: op name -> op
 OPS = {op.name: op for ops in (FAMILIES | OPTIONAL).values() for op in ops}
 
-__all__ = ["COMPILED", "FAMILIES", "FAMILY_OF", "OPS", "OPTIONAL", "Array", "Op", "Param"]
+
+def contract(family: str) -> str:
+    """Return a digest of what the kernels of a family take: code compiled for another one would read what is not there."""
+    taken = [(op.name, op.arrays, op.params) for op in (FAMILIES | OPTIONAL)[family]]
+    return hashlib.sha256(repr(taken).encode()).hexdigest()[:16]
+
+
+__all__ = ["COMPILED", "FAMILIES", "FAMILY_OF", "ON_GPU", "OPS", "OPTIONAL", "Array", "Op", "Param", "contract"]

@@ -74,7 +74,7 @@ def main(dtype: str, precision: str, part: int, parts: int) -> None:
     from fastnn.kernels.numba_gpu.program import launches_of
 
     seen = set()
-    for op_name in (list(spec.OPS) if precision == "float32" else PRODUCTS)[part::parts]:
+    for op_name in ([op.name for ops in spec.ON_GPU.values() for op in ops] if precision == "float32" else PRODUCTS)[part::parts]:
         try:
             launches_of(spec.OPS[op_name])
         except NotImplementedError:
