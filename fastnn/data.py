@@ -158,7 +158,7 @@ def _checked_class_weight(class_weight: Any, outputs: int) -> dict[int, float]:
 
 
 def split_validation(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, share: float) -> tuple[tuple, tuple]:
-    """Split the last `share` of the samples off, for validation.
+    """Split the last `share` of the samples off, for validation; what is trained on is rounded down, as in Keras.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def split_validation(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, sh
     """
     if not 0 < share < 1:
         raise ValueError(f"validation_split must be in [0, 1), got {share}")
-    first = len(x) - int(len(x) * share)
+    first = int(len(x) * (1 - share))
     if first in (0, len(x)):
         raise ValueError(
             f"validation_split={share} of {len(x)} samples leaves nothing to {'train' if first == 0 else 'validate'} on"

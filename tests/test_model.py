@@ -14,6 +14,7 @@ import pytest
 import fastnn
 from fastnn import callbacks, layers, losses, metrics, ops, optimizers
 from fastnn.autodiff import GradientTape, Tensor
+from fastnn.data import split_validation
 from fastnn.kernels import table
 from fastnn.kernels.backends import BACKENDS
 from fastnn.program import Program
@@ -369,6 +370,14 @@ def test_forgotten_flatten():
 def test_weights_of_classes_that_are_none(class_weight, error, message):
     with pytest.raises(error, match=message):
         cnn().fit(IMAGES, LABELS, class_weight=class_weight, verbose=0)
+
+
+@pytest.mark.parametrize(("samples", "share", "trained"), [(50, 0.25, 37), (100, 0.1, 90), (10, 0.01, 9)])
+def test_validation_split_rounds_down_what_is_trained_on(samples, share, trained):  # as Keras does
+    x = np.arange(samples)
+    (x_train, *_), (x_held, *_) = split_validation(x, x, None, share)
+    np.testing.assert_array_equal(x_train, x[:trained])
+    np.testing.assert_array_equal(x_held, x[trained:])
 
 
 def test_validation_split_takes_the_last_samples():
