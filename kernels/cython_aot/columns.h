@@ -3,15 +3,11 @@
  */
 #ifndef FASTNN_COLUMNS_H
 #define FASTNN_COLUMNS_H
+#include "fetch.h"
 #include "tile.h"
 
 /* The processor does not see by itself that short runs of patches are read one behind the other. */
 #define AHEAD 1024 /* bytes */
-#if defined(__GNUC__) || defined(__clang__)
-#define FASTNN_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define FASTNN_PREFETCH(address)
-#endif
 
 /* Runs of `run` elements in four nested loops, outermost first; `image` and `patch` are the steps of a loop in each. */
 typedef struct {

@@ -4,23 +4,16 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 
 from call cimport real
+from gemm cimport LINE_BYTES
 from parallel cimport CHUNK, chunk_length, chunks, team
 from transpose cimport transpose_rows
 
-cdef extern from *:
-    """
-    #ifdef __GNUC__
-    #define fetch_line(address) __builtin_prefetch(address)
-    #else
-    #define fetch_line(address) ((void)(address))
-    #endif
-    """
-    void fetch_line(const void *) noexcept nogil
+cdef extern from "fetch.h" nogil:
+    void FASTNN_PREFETCH(const void *)
 
 cdef enum:
     STRIP = 16  # rows of a task: in the result a cache line or two
     NARROW_STRIP = 1024  # of rows with less than 4 elements
-    LINE_BYTES = 64  # of a cache line
     AHEAD_BYTES = 4096  # of rows that are on their way from memory while one is copied
 
 
@@ -55,7 +48,7 @@ cdef void _rescale_row(const element *x, real scale, real offset, real *y, Py_ss
 cdef inline void _fetch_row(const element *x, Py_ssize_t s) noexcept nogil:
     cdef Py_ssize_t j = 0
     while j < s:
-        fetch_line(x + j)
+        FASTNN_PREFETCH(x + j)
         j += LINE_BYTES // sizeof(element)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .compiler import cuda, device, number, uint32
 from .launch import constant
-from .sums import column_pairs
+from .sums import add_halves, column_pairs
 
 u = uint32
 
@@ -63,14 +63,7 @@ def of_tile(real, channels, tile):
                 m += parts
         distances[t] = one
         squared[t] = two
-        cuda.syncthreads()
-        half = u(threads // 2)
-        while half >= tile_columns:
-            if t < half:
-                distances[t] += distances[t + half]
-                squared[t] += squared[t + half]
-            cuda.syncthreads()
-            half //= u(2)
+        add_halves(distances, squared, t, u(threads), tile_columns)
         if t < tile_columns and n < columns:
             shift = distances[t] / real(end - m0)
             place = u(cuda.blockIdx.x) * channels + channel

@@ -22,6 +22,19 @@ READ = 6
 MAX_PIECES = 256
 
 
+@device
+def add_halves(firsts, seconds, t, count, columns):
+    """Add up the pairs that `count` threads of a block have written, one each: the first `columns` get their columns' sums."""
+    cuda.syncthreads()
+    half = count // u(2)
+    while half >= columns:
+        if t < half:
+            firsts[t] += firsts[t + half]
+            seconds[t] += seconds[t + half]
+        cuda.syncthreads()
+        half //= u(2)
+
+
 @cache
 def _column_pairs(f, real):
     def kernel(a, b, c, d, p, q, first, second, rows, columns, step):
@@ -41,14 +54,7 @@ def _column_pairs(f, real):
                 row += PARTS
         firsts[t] = one
         seconds[t] = two
-        cuda.syncthreads()
-        half = u(TILE // 2)
-        while half >= COLUMNS:
-            if t < half:
-                firsts[t] += firsts[t + half]
-                seconds[t] += seconds[t + half]
-            cuda.syncthreads()
-            half //= u(2)
+        add_halves(firsts, seconds, t, u(TILE), COLUMNS)
         if t < COLUMNS and column < columns:
             first[u(cuda.blockIdx.y) * columns + column] = firsts[t]
             second[u(cuda.blockIdx.y) * columns + column] = seconds[t]

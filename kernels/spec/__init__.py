@@ -22,8 +22,8 @@ FAMILIES = {
 #: families that a backend may lack
 OPTIONAL = {"rewritten": rewritten.OPS, "descent": descent.OPS}
 #: the families of the compiled backend, and of the one for GPUs
-COMPILED = FAMILIES | {"descent": descent.OPS}
-ON_GPU = FAMILIES | {"rewritten": rewritten.OPS}
+COMPILED = FAMILIES | {"descent": OPTIONAL["descent"]}
+ON_GPU = FAMILIES | {"rewritten": OPTIONAL["rewritten"]}
 #: op name -> family
 FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}
 #: op name -> op
