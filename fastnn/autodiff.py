@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy import ndarray
 
+from . import memory
 from .kernels.table import python_step
 
 __all__ = [
@@ -222,7 +223,7 @@ class Variable(Tensor):
     __slots__ = ("name", "trainable", "version")
 
     def __init__(self, initial_value: Any, trainable: bool = True, dtype: Any = None, name: str | None = None) -> None:
-        super().__init__(_new_array(initial_value, dtype))
+        super().__init__(memory.copy_of(_array_of(initial_value, dtype)))
         self.trainable = bool(trainable)
         self.name = name or "variable"
         self.version = 0
@@ -231,7 +232,7 @@ class Variable(Tensor):
         """Take over the attributes of a deep copy or a pickle; its array may lie in a file that other processes read as well."""
         for name, value in state[1].items():
             setattr(self, name, value)
-        self.data = np.array(self.data, self.data.dtype.type)
+        self.data = memory.copy_of(self.data)
 
     @property
     def value(self) -> Tensor:
@@ -287,7 +288,7 @@ def constant(value: Any, dtype: Any = None, shape: Sequence[int] | None = None, 
         Not used; accepted since code written for TensorFlow gives it.
     """
     python_step("constant")
-    array = _new_array(value, dtype)
+    array = np.array(_array_of(value, dtype), order="C")
     if shape is not None:
         array = np.full(shape, array) if array.size == 1 else array.reshape(shape)
     return Tensor(array)
@@ -320,9 +321,8 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _new_array(value: Any, dtype: Any) -> ndarray:
-    """Return a new C-contiguous array."""
-    return np.array(_array(value.data if isinstance(value, Tensor) else value, dtype), order="C")
+def _array_of(value: Any, dtype: Any) -> ndarray:
+    return _array(value.data if isinstance(value, Tensor) else value, dtype)
 
 
 def _array_like(value: Any, like: ndarray) -> ndarray:

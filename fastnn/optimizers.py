@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import schedules
+from . import memory, schedules
 from .autodiff import Tensor, Variable
 from .kernels import table
 from .registry import Registry
@@ -81,9 +81,10 @@ class Optimizer:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         """Take over attributes, of a deep copy or from a pickle, whose variables have ids of their own."""
         self.__dict__.update(attributes)
-        self.step, self.lr = _own(self.step), _own(self.lr)
+        self.step, self.lr = memory.copy_of(self.step), memory.copy_of(self.lr)
         self._state = {
-            id(variable): (variable, {name: _own(slot) for name, slot in slots.items()}) for variable, slots in self._state.values()
+            id(variable): (variable, {name: memory.copy_of(slot) for name, slot in slots.items()})
+            for variable, slots in self._state.values()
         }
 
     @property
@@ -182,7 +183,8 @@ class Optimizer:
 
     def _state_of(self, variable: Variable) -> dict[str, np.ndarray]:
         if id(variable) not in self._state:
-            slots = {slot: np.full_like(variable.data, self.initial_slot_value) for slot in self.slots}
+            first = np.full_like(variable.data, self.initial_slot_value)
+            slots = {slot: memory.copy_of(first) for slot in self.slots}
             self._state[id(variable)] = variable, slots
         return self._state[id(variable)][1]
 
@@ -500,8 +502,3 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except TypeError:
         raise TypeError(f"{name} must be a number or a LearningRateSchedule; got {value!r}") from None
-
-
-def _own(array: np.ndarray) -> np.ndarray:
-    """Return a copy of an array from a pickle, which may lie in a file that other processes read as well."""
-    return np.array(array, array.dtype.type)

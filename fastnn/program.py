@@ -15,23 +15,21 @@ from typing import Any
 
 import numpy as np
 
+from . import memory
 from .kernels import backends, spec, table
 from .rewrites import Call, arrays_of, base_of, rewritten
-
-#: arena offsets are multiples of this many bytes: a cache line, and the widest vector
-ALIGNMENT = 64
 
 
 class Arena:
     """Memory for the temporaries of programs that never run at the same time: between two runs it holds nothing."""
 
     def __init__(self) -> None:
-        self._memory = np.empty(0, np.uint8)
+        self._memory = memory.empty((0,), np.uint8)
 
     def take(self, size: int) -> np.ndarray:
         """Return at least `size` bytes: the same ones as the last time, if they are enough."""
         if len(self._memory) < size:
-            self._memory = np.empty(size, np.uint8)
+            self._memory = memory.empty((size,), np.uint8)
         return self._memory
 
 
@@ -150,13 +148,12 @@ def _in_one_arena(calls: list[Call], kept: set[int], shared: Arena) -> tuple[lis
                 buffers[id(owner)] = _Buffer(owner.nbytes, i, i)
     for i, call in enumerate(calls):
         _write_in_place(i, call, buffers)
-    arena = shared.take(_place(list(dict.fromkeys(buffers.values()))) + ALIGNMENT)
-    start = -arena.ctypes.data % ALIGNMENT
+    arena = shared.take(_place(list(dict.fromkeys(buffers.values()))))
 
     def moved(value: Any) -> Any:
         if not isinstance(value, np.ndarray) or id(owner := base_of(value)) not in buffers:
             return value
-        offset = start + buffers[id(owner)].offset + value.ctypes.data - owner.ctypes.data
+        offset = buffers[id(owner)].offset + value.ctypes.data - owner.ctypes.data
         return np.ndarray(value.shape, value.dtype, arena, offset)
 
     return [(name, tuple(moved(value) for value in args)) for name, args in calls], arena
@@ -184,6 +181,6 @@ def _place(buffers: list[_Buffer]) -> int:
             if other.first <= buffer.last and buffer.first <= other.last:
                 if buffer.end <= other.offset:
                     break
-                buffer.offset = max(buffer.offset, -(-other.end // ALIGNMENT) * ALIGNMENT)
+                buffer.offset = max(buffer.offset, -(-other.end // memory.ALIGNMENT) * memory.ALIGNMENT)
         placed.append(buffer)
     return max((b.end for b in buffers), default=0)
