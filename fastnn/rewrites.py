@@ -21,6 +21,8 @@ _POOLS = {"maxpool2d_forward", "avgpool2d_forward", "global_avgpool2d_forward"}
 #: what spreads gradients over the windows
 _GATHER = "maxpool2d_backward__gather"
 _AVERAGES = {"avgpool2d_backward", "global_avgpool2d_backward"}
+#: what reads batches in halves, where they are at least so large: smaller ones are one thread's work
+_READ_HALVES, _LARGE_BATCH = ("dense_forward", "dense_backward_weight", "dense_descent"), 32768
 #: no activation: its code and alpha
 _LINEAR = FUSED["linear"], 0.0
 #: in the place of a call that is not there
@@ -50,6 +52,8 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         made = _pools_in_batchnorm_forward(made, results)
     if all(op.name in provided for op in spec.OPTIONAL["descent"]):
         made = _descents(made, results)
+    if all(op.name in provided for op in spec.OPTIONAL["halves"]):
+        made = _in_halves(made, results)
     return _without_dead_calls(made, results)
 
 
@@ -142,6 +146,27 @@ def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
                 made[j] = None
             made[i] = "dense_descent", (x, dy, rates[0], weights[0].reshape(dw.shape), weights[1] if len(weights) > 1 else None)
     return [call for call in made if call]
+
+
+def _in_halves(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Keep batches in halves that only dense layers read: see `fastnn.kernels.spec.halves`."""
+    uses = _uses(calls, results)
+    readers: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i, (name, args) in enumerate(calls):
+        if name in _READ_HALVES:
+            readers[_place(args[0])].append(i)
+    made = list(calls)
+    for i, (name, args) in enumerate(calls):
+        if name not in ("gather", "gather_uint8"):
+            continue
+        batch, own = args[-1], readers[_place(args[-1])]
+        rows, columns = batch.shape
+        if batch.size >= _LARGE_BATCH and columns >= 2 * rows and own and uses[id(base_of(batch))] == 1 + len(own):
+            for j in (i, *own):
+                name, args = calls[j]
+                more = (np.empty_like(args[-1]),) if name == "dense_forward" else ()
+                made[j] = f"{name}__halves", (*args, *more)
+    return made
 
 
 def _gathering(calls: Sequence[Call]) -> list[Call]:

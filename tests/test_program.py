@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastnn import program
+from fastnn import memory
 from fastnn.kernels import spec, table, use_backend
 from fastnn.kernels.backends import BACKENDS
 from fastnn.program import Program, Replay
@@ -101,7 +101,7 @@ def test_an_elementwise_result_takes_the_place_of_an_input_that_nobody_reads_lat
     y = np.tanh(x)
     third = y + x * (1 - y**2)
     np.testing.assert_allclose(results, [np.maximum(third, 0), 2 * third], atol=1e-14)
-    assert replayed.arena.nbytes < 2 * x.nbytes + 3 * program.ALIGNMENT
+    assert replayed.arena.nbytes < 2 * x.nbytes + 3 * memory.ALIGNMENT
 
 
 def test_views_of_a_temporary_follow_it_into_the_arena(backend):
@@ -313,6 +313,31 @@ def test_a_step_of_sgd_is_not_made_earlier_where_that_would_be_seen(backend, bet
     assert [name for name, _ in replayed.calls] == [name for name, _ in calls]
 
 
+@pytest.mark.parametrize("reader", ["dense layers", "another layer", "the caller"])
+@pytest.mark.parametrize(("rows", "kind"), [(80, np.float64), (80, np.uint8), (5, np.float64)])
+def test_a_batch_that_only_dense_layers_read_is_kept_in_halves(backend, rows, kind, reader):
+    rng = np.random.default_rng(0)
+    data, other = rng.integers(0, 9, (2, 200, 417)).astype(kind)
+    w, dy, index = rng.standard_normal((417, 3)), rng.standard_normal((rows, 3)), rng.permutation(200)[:rows].astype(np.int32)
+    batch, y, dw, db, positive = np.empty((rows, 417)), np.empty((rows, 3)), np.empty((417, 3)), np.empty(3), np.empty((rows, 417))
+    with table.record() as recording:
+        table.call("gather_uint8" if kind == np.uint8 else "gather", data, index, 0.5, -1.0, batch)
+        table.call("dense_forward", batch, w, None, 0, 0.0, y)
+        table.call("dense_backward_weight", batch, dy, dw, db)
+        if reader == "another layer":
+            table.call("relu_forward", batch, positive)
+    replayed = Program(recording.calls, [y, dw, db, positive, *([batch] if reader == "the caller" else [])])
+    for given in (data, other):
+        replayed.replace({id(data): given})
+        replayed.run()
+        x = given[index] * 0.5 - 1
+        np.testing.assert_allclose(y, x @ w, rtol=1e-10)
+        np.testing.assert_allclose(dw, x.T @ dy, rtol=1e-10)
+        np.testing.assert_allclose(db, dy.sum(axis=0), rtol=1e-12)
+    provided = "gather__halves" in BACKENDS[backend].load()
+    assert any("__halves" in name for name, _ in replayed.calls) == (provided and rows == 80 and reader == "dense layers")
+
+
 def test_recording_runs_no_kernel_and_the_first_step_counts_once(backend):
     w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
     seen = []
@@ -381,4 +406,3 @@ def test_a_native_step_runs_its_function_once():
 
 def test_every_argument_of_every_op_has_a_role_the_planner_knows():
     assert {array.role for op in spec.OPS.values() for array in op.arrays} == {"in", "out", "inout"}
-    assert program.ALIGNMENT % 64 == 0

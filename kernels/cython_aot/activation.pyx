@@ -7,7 +7,7 @@ from activate cimport (BIPOLAR_SIGMOID, ELU, LEAKY_RELU, LINEAR, RELU, SELU, SEL
                        relu_gradient)
 from call cimport real
 from custom cimport Applied, applied, apply
-from parallel cimport CHUNK, chunk_length, chunks, team
+from parallel cimport chunk_length, chunk_start, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport row_dot
 from vmath cimport vabs, vexp, vexpm1, vnormal_tail
@@ -119,21 +119,23 @@ cdef inline real _silu_derivative(real x) noexcept nogil:
 
 
 cdef void forward(const real *x, real *y, Py_ssize_t size, Py_ssize_t code, double alpha, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _forward(x, y, size, code, <real>alpha)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _forward(x + k * CHUNK, y + k * CHUNK, chunk_length(k, size), code, <real>alpha)
+            at = chunk_start(k, size)
+            _forward(x + at, y + at, chunk_length(k, size), code, <real>alpha)
 
 
 cdef void backward(const real *dy, const real *y, real *dx, Py_ssize_t size, Py_ssize_t code, double alpha, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _backward(dy, y, dx, size, code, <real>alpha)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _backward(dy + k * CHUNK, y + k * CHUNK, dx + k * CHUNK, chunk_length(k, size), code, <real>alpha)
+            at = chunk_start(k, size)
+            _backward(dy + at, y + at, dx + at, chunk_length(k, size), code, <real>alpha)
 
 
 cdef void linear_forward(const real *x, real *y, Py_ssize_t size, int threads) noexcept nogil:
@@ -226,13 +228,15 @@ cdef void silu_backward(const real *dy, const real *x, real *dx, Py_ssize_t size
 
 cdef void custom_forward(const real *x, Py_ssize_t function, real *y, real *slope, Py_ssize_t size, int threads) noexcept nogil:
     cdef Applied activation = applied(function, y, slope)
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         for k in range(chunks(size)):
-            _custom(&activation, x + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _custom(&activation, x + at, y + at, chunk_length(k, size))
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _custom(&activation, x + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _custom(&activation, x + at, y + at, chunk_length(k, size))
 
 
 cdef void _custom(const Applied *activation, const real *x, real *y, Py_ssize_t n) noexcept nogil:
@@ -241,12 +245,13 @@ cdef void _custom(const Applied *activation, const real *x, real *y, Py_ssize_t 
 
 
 cdef void custom_backward(const real *dy, const real *slope, real *dx, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _times(dy, slope, dx, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _times(dy + k * CHUNK, slope + k * CHUNK, dx + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _times(dy + at, slope + at, dx + at, chunk_length(k, size))
 
 
 cdef void _times(const real *dy, const real *slope, real *dx, Py_ssize_t n) noexcept nogil:

@@ -33,7 +33,8 @@ cdef inline void convolve_back_group(const real *dy, const real *w, real *dx, co
     cdef real *panels
     cdef Py_ssize_t line, pixels = n * window.oh * window.ow, joined = joined_columns(window, dy)
     cdef Matrices matrices = Matrices(rows=pixels, k=filters, n=window.c, lda=co, ldb=co,
-                                      b_size=(window.c - 1) * co + filters, transposed=True, ldc=window.pixel, activation=LINEAR, alpha=0)
+                                      b_size=(window.c - 1) * co + filters, transposed=True, ldc=window.pixel, activation=LINEAR, alpha=0,
+                                      halved=False)
     if patches_are_pixels(window):
         matrix_multiply(dy, w, <const real *>NULL, dx, &matrices, threads)
         return

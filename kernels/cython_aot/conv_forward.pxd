@@ -29,7 +29,7 @@ cdef inline void convolve_group(const real *x, const real *w, const real *b, rea
     cdef const real *matrix = w
     cdef Py_ssize_t k = window.kh * window.kw * window.c
     cdef Matrices matrices = Matrices(rows=rows, k=k, n=filters, lda=window.pixel, ldb=co, b_size=(k - 1) * co + filters,
-                                      transposed=False, ldc=co, activation=activation, alpha=alpha)
+                                      transposed=False, halved=False, ldc=co, activation=activation, alpha=alpha)
     cdef Product product = Product(window=window[0], x_size=x_size, rows=rows, k=k, n=filters, packed=False, ldb=co,
                                    b_size=(k - 1) * co + filters, ldc=co, activation=activation, alpha=alpha)
     if patches_are_pixels(window):

@@ -4,17 +4,13 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 
 from call cimport real
-from gemm cimport LINE_BYTES
-from parallel cimport CHUNK, chunk_length, chunks, team
+from gather cimport element, gather_rows, rescale_row
+from parallel cimport chunk_length, chunk_start, chunks, team
 from transpose cimport transpose_rows
-
-cdef extern from "fetch.h" nogil:
-    void FASTNN_PREFETCH(const void *)
 
 cdef enum:
     STRIP = 16  # rows of a task: in the result a cache line or two
     NARROW_STRIP = 1024  # of rows with less than 4 elements
-    AHEAD_BYTES = 4096  # of rows that are on their way from memory while one is copied
 
 
 cdef void transpose(const real *x, real *y, Py_ssize_t n, Py_ssize_t r, Py_ssize_t c, int threads) noexcept nogil:
@@ -33,41 +29,15 @@ cdef inline void _transpose_strip(const real *x, real *y, Py_ssize_t strip, Py_s
     transpose_rows(x + first * c, last - first, c, y + first, r)
 
 
-ctypedef fused element:
-    float
-    double
-    uint8_t
-
-
-cdef void _rescale_row(const element *x, real scale, real offset, real *y, Py_ssize_t s) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(s):
-        y[j] = <real>x[j] * scale + offset
-
-
-cdef inline void _fetch_row(const element *x, Py_ssize_t s) noexcept nogil:
-    cdef Py_ssize_t j = 0
-    while j < s:
-        FASTNN_PREFETCH(x + j)
-        j += LINE_BYTES // sizeof(element)
-
-
-cdef inline void _gather_row(const element *x, const int32_t *index, real scale, real offset, real *y, Py_ssize_t s, Py_ssize_t n,
-                             Py_ssize_t i, Py_ssize_t ahead) noexcept nogil:
-    if i + ahead < n:
-        _fetch_row(x + index[i + ahead] * s, s)
-    _rescale_row(x + index[i] * s, scale, offset, y + i * s, s)
-
-
 cdef void _gather(const element *x, const int32_t *index, real scale, real offset, real *y, Py_ssize_t s, Py_ssize_t n,
                   int threads) noexcept nogil:
-    cdef Py_ssize_t i, ahead = AHEAD_BYTES // (s * <Py_ssize_t>sizeof(element) + 1) + 1
-    if team(n * s, threads) == 1:
-        for i in range(n):
-            _gather_row(x, index, scale, offset, y, s, n, i, ahead)
+    cdef Py_ssize_t shares = team(n * s, threads), share, first
+    if shares == 1:
+        gather_rows(x, index, scale, offset, y, s, s, n)
     else:
-        for i in prange(n, num_threads=threads, schedule="static"):
-            _gather_row(x, index, scale, offset, y, s, n, i, ahead)
+        for share in prange(shares, num_threads=threads, schedule="static"):
+            first = share * n // shares
+            gather_rows(x, index + first, scale, offset, y + first * s, s, s, (share + 1) * n // shares - first)
 
 
 cdef void gather(const real *x, const int32_t *index, double scale, double offset, real *y,
@@ -81,21 +51,23 @@ cdef void gather_uint8(const uint8_t *x, const int32_t *index, double scale, dou
 
 
 cdef void rescale(const real *x, double scale, double offset, real *y, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
-        _rescale_row(x, <real>scale, <real>offset, y, size)
+        rescale_row(x, <real>scale, <real>offset, y, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _rescale_row(x + k * CHUNK, <real>scale, <real>offset, y + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            rescale_row(x + at, <real>scale, <real>offset, y + at, chunk_length(k, size))
 
 
 cdef void accumulate(const real *x, double scale, real *total, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _accumulate(x, <real>scale, total, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _accumulate(x + k * CHUNK, <real>scale, total + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _accumulate(x + at, <real>scale, total + at, chunk_length(k, size))
 
 
 cdef void _accumulate(const real *x, real scale, real *total, Py_ssize_t n) noexcept nogil:
@@ -105,12 +77,13 @@ cdef void _accumulate(const real *x, real scale, real *total, Py_ssize_t n) noex
 
 
 cdef void add(const real *a, const real *b, real *y, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _add(a, b, y, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _add(a + k * CHUNK, b + k * CHUNK, y + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _add(a + at, b + at, y + at, chunk_length(k, size))
 
 
 cdef void _add(const real *a, const real *b, real *y, Py_ssize_t n) noexcept nogil:

@@ -1,5 +1,7 @@
 """What the kernels of dense layers share: plain loops for small products, outer products, the window of a row."""
 
+from libc.stdlib cimport malloc
+
 from call cimport real
 from patches cimport Window
 
@@ -24,6 +26,34 @@ cdef inline void small_product(const real *a, Py_ssize_t a_row, Py_ssize_t a_ste
             for p in range(k):
                 total += a[i * a_row + p * a_step] * b[p * b_step + j * b_column]
             c[i * columns + j] = total
+
+
+cdef inline real *changes_of(const real *dy, const double *lr, Py_ssize_t size) noexcept nogil:
+    """Return errors times -lr, by which weights change where they are added; NULL where there is no memory."""
+    cdef real rate = <real>lr[0]
+    cdef real *changes = <real *>malloc(size * sizeof(real))
+    cdef Py_ssize_t i
+    if changes:
+        for i in range(size):
+            changes[i] = -rate * dy[i]
+    return changes
+
+
+cdef inline void descend_plainly(const real *x, const real *dy, const double *lr, real *w, real *b, Py_ssize_t n, Py_ssize_t k,
+                                 Py_ssize_t m) noexcept nogil:
+    """Subtract a step of SGD from weights and bias, a sum at a time."""
+    cdef real rate = <real>lr[0]
+    cdef real change
+    cdef real one = 1
+    cdef Py_ssize_t i, j
+    for i in range(k):
+        for j in range(m):
+            small_product(x + i, 1, k, dy + j, m, 1, <const real *>NULL, &change, 1, n, 1)
+            w[i * m + j] -= rate * change
+    if b:
+        for j in range(m):
+            small_product(&one, 0, 0, dy + j, m, 1, <const real *>NULL, &change, 1, n, 1)
+            b[j] -= rate * change
 
 
 cdef inline void outer(const real *x, const real *dy, real *dw, Py_ssize_t k, Py_ssize_t m, bint added) noexcept nogil:

@@ -55,6 +55,22 @@ cdef inline void multiply_transposed(const real *x, const real *dy, real *dw, re
     free(partial)
 
 
+cdef inline void multiply_halves_transposed(const real *x, const real *dy, real *dw, real *db, const Gradient *left,
+                                            const Gradient *right, int threads) noexcept nogil:
+    """The same of a matrix in halves, of which each thread has one, or a share of its columns."""
+    cdef Py_ssize_t shares = max(min(threads // 2, left.k // TILE_ROWS), 1), task
+    if threads == 1 or 2 * (left.k + right.k) * left.n * left.pixels < PARALLEL_FLOPS:
+        _gradient_task(x, dy, dw, db, <real *>NULL, left, 0, 1, 0, 1)
+        _gradient_task(x + left.x_size, dy, dw + left.k * left.dw_row, <real *>NULL, <real *>NULL, right, 0, 1, 0, 1)
+    else:
+        for task in prange(2 * shares, num_threads=threads, schedule="static"):
+            if task < shares:
+                _gradient_task(x, dy, dw, db, <real *>NULL, left, 0, 1, task, shares)
+            else:
+                _gradient_task(x + left.x_size, dy, dw + left.k * left.dw_row, <real *>NULL, <real *>NULL, right, 0, 1,
+                               task - shares, shares)
+
+
 cdef inline Py_ssize_t _gradient_chunks(const Gradient *gradient) noexcept nogil:
     """Return into how many chunks the pixels are cut: not so many that adding their sums, or the memory for them, is felt."""
     cdef Py_ssize_t most = PARTIAL_ELEMENTS // ((gradient.k + 1) * gradient.n + 1)

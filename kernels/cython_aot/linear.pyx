@@ -12,7 +12,7 @@ from matrix cimport Matrices, matrix_multiply
 cdef void dense_forward(const real *x, const real *w, const real *b, Py_ssize_t activation, double alpha, real *y,
                         Py_ssize_t n, Py_ssize_t k, Py_ssize_t m, int threads) noexcept nogil:
     cdef Matrices matrices = Matrices(rows=n, k=k, n=m, lda=k, ldb=m, b_size=k * m, transposed=False, ldc=m, activation=activation,
-                                      alpha=alpha)
+                                      alpha=alpha, halved=False)
     if n * k * m <= SMALL:
         small_product(x, k, 1, w, m, 1, b, y, n, k, m)
         activate_inplace(y, n * m, activation, <real>alpha)
@@ -28,7 +28,8 @@ cdef void dense_custom_forward(const real *x, const real *w, const real *b, Py_s
 
 cdef void dense_backward_input(const real *dy, const real *w, real *dx,
                                Py_ssize_t n, Py_ssize_t m, Py_ssize_t k, int threads) noexcept nogil:
-    cdef Matrices matrices = Matrices(rows=n, k=m, n=k, lda=m, ldb=m, b_size=k * m, transposed=True, ldc=k, activation=LINEAR, alpha=0)
+    cdef Matrices matrices = Matrices(rows=n, k=m, n=k, lda=m, ldb=m, b_size=k * m, transposed=True, ldc=k, activation=LINEAR, alpha=0,
+                                      halved=False)
     if n * k * m <= SMALL:
         small_product(dy, m, 1, w, 1, m, <const real *>NULL, dx, n, m, k)
         return

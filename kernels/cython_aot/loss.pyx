@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t
 from activate cimport relu, sigmoid
 from call cimport real
 from custom cimport Applied, applied, apply_loss
-from parallel cimport CHUNK, chunk_length, chunks, team
+from parallel cimport CHUNK, chunk_length, chunk_start, chunks, team
 from softmax cimport BLOCK_ROWS, block_rows, divide_by_sum, exponentials, subtract_max
 from sums cimport LANES, joined, row_dot, row_sum
 from vmath cimport vabs, vexp, vlog1p, vm_exp_f64, vm_log_f64
@@ -420,14 +420,14 @@ cdef double _penalty(const real *w, double l1, double l2, Py_ssize_t n) noexcept
 
 cdef void penalty_backward(const real *dpenalty, const real *w, const real *gradient, double l1, double l2, real *dw, Py_ssize_t size,
                            int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     cdef real first = <real>(dpenalty[0] * l1), second = <real>(dpenalty[0] * 2 * l2)
     if team(size, threads) == 1:
         _penalty_backward(w, gradient, first, second, dw, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _penalty_backward(w + k * CHUNK, gradient + k * CHUNK if gradient else NULL, first, second, dw + k * CHUNK,
-                              chunk_length(k, size))
+            at = chunk_start(k, size)
+            _penalty_backward(w + at, gradient + at if gradient else NULL, first, second, dw + at, chunk_length(k, size))
 
 
 cdef void _penalty_backward(const real *w, const real *gradient, real first, real second, real *dw, Py_ssize_t n) noexcept nogil:

@@ -38,6 +38,7 @@ cdef enum:
 cdef struct Matrices:
     Py_ssize_t rows, k, n
     Py_ssize_t lda  # from one row of A to the next
+    bint halved  # A is in halves: the first k // 2 columns of all rows, then the others
     Py_ssize_t ldb, b_size  # from one row of B to the next (of its transpose, if transposed); elements that may be read at b
     bint transposed
     Py_ssize_t ldc
@@ -53,9 +54,17 @@ cdef inline void matrix_multiply(const real *a, const real *b, const real *bias,
     threads each reads, and later changes, its own half: what the other core has written is slow to get, and slower to overwrite.
     Whether a sum is in halves depends on the shape alone, as its rounding does. (It does on whether there is memory for them.)
     """
-    cdef double flops = 2.0 * m.rows * m.k * m.n
     cdef bint long_sums = not m.transposed and m.rows > THIN_ROWS and m.k >= 2 * m.rows and m.rows * m.n <= HALF_ELEMENTS
-    cdef real *second = <real *>malloc(m.rows * m.n * sizeof(real)) if long_sums and flops >= 2 * PARALLEL_FLOPS else NULL
+    cdef bint in_halves = long_sums and 2.0 * m.rows * m.k * m.n >= 2 * PARALLEL_FLOPS
+    cdef real *second = <real *>malloc(m.rows * m.n * sizeof(real)) if in_halves else NULL
+    multiply_halves(a, b, bias, c, second, m, threads)
+    free(second)
+
+
+cdef inline void multiply_halves(const real *a, const real *b, const real *bias, real *c, real *second, const Matrices *m,
+                                 int threads) noexcept nogil:
+    """The same; in halves where there is `second`, which then holds the sums of the second ones."""
+    cdef double flops = 2.0 * m.rows * m.k * m.n
     cdef Py_ssize_t halves = 2 if second else 1, chunks = (m.rows + CHUNK_ROWS - 1) // CHUNK_ROWS, shares = 1, task
     if threads == 1 or flops < PARALLEL_FLOPS:
         for task in range(halves * chunks):
@@ -72,7 +81,6 @@ cdef inline void matrix_multiply(const real *a, const real *b, const real *bias,
     if second:
         for task in range(m.rows):
             _add_row(second + task * m.n, c + task * m.ldc, m)
-        free(second)
 
 
 cdef inline void _add_row(const real *second, real *c, const Matrices *m) noexcept nogil:
@@ -90,15 +98,17 @@ cdef inline void _multiply_task(const real *a, const real *b, const real *bias, 
     cdef Py_ssize_t chunk = task // shares % chunks, share = task % shares, panels = (m.n + panel_width(a) - 1) // panel_width(a)
     if second:
         part.activation = LINEAR
-        part.k = m.k // 2
+        part.k = part.lda = m.k // 2
     if task >= chunks * shares:
-        a += part.k
+        a += m.rows * part.k if m.halved else part.k
         b += part.k * m.ldb
         bias = NULL
         c = second
         part.b_size -= part.k * m.ldb
         part.ldc = m.n
-        part.k = m.k - part.k
+        part.k = part.lda = m.k - part.k
+    if not m.halved:
+        part.lda = m.lda
     _multiply_block(a, b, bias, c, &part, chunk * m.rows // chunks, (chunk + 1) * m.rows // chunks,
                     share * panels // shares * panel_width(a), min((share + 1) * panels // shares * panel_width(a), m.n))
 

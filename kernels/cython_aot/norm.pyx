@@ -12,7 +12,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from activate cimport relu_gradient
 from call cimport real
-from parallel cimport CHUNK, chunk_length, chunks, team
+from parallel cimport chunk_length, chunk_start, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
 
 cdef extern from "philox.h" nogil:
@@ -23,7 +23,7 @@ cdef enum:
     PART_ROWS = 64  # a part has at least so many rows
     COLUMNS = 256
     LINE = 16  # elements, at most, of a cache line
-    WORDS = 1024  # random words made at a time; CHUNK is a multiple
+    WORDS = 1024  # random words made at a time; pieces start at multiples
 
 
 cdef inline Py_ssize_t part_rows(Py_ssize_t m) noexcept nogil:
@@ -358,7 +358,7 @@ cdef void dropout_forward(const real *x, double rate, real *y, uint64_t *used, u
 
 
 cdef void dropout_backward(const real *dy, const uint64_t *used, double rate, real *dx, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     cdef double threshold = rint(rate * 4294967296.0)
     cdef bint nothing = threshold >= 4294967296.0
     cdef uint32_t lowest = 0 if nothing else <uint32_t>threshold
@@ -367,7 +367,8 @@ cdef void dropout_backward(const real *dy, const uint64_t *used, double rate, re
         _drop(dy, used[0], used[1], 0, lowest, scale, dx, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _drop(dy + k * CHUNK, used[0], used[1], k * (CHUNK // 4), lowest, scale, dx + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _drop(dy + at, used[0], used[1], at // 4, lowest, scale, dx + at, chunk_length(k, size))
 
 
 cdef void _drop(const real *x, uint64_t seed, uint64_t step, uint64_t counter, uint32_t lowest, real scale, real *y,

@@ -5,17 +5,18 @@ from libc.math cimport pow, sqrt
 
 from call cimport real
 from custom cimport Custom, apply_step
-from parallel cimport CHUNK, chunk_length, chunks, team
+from parallel cimport chunk_length, chunk_start, chunks, team
 from vmath cimport vsqrt
 
 
 cdef void sgd_step(const real *g, const double *lr, real *w, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _sgd(g, <real>lr[0], w, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _sgd(g + k * CHUNK, <real>lr[0], w + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _sgd(g + at, <real>lr[0], w + at, chunk_length(k, size))
 
 
 cdef void _sgd(const real *g, real lr, real *w, Py_ssize_t n) noexcept nogil:
@@ -25,12 +26,13 @@ cdef void _sgd(const real *g, real lr, real *w, Py_ssize_t n) noexcept nogil:
 
 
 cdef void momentum_step(const real *g, const double *lr, double momentum, real *w, real *v, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _momentum(g, <real>lr[0], <real>momentum, w, v, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _momentum(g + k * CHUNK, <real>lr[0], <real>momentum, w + k * CHUNK, v + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _momentum(g + at, <real>lr[0], <real>momentum, w + at, v + at, chunk_length(k, size))
 
 
 cdef void _momentum(const real *g, real lr, real momentum, real *w, real *v, Py_ssize_t n) noexcept nogil:
@@ -43,12 +45,13 @@ cdef void _momentum(const real *g, real lr, real momentum, real *w, real *v, Py_
 
 
 cdef void nesterov_step(const real *g, const double *lr, double momentum, real *w, real *v, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _nesterov(g, <real>lr[0], <real>momentum, w, v, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _nesterov(g + k * CHUNK, <real>lr[0], <real>momentum, w + k * CHUNK, v + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _nesterov(g + at, <real>lr[0], <real>momentum, w + at, v + at, chunk_length(k, size))
 
 
 cdef void _nesterov(const real *g, real lr, real momentum, real *w, real *v, Py_ssize_t n) noexcept nogil:
@@ -62,12 +65,13 @@ cdef void _nesterov(const real *g, real lr, real momentum, real *w, real *v, Py_
 
 
 cdef void adagrad_step(const real *g, const double *lr, double eps, real *w, real *a, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _adagrad(g, <real>lr[0], <real>eps, w, a, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _adagrad(g + k * CHUNK, <real>lr[0], <real>eps, w + k * CHUNK, a + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _adagrad(g + at, <real>lr[0], <real>eps, w + at, a + at, chunk_length(k, size))
 
 
 cdef void _adagrad(const real *g, real lr, real eps, real *w, real *a, Py_ssize_t n) noexcept nogil:
@@ -81,12 +85,13 @@ cdef void _adagrad(const real *g, real lr, real eps, real *w, real *a, Py_ssize_
 
 cdef void rmsprop_step(const real *g, const double *lr, double rho, double eps, real *w, real *a,
                        Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         _rmsprop(g, <real>lr[0], <real>rho, <real>(1 - rho), <real>eps, w, a, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _rmsprop(g + k * CHUNK, <real>lr[0], <real>rho, <real>(1 - rho), <real>eps, w + k * CHUNK, a + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _rmsprop(g + at, <real>lr[0], <real>rho, <real>(1 - rho), <real>eps, w + at, a + at, chunk_length(k, size))
 
 
 cdef void _rmsprop(const real *g, real lr, real rho, real rest, real eps, real *w, real *a, Py_ssize_t n) noexcept nogil:
@@ -105,14 +110,15 @@ cdef void adam_step(const real *g, const double *lr, const double *step, double 
 
 cdef void adamw_step(const real *g, const double *lr, const double *step, double beta1, double beta2, double eps, double weight_decay,
                      real *w, real *m, real *v, Py_ssize_t size, int threads) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     cdef double corrected_lr = lr[0] * sqrt(1 - pow(beta2, step[0])) / (1 - pow(beta1, step[0]))
     cdef double keep = 1 - lr[0] * weight_decay
     if team(size, threads) == 1:
         _adam(g, corrected_lr, beta1, beta2, eps, keep, w, m, v, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            _adam(g + k * CHUNK, corrected_lr, beta1, beta2, eps, keep, w + k * CHUNK, m + k * CHUNK, v + k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            _adam(g + at, corrected_lr, beta1, beta2, eps, keep, w + at, m + at, v + at, chunk_length(k, size))
 
 
 cdef void _adam(const real *g, double corrected_lr, double beta1, double beta2, double eps, double keep, real *w, real *m, real *v,
@@ -131,12 +137,13 @@ cdef void _adam(const real *g, double corrected_lr, double beta1, double beta2, 
 cdef void custom_step(const real *g, const double *lr, const double *step, const double *params, Py_ssize_t function, real *w, real *s1,
                       real *s2, real *s3, Py_ssize_t size, Py_ssize_t h, int threads) noexcept nogil:
     cdef const Custom *custom = <const Custom *>function
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, at
     if team(size, threads) == 1:
         apply_step(custom, g, lr, step, params, w, s1, s2, s3, 0, size)
     else:
         for k in prange(chunks(size), num_threads=threads, schedule="static"):
-            apply_step(custom, g, lr, step, params, w, s1, s2, s3, k * CHUNK, chunk_length(k, size))
+            at = chunk_start(k, size)
+            apply_step(custom, g, lr, step, params, w, s1, s2, s3, at, chunk_length(k, size))
 
 
 include "calls_optim.pxi"

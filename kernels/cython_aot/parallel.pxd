@@ -6,7 +6,8 @@ whole layer. Pieces depend on the shapes alone, so results are the same for ever
 
 cdef enum:
     PARALLEL_ELEMENTS = 32768  # below, a second thread costs more than it brings, even one that is awake (see call.pyx)
-    CHUNK = 4096  # elements of one piece
+    CHUNK = 4096  # elements of one piece, more or less
+    GRAIN = 1024  # pieces start at multiples: whole cache lines
 
 
 cdef inline int team(Py_ssize_t elements, int threads) noexcept nogil:
@@ -15,10 +16,15 @@ cdef inline int team(Py_ssize_t elements, int threads) noexcept nogil:
 
 
 cdef inline Py_ssize_t chunks(Py_ssize_t size) noexcept nogil:
-    """Number of pieces of `size` elements."""
-    return (size + CHUNK - 1) // CHUNK
+    """Number of pieces of `size` elements: as many in the first half as in the second, as matrices are cut (see matrix.pxd)."""
+    return 2 * ((size + 2 * CHUNK - 1) // (2 * CHUNK))
+
+
+cdef inline Py_ssize_t chunk_start(Py_ssize_t k, Py_ssize_t size) noexcept nogil:
+    """First element of piece `k`."""
+    return size if k == chunks(size) else k * size // chunks(size) // GRAIN * GRAIN
 
 
 cdef inline Py_ssize_t chunk_length(Py_ssize_t k, Py_ssize_t size) noexcept nogil:
-    """Elements of piece `k`, which starts at k * CHUNK."""
-    return min(<Py_ssize_t>CHUNK, size - k * CHUNK)
+    """Elements of piece `k`."""
+    return chunk_start(k + 1, size) - chunk_start(k, size)

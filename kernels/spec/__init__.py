@@ -2,7 +2,7 @@
 
 import hashlib
 
-from . import activation, augment, conv, data, descent, linear, loss, metric, norm, optim, pool, rewritten, step
+from . import activation, augment, conv, data, descent, halves, linear, loss, metric, norm, optim, pool, rewritten, step
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -20,9 +20,9 @@ FAMILIES = {
     "step": step.OPS,
 }
 #: families that a backend may lack
-OPTIONAL = {"rewritten": rewritten.OPS, "descent": descent.OPS}
+OPTIONAL = {"rewritten": rewritten.OPS, "descent": descent.OPS, "halves": halves.OPS}
 #: the families of the compiled backend, and of the one for GPUs
-COMPILED = FAMILIES | {"descent": OPTIONAL["descent"]}
+COMPILED = FAMILIES | {family: OPTIONAL[family] for family in ("descent", "halves")}
 ON_GPU = FAMILIES | {"rewritten": OPTIONAL["rewritten"]}
 #: op name -> family
 FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}

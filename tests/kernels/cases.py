@@ -289,6 +289,7 @@ LARGE = {
     "loss": dict(m=5003, c=37),
     "metric": dict(m=5003, c=37),
     "data": dict(n=67, r=103, c=97, s=997),
+    "halves": dict(n=67, r=103, s=997),
     "augment": dict(n=33, ih=21, iw=23, c=70, k=7),
     "step": dict(t=3001, s=11, n=257, r=701, k=3, e=19),
     "optim": {"h": 1},
@@ -308,7 +309,7 @@ def large_cases(op_name: str) -> list[Case]:
     params = {p.name: values[p.name] for p in op.params}
     if op_name == "transpose":
         listed = TRANSPOSITIONS
-    elif family in ("linear", "descent"):
+    elif op_name.startswith("dense"):
         listed = MATRICES
     else:
         listed = [{**LARGE[family], "oh": 10, "ow": 11, "*": (SIZE,)}]

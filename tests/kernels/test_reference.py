@@ -204,7 +204,8 @@ BACKWARD_CASES = [
 
 def gradient_of(op, geometry):
     """Return the gradients that backward op `op` computes and the central differences of its forward op, by input name."""
-    forward = OPS[op.name.partition("_backward")[0] + "_forward"]
+    noun, _, rest = op.name.partition("_backward")
+    forward = OPS.get(f"{noun}_forward__{rest.rpartition('__')[2]}", OPS[f"{noun}_forward"])
     extents, params = EXTENTS | geometry, PARAMS | {"activation": FUSED["linear"]} | geometry
     values = arguments(forward, extents)
     state = values.get("state", np.empty(0)).copy()
@@ -258,6 +259,18 @@ def test_dense_by_hand():
     assert np.array_equal(y, [[13.5, -3.0]])
     kernel("dense_forward")(x, w, b, FUSED["leaky_relu"], 0.1, y)
     assert np.allclose(y, [[13.5, -0.3]], rtol=1e-15)
+
+
+def test_dense_in_halves_by_hand():
+    y, second = fresh((2, 1)), fresh((2, 1))
+    # the rows are (1, 2, 3) and (4, 5, 6)
+    x, w, b = np.array([[1.0, 4.0, 2.0], [3.0, 5.0, 6.0]]), np.array([[100.0], [10.0], [1.0]]), np.array([0.5])
+    kernel("dense_forward__halves")(x, w, b, FUSED["linear"], 0.0, y, second)
+    assert y.tolist() == [[123.5], [456.5]]
+    assert second.tolist() == [[23], [56]]
+    kernel("dense_descent__halves")(x, np.array([[1.0], [-1.0]]), np.array([2.0]), w, b)
+    assert w.ravel().tolist() == [106, 16, 7]
+    assert b.tolist() == [0.5]
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -843,6 +856,13 @@ def test_gather():
     assert y.tolist() == expected
     data.gather_uint8(np.array([[0, 1], [2, 3], [4, 255]], dtype=np.uint8), index, 2.0, -1.0, y)
     assert y.tolist() == [[7, 509], [-1, 1], [7, 509]]
+
+
+def test_gather_in_halves():
+    x, index, y = np.arange(6).reshape(2, 3), np.array([1, 0, 1], dtype=np.int32), fresh((3, 3))
+    for name, kind in (("gather__halves", np.float64), ("gather_uint8__halves", np.uint8)):
+        kernel(name)(x.astype(kind), index, 10.0, 1.0, y)
+        assert y.ravel().tolist() == [31, 1, 31, 41, 51, 11, 21, 41, 51]
 
 
 def test_transpose_add_accumulate_increment():
