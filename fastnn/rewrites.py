@@ -151,15 +151,16 @@ def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
 def _in_halves(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     """Keep batches in halves that only dense layers read: see `fastnn.kernels.spec.halves`."""
     uses = _uses(calls, results)
-    readers: dict[tuple[int, int], list[int]] = defaultdict(list)
+    readers: dict[tuple, list[int]] = defaultdict(list)
     for i, (name, args) in enumerate(calls):
         if name in _READ_HALVES:
-            readers[_place(args[0])].append(i)
+            readers[_place(args[0]), args[0].shape].append(i)
     made = list(calls)
     for i, (name, args) in enumerate(calls):
         if name not in ("gather", "gather_uint8"):
             continue
-        batch, own = args[-1], readers[_place(args[-1])]
+        batch = args[-1]
+        own = readers[_place(batch), batch.shape]
         rows, columns = batch.shape
         if batch.size >= _LARGE_BATCH and columns >= 2 * rows and own and uses[id(base_of(batch))] == 1 + len(own):
             for j in (i, *own):

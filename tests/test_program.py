@@ -313,20 +313,23 @@ def test_a_step_of_sgd_is_not_made_earlier_where_that_would_be_seen(backend, bet
     assert [name for name, _ in replayed.calls] == [name for name, _ in calls]
 
 
-@pytest.mark.parametrize("reader", ["dense layers", "another layer", "the caller"])
+@pytest.mark.parametrize("reader", ["dense layers", "another layer", "the caller", "a dense layer, in parts"])
 @pytest.mark.parametrize(("rows", "kind"), [(80, np.float64), (80, np.uint8), (5, np.float64)])
 def test_a_batch_that_only_dense_layers_read_is_kept_in_halves(backend, rows, kind, reader):
     rng = np.random.default_rng(0)
     data, other = rng.integers(0, 9, (2, 200, 417)).astype(kind)
     w, dy, index = rng.standard_normal((417, 3)), rng.standard_normal((rows, 3)), rng.permutation(200)[:rows].astype(np.int32)
     batch, y, dw, db, positive = np.empty((rows, 417)), np.empty((rows, 3)), np.empty((417, 3)), np.empty(3), np.empty((rows, 417))
+    thirds = np.empty((3 * rows, 3))
     with table.record() as recording:
         table.call("gather_uint8" if kind == np.uint8 else "gather", data, index, 0.5, -1.0, batch)
         table.call("dense_forward", batch, w, None, 0, 0.0, y)
         table.call("dense_backward_weight", batch, dy, dw, db)
         if reader == "another layer":
             table.call("relu_forward", batch, positive)
-    replayed = Program(recording.calls, [y, dw, db, positive, *([batch] if reader == "the caller" else [])])
+        if reader == "a dense layer, in parts":
+            table.call("dense_forward", batch.reshape(-1, 139), w[:139], None, 0, 0.0, thirds)
+    replayed = Program(recording.calls, [y, dw, db, positive, thirds, *([batch] if reader == "the caller" else [])])
     for given in (data, other):
         replayed.replace({id(data): given})
         replayed.run()
@@ -334,6 +337,8 @@ def test_a_batch_that_only_dense_layers_read_is_kept_in_halves(backend, rows, ki
         np.testing.assert_allclose(y, x @ w, rtol=1e-10)
         np.testing.assert_allclose(dw, x.T @ dy, rtol=1e-10)
         np.testing.assert_allclose(db, dy.sum(axis=0), rtol=1e-12)
+        if reader == "a dense layer, in parts":
+            np.testing.assert_allclose(thirds, x.reshape(-1, 139) @ w[:139], rtol=1e-10)
     provided = "gather__halves" in BACKENDS[backend].load()
     assert any("__halves" in name for name, _ in replayed.calls) == (provided and rows == 80 and reader == "dense layers")
 
