@@ -83,7 +83,7 @@ def _derivatives_behind_pools(calls: Sequence[Call], results: list[np.ndarray]) 
         if follows and uses[id(base_of(spread))] == 2:
             at_pooled = np.empty_like(dp)
             made[i] = (next_name, (dp, pooled, *inputs[2:], at_pooled))
-            made[i + 1] = (name, (at_pooled, argmax, dx))
+            made[i + 1] = (name, (at_pooled, argmax, dx.reshape(spread.shape)))
     return made
 
 

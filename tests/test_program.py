@@ -118,17 +118,18 @@ def test_views_of_a_temporary_follow_it_into_the_arena(backend):
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "leaky_relu"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_a_derivative_before_a_pooling_gives_the_same_bits_behind_it(backend, activation, stride):
+@pytest.mark.parametrize(("shape", "images"), [((2, 7, 7, 3), (2, 7, 7, 3)), ((2, 3, 7, 7), (6, 7, 7, 1))], ids=["last", "first"])
+def test_a_derivative_before_a_pooling_gives_the_same_bits_behind_it(backend, activation, stride, shape, images):
     rng = np.random.default_rng(0)
     alpha = (0.25,) if activation == "leaky_relu" else ()
     out = (7 - 2) // stride + 1
-    z, y, dx, dp = rng.standard_normal((2, 7, 7, 3)), np.empty((2, 7, 7, 3)), np.empty((2, 7, 7, 3)), rng.random((2, out, out, 3))
+    z, y, dx, dp = rng.standard_normal(shape), np.empty(shape), np.empty(shape), rng.random((images[0], out, out, images[3]))
     with table.record() as recording:
-        spread, pooled, argmax = np.empty_like(y), np.empty_like(dp), np.empty(dp.shape, np.int32)
+        spread, pooled, argmax = np.empty(images), np.empty_like(dp), np.empty(dp.shape, np.int32)
         table.call(f"{activation}_forward", z, *alpha, y)
-        table.call("maxpool2d_forward", y, 2, 2, stride, stride, 0, 0, pooled, argmax)
+        table.call("maxpool2d_forward", y.reshape(images), 2, 2, stride, stride, 0, 0, pooled, argmax)
         table.call("maxpool2d_backward", dp, argmax, spread)
-        table.call(f"{activation}_backward", spread, y, *alpha, dx)
+        table.call(f"{activation}_backward", spread.reshape(shape), y, *alpha, dx)
     expected = dx.copy()
     dx[:] = np.nan
     replayed = Program(recording.calls, [dx])
