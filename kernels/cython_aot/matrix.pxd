@@ -137,7 +137,8 @@ cdef inline void _multiply_panels(const real *a, const real *b, const real *bias
                                   Py_ssize_t left, Py_ssize_t right, int relu) noexcept nogil:
     cdef char memory[PANEL_ROWS * PANEL_BYTES + LINE_BYTES]
     cdef real *packed = first_line(memory, a)
-    cdef bint in_place = not m.transposed and m.ldb * <Py_ssize_t>sizeof(real) <= NEAR_BYTES and rows < 4 * TILE_ROWS
+    # by the rows of A, not by those of the task, which depend on the threads: at the end of B a sum is rounded otherwise in place
+    cdef bint in_place = not m.transposed and m.ldb * <Py_ssize_t>sizeof(real) <= NEAR_BYTES and m.rows < 4 * TILE_ROWS
     cdef Py_ssize_t steps = max((m.k + PANEL_ROWS - 1) // PANEL_ROWS, 1), step, width = panel_width(a), panel, top, depth, at, n, start
     cdef int flags
     for step in range(steps):

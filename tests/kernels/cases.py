@@ -275,6 +275,7 @@ MATRICES = [
     dict(n=1, k=1031, m=10),  # rows shorter than a vector
     dict(n=1, k=517, m=27),
     dict(n=40, k=1501, m=33),
+    dict(n=73, k=388, m=28),  # two threads have so few rows each that they would read B in place
 ]
 TRANSPOSITIONS = [
     dict(n=67, r=103, c=97),
