@@ -3,8 +3,8 @@
 python -m benchmarks.peers [--threads 1 2] [--cases mnist-cnn ...] [--peers torch ...] [--json FILE]
 
 Each peer runs in its own process, held to the same number of processors. All start from the same weights, see the same batches in
-the same order, and after some steps their losses have to agree before anything is timed. Then they take turns: in each
-round every peer makes as many steps as take it about `--seconds`, and the median over the rounds counts.
+the same order, and after some steps their losses have to agree before anything is timed. Then they take turns: in each round
+every peer makes as many steps as take it about `--seconds`, while the others stand still, and the median over the rounds counts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -43,7 +44,11 @@ LOSS_TOLERANCE = {"float32": 2e-3, "tf32": 1e-2, "bf16": 5e-2}
 
 
 class Worker:
-    """A peer's process for one case."""
+    """A peer's process for one case, stopped while it has nothing to do.
+
+    Threads may spin for some tenths of a second after their last product, in case another one comes (OpenBLAS's do), and would
+    take a core from the peer whose turn is next.
+    """
 
     def __init__(self, peer: str, case: Case, threads: int) -> None:
         self.peer = peer
@@ -59,13 +64,17 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
         first = self._read()
+        self.process.send_signal(signal.SIGSTOP)
         self.missing = first.get("missing") if isinstance(first, dict) else None
 
     def ask(self, *command):
         """Send a command; return the answer."""
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        return self._read()
+        answer = self._read()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
 
     def _read(self):
         line = self.process.stdout.readline()
