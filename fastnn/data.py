@@ -12,6 +12,8 @@ import numpy as np
 from .kernels.functions.checks import number
 from .kernels.interop import is_on_gpu, on_gpu, on_host
 
+#: which iterables are not taken for arrays
+BATCHES = "batches come from a generator or another object with __iter__, not from a list"
 #: what may be the reason where an iterable gives no batches
 GENERATOR_HINT = "; a generator gives its batches only once, an object whose __iter__ starts anew gives them each time"
 
@@ -26,7 +28,7 @@ def has_batches(x: Any, y: Any) -> bool:
     """
     if y is not None and hasattr(x, "__next__"):
         raise ValueError(f"y must be left out where x gives batches, (x, y) each; x is a {type(x).__name__}")
-    is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple)) or is_on_gpu(x)
+    is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple, str, bytes, Mapping)) or is_on_gpu(x)
     return y is None and not is_array and hasattr(x, "__iter__")
 
 
@@ -73,10 +75,15 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     """
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("x must be an array without a mask: masked elements would count like all others")
+    if hasattr(x, "__getitem__") and not hasattr(x, "__iter__") and not hasattr(x, "__array__") and not is_on_gpu(x):
+        raise TypeError(  # NumPy would ask it for items until it has no more, which may be never
+            f"x must be an array or an iterable of batches; got a {type(x).__name__}, which has items by number but no __iter__: "
+            "give it one that yields batches, (x, y) each, or a PyTorch data set to a DataLoader"
+        )
     try:
         array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
     except ValueError as error:  # NumPy's, of lists of lists whose lengths differ
-        raise ValueError(f"x must be one array, of samples of one shape: {error}") from error
+        raise ValueError(f"x must be one array, of samples of one shape; {BATCHES}: {error}") from error
     if array.dtype == object:
         array = _from_objects(x, array)
     if array.dtype.kind not in "fiub":
@@ -84,13 +91,16 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
     if array.ndim < 1:
         raise ValueError("x must have an axis of samples, got a scalar")
     if input_shape is not None:
+        given = array.shape
         if array.ndim == len(input_shape) - 1 and input_shape[-1] == 1:
             array = array.reshape(*array.shape, 1)
         fits = array.ndim == len(input_shape) and all(
             e is None or e == n for e, n in zip(input_shape[1:], array.shape[1:], strict=True)
         )
         if not fits:
-            raise ValueError(f"x must have shape {_shape_text(input_shape)} to fit the model, got {array.shape}")
+            alone = given in (input_shape[1:], input_shape[1:-1] if input_shape[-1] == 1 else None)
+            hint = "; a single sample is a batch of one, x[None]" * alone
+            raise ValueError(f"x must have shape {_shape_text(input_shape)} to fit the model, got {given}{hint}")
     if not isinstance(array, np.ndarray):
         if array.dtype not in (np.uint8, dtype):
             raise TypeError(f"x is on the GPU and must have the model's dtype, {dtype}, or uint8 there; got {array.dtype}")

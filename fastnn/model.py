@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
 from .autodiff import Tensor, Variable
-from .data import GENERATOR_HINT, as_inputs, as_sample_weight, batch_inputs, batch_parts, has_batches, split_validation
+from .data import BATCHES, GENERATOR_HINT, as_inputs, as_sample_weight, batch_inputs, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
 from .kernels.functions.checks import integer
 from .kernels.interop import on_host
@@ -314,7 +314,8 @@ class Sequential:
         Parameters
         ----------
         x : array_like of shape (n_samples, ...) or iterable of batches
-            Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable gives (x, y) or (x, y, sample_weight).
+            Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable, other than a list, gives (x, y) or
+            (x, y, sample_weight).
             Each epoch goes through it from its beginning, which a generator has only once: see `steps_per_epoch`.
             With the backend "cuda" an array of CuPy, PyTorch or others on the GPU is read there, without a copy.
         y : array_like, optional
@@ -367,7 +368,9 @@ class Sequential:
             raise TypeError(f"callbacks must be a list of callbacks; got {type(callbacks).__name__} alone")
         if validation_data is not None and not _is_xy(validation_data) and not has_batches(validation_data, None):
             got = type(validation_data).__name__
-            raise ValueError(f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of batches; got {got}")
+            raise ValueError(
+                f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of batches; got {got} ({BATCHES})"
+            )
         if has_batches(x, y):
             if validation_split or sample_weight is not None or batch_size is not None:
                 raise ValueError(
@@ -385,6 +388,12 @@ class Sequential:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
             source = self.array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
+        if _is_xy(validation_data) and validation_data[1] is not None and self.built:
+            x_val, y_val, *weight_val = validation_data
+            try:
+                validation_data = self.prepare(x_val, y_val, weight_val[0] if weight_val else None, None)
+            except (TypeError, ValueError) as error:  # before an epoch has been waited for
+                raise ValueError(f"validation_data does not fit: {error}") from error
         with source as batches:
             return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
 
@@ -667,6 +676,13 @@ class Sequential:
             batch = x[start : start + size]
             np.copyto(out[start : start + size], self.cached_step("predict", batch).run(batch))
         return out
+
+    def __sklearn_tags__(self) -> NoReturn:
+        """Tell scikit-learn, which asks its estimators so what they are, that this is none."""
+        raise TypeError(
+            "a Sequential is no estimator of scikit-learn: fastnn.estimators.NetworkClassifier(model) is one, and "
+            "NetworkRegressor(model); for a display of fastnn.plotting there is from_model"
+        )
 
     # ------------------------------------------------------------------ files
 

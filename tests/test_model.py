@@ -602,6 +602,13 @@ def test_a_model_is_itself_after_get_config():
     assert again.get_config() == model.get_config()
 
 
+class Numbered:
+    """Batches by number, as Keras's data sets give them: its items never end."""
+
+    def __getitem__(self, number):
+        return IMAGES[number * 10 : number * 10 + 10], LABELS[number * 10 : number * 10 + 10]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -646,6 +653,13 @@ def test_a_model_is_itself_after_get_config():
         (lambda m: m.predict(iter([])), ValueError, "x gave no batches"),
         (lambda m: m.predict([[1.0], [1.0, 2.0]]), ValueError, "x must be one array"),
         (lambda m: m.predict(3.0), ValueError, "scalar"),
+        (lambda m: m.predict(IMAGES[0, ..., 0]), ValueError, r"got \(8, 8\); a single sample is a batch of one, x\[None\]"),
+        (lambda m: m.predict(IMAGES[0]), ValueError, r"got \(8, 8, 1\); a single sample"),
+        (lambda m: m.predict("seven.png"), TypeError, "x must be numeric, got an array of dtype <U9"),
+        (lambda m: m.predict({"x": IMAGES}), TypeError, "x must be numeric.*not 'dict'"),
+        (lambda m: m.fit(Numbered()), TypeError, "got a Numbered, which has items by number but no __iter__"),
+        (lambda m: m.fit([(IMAGES, LABELS), (IMAGES[:9], LABELS[:9])]), ValueError, "batches come from .*, not from a list"),
+        (lambda m: m.fit(IMAGES, LABELS, validation_data=[(IMAGES, LABELS)]), ValueError, "got list .batches .* not from a list"),
         (lambda m: m.set_weights([]), ValueError, "arrays, got 0"),
         (lambda m: m.add("dense"), TypeError, "layer must be"),
         (lambda m: m.add(layers.Input((3,))), ValueError, "before all other"),
@@ -658,6 +672,24 @@ def test_a_model_is_itself_after_get_config():
 def test_what_does_not_fit_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call(cnn())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((IMAGES[:, :7], LABELS), r"x must have shape \(n, 8, 8, 1\)"),
+        ((IMAGES[:5], LABELS), "x and y must have as many samples: x has 5, y has 50"),
+        ((IMAGES.astype(str), LABELS), "x must be numeric"),
+        ((IMAGES, LABELS, np.ones(3)), "sample_weight must have shape"),
+    ],
+)
+def test_validation_data_that_does_not_fit_is_told_before_training(data, message):
+    model = cnn()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"validation_data does not fit: {message}"):
+        model.fit(IMAGES, LABELS, validation_data=data)
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
 
 
 def test_a_layer_that_does_not_fit_is_not_added():
