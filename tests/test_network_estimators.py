@@ -140,6 +140,20 @@ def test_images_may_have_three_axes_or_four_or_be_flat():
         np.testing.assert_array_equal(other.predict_proba(images), expected.predict_proba(IMAGES))
     with pytest.raises(ValueError, match=r"shape \(8, 8, 1\).*got \(16, 4\)"):
         expected.predict(IMAGES.reshape(300, 16, 4))
+    with pytest.raises(ValueError, match=r"samples of shape \(8, 8, 1\); got \(8, 8\): a single one is X\[None\]"):
+        expected.predict(IMAGES[0])
+
+
+@unconverged
+def test_images_that_may_have_their_channels_first():
+    colours = np.stack([IMAGES[:40]] * 3, axis=1)
+    with pytest.warns(
+        UserWarning, match=r"shape \(3, 8, 8\), taken as 3 x 8 pixels of 8 channels.*np.moveaxis\(X, 1, -1\)"
+    ) as warned:
+        small_cnn(max_iter=1).fit(colours, LABELS[:40])
+    assert warned[0].filename == __file__
+    for images, shape in ((np.moveaxis(colours, 1, -1), None), (colours, (3, 8, 8))):  # without a warning
+        small_cnn(max_iter=1, image_shape=shape).fit(images, LABELS[:40])
 
 
 @unconverged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,12 @@ class _CNN(ShapedEstimator, SolverEstimator):
             shape = (side, side) if side * side == given[0] else (1, *given)
         if self.image_shape is not None:
             shape = tuple(self.image_shape)
+        elif len(given) == 3 and given[0] in (1, 3) and given[1] == given[2] > 3:
+            warnings.warn(
+                f"samples of X have shape {given}, taken as {given[0]} x {given[1]} pixels of {given[2]} channels; if they are "
+                f"channels_first, give np.moveaxis(X, 1, -1), if not, image_shape={given}",
+                stacklevel=6,
+            )
         shape = shape if len(shape) == 3 else (*shape, 1)
         if math.prod(shape) != math.prod(given) or (len(given) > 1 and shape[: len(given)] != given):
             raise ValueError(f"image_shape is {self.image_shape}, which samples of shape {given} do not have")

@@ -28,6 +28,8 @@ class ShapedEstimator(NetworkEstimator):
             if not reset and _squeezed(shape) != _squeezed(self.input_shape_):
                 raise ValueError(f"samples of X must have shape {self.input_shape_}, as in the first call of fit; got {shape}")
             X = np.reshape(X, (len(X), math.prod(shape)))
+        elif not reset and len(shape) == 1 and shape[0] != math.prod(self.input_shape_) and X.shape == _squeezed(self.input_shape_):
+            raise ValueError(f"X must be samples of shape {self.input_shape_}; got {X.shape}: a single one is X[None]")
         checked = super()._checked(X, *y, reset=reset)
         if reset:
             self._given_shape = shape

@@ -49,6 +49,11 @@ def true_and_predicted(model: Any, x: Any, y: Any) -> tuple[np.ndarray, np.ndarr
     check_model(model)
     predicted = predicted_classes(model, model.predict(x))
     y = np.asarray(y)
+    if y.size and isinstance(y.flat[0], str):
+        name = str(y.flat[0])
+        raise TypeError(
+            f"y must be numbers of classes; got names such as {name!r:.60}: names, y = np.unique(y, return_inverse=True)"
+        )
     if y.shape not in ((len(predicted),), (len(predicted), 1), (len(predicted), model.output_shape[1])):
         raise ValueError(f"y must be the classes of {len(predicted)} samples, or one-hot rows; got shape {y.shape}")
     if y.ndim == 2 and y.shape[1] > 1:

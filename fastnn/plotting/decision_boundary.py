@@ -30,7 +30,8 @@ class DecisionBoundaryDisplay(inspection.DecisionBoundaryDisplay):
             Points, which the picture holds; draw them with ``display.ax_.scatter``.
         **kwargs
             As for scikit-learn's ``from_estimator``: `grid_resolution`, `eps`, `plot_method`, `response_method`, `ax`, ... By
-            default colours show the output (the second of two, the largest of more); with ``response_method="predict"`` the class.
+            default, or with ``response_method="decision_function"``, colours show the output (the second of two, the largest of
+            more); with ``response_method="predict"`` the class.
 
         Returns
         -------
@@ -39,11 +40,17 @@ class DecisionBoundaryDisplay(inspection.DecisionBoundaryDisplay):
         Raises
         ------
         TypeError, ValueError
-            If it is no such model, or it does not have two inputs.
+            If it is no such model, it does not have two inputs, or there is no such `response_method`.
         """
         check_model(model)
         if model.input_shape[1:] != (2,):
             raise ValueError(f"model must have two inputs to be drawn in a plane; {model.name!r} takes {model.input_shape[1:]}")
+        method = kwargs.get("response_method", "auto")
+        if method not in ("auto", "decision_function", "predict"):
+            raise ValueError(
+                "response_method must be 'auto' or 'decision_function', for the model's outputs, or 'predict', for its classes; "
+                f"got {method!r}"
+            )
         return cls.from_estimator(_Classifier(model), X, **kwargs)
 
 

@@ -62,6 +62,8 @@ class TestConfusionMatrix:
             ConfusionMatrixDisplay.from_model(MLPClassifier(), ONE_HOT, [0, 1, 2, 1, 1])
         with pytest.raises(ValueError, match=r"y must be the classes of 5 samples, or one-hot rows; got shape \(4,\)"):
             ConfusionMatrixDisplay.from_model(identity_model(3), ONE_HOT, [0, 1, 2, 1])
+        with pytest.raises(TypeError, match=r"y must be numbers of classes; got names such as 'cat': .*np.unique"):
+            ConfusionMatrixDisplay.from_model(identity_model(3), ONE_HOT, ["cat", "dog", "emu", "cat", "dog"])
         images = fastnn.Sequential([layers.Input((4, 4, 1)), layers.Conv2D(2, 3)])
         with pytest.raises(ValueError, match=r"must give outputs of shape \(n, classes\) or \(n, 1\); .* gives \(None, 2, 2, 2\)"):
             ConfusionMatrixDisplay.from_model(images, np.zeros((1, 4, 4, 1)), [0])
@@ -103,6 +105,16 @@ class TestDecisionBoundary:
     def test_other_numbers_of_inputs_are_refused(self):
         with pytest.raises(ValueError, match=r"model must have two inputs to be drawn in a plane; .* takes \(3,\)"):
             DecisionBoundaryDisplay.from_model(identity_model(3), np.zeros((2, 3)))
+
+    def test_what_a_model_does_not_have_is_refused(self):
+        with pytest.raises(ValueError, match="response_method must be 'auto' or .*; got 'predict_proba'"):
+            DecisionBoundaryDisplay.from_model(linear_model([[1.0], [2.0]]), self.POINTS, response_method="predict_proba")
+
+
+@pytest.mark.parametrize("display, data", [(ConfusionMatrixDisplay, (np.eye(2), [0, 1])), (DecisionBoundaryDisplay, (np.eye(2),))])
+def test_a_model_in_the_place_of_an_estimator(display, data):
+    with pytest.raises(TypeError, match=r"a Sequential is no estimator.*NetworkClassifier\(model\).*there is from_model"):
+        display.from_estimator(linear_model([[1.0], [2.0]]), *data)
 
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 8), dtype=np.uint8)
