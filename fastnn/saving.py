@@ -90,12 +90,7 @@ def save_model(model: Sequential, path: PathLike) -> None:
     OSError
         If the file cannot be written.
     """
-    suffix = os.path.splitext(os.fspath(path))[1]
-    if suffix in FOREIGN_SUFFIXES:
-        other = "; Sequential.export_onnx writes ONNX" * (suffix == ".onnx")
-        warnings.warn(
-            f"{os.fspath(path)}: the file has fastnn's format, which others do not read by the name *{suffix}{other}", stacklevel=3
-        )
+    _warn_of_name(path)
     weights, states = weights_and_states(model)
     compiled, left_out = _compile_config(model)
     tensors = {name: variable.data for name, variable in weights.items()} | states
@@ -115,6 +110,16 @@ def save_model(model: Sequential, path: PathLike) -> None:
             stacklevel=3,
         )
     _write(path, tensors, header)
+
+
+def _warn_of_name(path: PathLike) -> None:
+    """Warn where a file that the user is about to write has a name as other programs give theirs."""
+    suffix = os.path.splitext(os.fspath(path))[1]
+    if suffix in FOREIGN_SUFFIXES:
+        other = "; Sequential.export_onnx writes ONNX" * (suffix == ".onnx")
+        warnings.warn(
+            f"{os.fspath(path)}: the file has fastnn's format, which others do not read by the name *{suffix}{other}", stacklevel=4
+        )
 
 
 def load_model(path: PathLike) -> Sequential:
@@ -137,6 +142,12 @@ def load_model(path: PathLike) -> Sequential:
     OSError
         If the file cannot be read.
     """
+    with open(path, "rb") as file:
+        if file.read(8).startswith(KERAS):
+            raise ModelFileError(
+                f"{os.fspath(path)!r} is a file of Keras or PyTorch, of which only weights can be read: "
+                "make the model and call its load_weights"
+            )
     header, tensors = _read(path)
     if "model" not in header:
         raise ModelFileError(f"{os.fspath(path)!r} holds weights alone: make the model and call its load_weights")
@@ -147,7 +158,8 @@ def load_model(path: PathLike) -> Sequential:
 
 
 def save_weights(model: Sequential, path: PathLike) -> None:
-    """Write the weights of a built model, and nothing else, to a file."""
+    """Write the weights of a built model, and nothing else, to a file; its name is taken as by `save_model`."""
+    _warn_of_name(path)
     weights, _ = weights_and_states(model)
     tensors = {name: variable.data for name, variable in weights.items()}
     _write(path, tensors, {"version": VERSION, "weights": list(weights)})

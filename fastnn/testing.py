@@ -65,8 +65,8 @@ def gradcheck(f: Callable[..., Tensor], inputs: Any, eps: float = 1e-6, rtol: fl
     GradientError
         An AssertionError that says how many elements of which inputs are wrong, and shows the worst.
     TypeError, ValueError
-        If the inputs are not numbers; if `f` does not return a Tensor of float64, returns something else the second time, or is
-        not finite.
+        If the inputs are not numbers; if `f` is no function, does not return a Tensor of float64, returns something else the second
+        time, or is not finite.
 
     Notes
     -----
@@ -80,6 +80,8 @@ def gradcheck(f: Callable[..., Tensor], inputs: Any, eps: float = 1e-6, rtol: fl
     >>> gradcheck(lambda x, w: ops.tanh(x @ w), [[[0.5, -1.0]], [[2.0], [1.0]]])
     True
     """
+    if not callable(f):
+        raise TypeError(f"f must be a function of tensors; got {type(f).__name__}")
     given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not given:
         raise ValueError("inputs must be an array, or a list of at least one; got an empty list")

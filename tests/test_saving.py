@@ -921,3 +921,15 @@ def test_a_name_of_others_files_is_taken_with_a_warning(tmp_path, name, message)
     with pytest.warns(UserWarning, match=f"{name}.*{message}"):
         model.save(tmp_path / name)
     np.testing.assert_array_equal(fastnn.load_model(tmp_path / name).get_weights()[0], model.get_weights()[0])
+    with pytest.warns(UserWarning, match=f"{name}.*{message}") as warned:
+        model.save_weights(tmp_path / name)
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"])
+def test_files_of_keras_and_pytorch_hold_no_model(tmp_path, start):
+    (tmp_path / "m.keras").write_bytes(start + b"rest")
+    with pytest.raises(
+        ModelFileError, match=r"'.*m.keras' is a file of Keras or PyTorch.*make the model and call its load_weights"
+    ):
+        fastnn.load_model(tmp_path / "m.keras")

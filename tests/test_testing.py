@@ -167,6 +167,7 @@ def test_a_tape_from_before_knows_that_a_variable_was_shifted():
 @pytest.mark.parametrize(
     ("f", "inputs", "error", "message"),
     [
+        ([1.0], ops.square, TypeError, "f must be a function of tensors; got list"),
         (ops.square, [], ValueError, "inputs must be an array, or a list of at least one"),
         (ops.square, ["a"], TypeError, r"inputs\[0\] must be real numbers"),
         (ops.square, [1.0, np.array([1j])], TypeError, r"inputs\[1\] must be real numbers; got dtype complex128"),

@@ -111,6 +111,8 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
 
     Raises
     ------
+    TypeError
+        If `only` is a string.
     ValueError
         If there is no such course, it has no such module, or another course's module stands in that place.
     RuntimeError
@@ -124,6 +126,8 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
     """
     if course not in COURSES:
         raise ValueError(f"course must be one of {', '.join(map(repr, COURSES))}; got {course!r:.60}")
+    if isinstance(only, str):
+        raise TypeError(f"only must be a list of modules, such as [{only!r}]; got {only!r}")
     table = COURSES[course]
     names = tuple(table) if only is None else tuple(only)
     for name in names:

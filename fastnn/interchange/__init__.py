@@ -77,6 +77,10 @@ def load_torch_weights(
     ------
     ModelFileError
         A ValueError: if the file is damaged, is a pickle, or its weights are not those of the model, which then stays as it is.
+    ValueError
+        If the model is not built.
+    TypeError
+        If `path` is a state dict, a module or something else that is no path, or `modules` a single name.
     OSError
         If the file cannot be read.
 

@@ -9,7 +9,7 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import safetensors.numpy
@@ -44,11 +44,15 @@ def read_torch_weights(model: Sequential, path: PathLike, modules: Sequence[str]
     """Read weights of PyTorch into a built model; see `fastnn.interchange.load_torch_weights`."""
     if data_format is not None:
         check_data_format(data_format)
-    if isinstance(path, Mapping):
+    if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path must be the safetensors file of a state dict; got a {type(path).__name__}: "
             "safetensors.torch.save_file(state_dict, path) writes it"
         )
+    if not model.built:
+        raise ValueError(f"model {model.name!r} is not built yet, so it has no weights: call its build(), or begin with an Input")
+    if isinstance(modules, str):
+        raise TypeError(f"modules must be a list of names, such as [{modules!r}]; got {modules!r}")
     name = os.fspath(path)
     with open(path, "rb") as file:
         data = file.read()

@@ -132,6 +132,8 @@ def test_wrong_names(fresh):
         compat.install("cs229")
     with pytest.raises(ValueError, match="only must name some of 'cs231n.fast_layers'.*got 'fast_layers'"):
         compat.install("cs231n", only=["fast_layers"])
+    with pytest.raises(TypeError, match=r"only must be a list of modules, such as \['cs231n.layers'\]; got 'cs231n.layers'"):
+        compat.install("cs231n", only="cs231n.layers")
     assert compat._finder not in sys.meta_path
 
 

@@ -357,6 +357,16 @@ def test_modules_that_do_not_fit(modules, message):
     unchanged(model, read, match=f"torch_net.safetensors' does not fit model .*{message}")
 
 
+def test_what_is_no_model_or_file():
+    model = net("channels_last")
+    with pytest.raises(TypeError, match="path must be the safetensors file of a state dict; got a Sequential"):
+        load_torch_weights("net.safetensors", model)
+    with pytest.raises(TypeError, match=r"modules must be a list of names, such as \['fc1'\]; got 'fc1'"):
+        load_torch_weights(model, FILES / "torch_net.safetensors", "fc1")
+    with pytest.raises(ValueError, match="model 'new' is not built yet"):
+        load_torch_weights(fastnn.Sequential([layers.Dense(2)], name="new"), FILES / "torch_net.safetensors")
+
+
 def test_weights_without_a_place(tmp_path):
     model = fastnn.Sequential([layers.Input((2,)), layers.Dense(3, use_bias=False)])
     path = saved(tmp_path, weight=f(3, 2), bias=f(3))
