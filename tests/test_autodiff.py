@@ -274,11 +274,34 @@ class TestWatching:
         da, db = tape.gradient(y, [a, b])
         assert float(da) == 3 and db is None
 
-    def test_what_numpy_computes_is_not_recorded(self):
-        x = Variable([1.0])
+    @pytest.mark.parametrize(
+        "lose",
+        [
+            np.exp,
+            np.sum,
+            np.linalg.norm,
+            np.asarray,
+            lambda x: np.maximum(x, 0),
+            lambda x: np.concatenate([x, x]),
+            lambda x: np.ones(2).__setitem__(slice(None), x),
+            lambda x: ops.sum([x[0], x[1]]),
+        ],
+    )
+    def test_numpy_takes_nothing_that_a_tape_watches(self, lose):
+        x, constants = Variable([1.0, 2.0]), constant([1.0, 2.0])
+        lose(x)
+        with GradientTape():
+            lose(constants)
+            lose(Variable([1.0, 2.0], trainable=False))
+            for watched in (x, x * 2):
+                with pytest.raises(TypeError, match=r"that a GradientTape watches .* fastnn.ops .* its .numpy\(\)"):
+                    lose(watched)
+
+    def test_values_that_are_asked_for_by_name_are_given_while_a_tape_records(self):
+        x = Variable([1.0, 2.0])
         with GradientTape() as tape:
-            y = constant(np.exp(x))
-        assert tape.gradient(y, x) is None
+            y = x * constant(np.exp(x.numpy())) * ops.convert_to_numpy(x)
+        np.testing.assert_allclose(tape.gradient(y, x).data, [np.e, 2 * np.e**2], rtol=1e-6)
 
     def test_stop_gradient(self):
         x = Variable(3.0)

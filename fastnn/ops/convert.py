@@ -17,8 +17,8 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
-    """Return the values of a tensor or array_like as a NumPy array."""
-    return np.asarray(x)
+    """Return the values of a tensor or array_like as a NumPy array, through which no derivative goes."""
+    return np.asarray(x.numpy() if isinstance(x, Tensor) else x)
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
