@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import memory, schedules
+from .arguments import argument_names, refuse
 from .autodiff import Tensor, Variable
 from .kernels import table
 from .registry import Registry
@@ -33,6 +34,11 @@ class Optimizer:
         Scale all gradients down by one factor to at most this Euclidean norm of all of them together.
     name : str, optional
         A name of one's own.
+
+    Raises
+    ------
+    TypeError
+        If there are other arguments, which subclasses pass on with those above: the message lists what there is.
 
     Attributes
     ----------
@@ -61,7 +67,10 @@ class Optimizer:
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
         name: str | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            refuse(type(self), unknown, self._argument_names())
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {k: v for k, v in limits.items() if v is not None}
         if len(given) > 1:
@@ -77,6 +86,10 @@ class Optimizer:
         self.learning_rate = learning_rate
         # the variable stands beside its state so that its id is not given to another one
         self._state: dict[int, tuple[Variable, dict[str, np.ndarray]]] = {}
+
+    @classmethod
+    def _argument_names(cls) -> list[str]:
+        return argument_names(cls)
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         """Take over attributes, of a deep copy or from a pickle, whose variables have ids of their own."""
@@ -242,7 +255,7 @@ class Optimizer:
     def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
         """Return an optimizer made from what `get_config` returned."""
         config = dict(config)
-        if isinstance(config["learning_rate"], Mapping):
+        if isinstance(config.get("learning_rate"), Mapping):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"])
         return cls(**config)
 

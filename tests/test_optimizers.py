@@ -325,6 +325,14 @@ def test_bad_arguments_are_errors(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: optimizers.Adam(lr=0.1), lambda: optimizers.get({"class_name": "Adam", "config": {"lr": 0.1}})]
+)
+def test_an_argument_that_there_is_not_is_told_with_those_that_there_are(make):
+    with pytest.raises(TypeError, match="^Adam has no argument 'lr'; its arguments are learning_rate, beta_1, .*, clipnorm, "):
+        make()
+
+
 def test_what_is_no_optimizer_and_no_rate_is_a_type_error():
     for thing in (3, None, optimizers.SGD):
         with pytest.raises(TypeError, match="optimizer must be"):

@@ -47,6 +47,10 @@ class CustomOptimizer(Optimizer):
         self.hyperparameters = {name: number(name, value) for name, value in given.items()}
         self._params = np.array([*self.hyperparameters.values()] or [0.0], np.float64)
 
+    @classmethod
+    def _argument_names(cls) -> list[str]:
+        return [*cls.defaults, *super()._argument_names()]
+
     def update(self, gradient: np.ndarray, variable: Variable, state: Mapping[str, np.ndarray]) -> None:
         slots = [state[slot] for slot in self.slots] + [None] * (MAX_SLOTS - len(self.slots))
         table.call(self.kernel, gradient, self.lr, self.step, self._params, self.record.address, variable.data, *slots)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import activations, initializers, ops, regularizers
+from ..arguments import argument_names, refuse
 from ..autodiff import Tensor, Variable, as_tensor
 
 Shape = tuple[int | None, ...]
@@ -85,6 +86,11 @@ class Layer:
     input_dim : int, optional
         Short for ``input_shape=(input_dim,)``.
 
+    Raises
+    ------
+    TypeError
+        If there are other arguments, which subclasses pass on with those above: the message lists what there is.
+
     Examples
     --------
     >>> from fastnn import layers, ops
@@ -111,7 +117,10 @@ class Layer:
         dtype: Any = None,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            refuse(type(self), unknown, argument_names(type(self)))
         if input_dim is not None:
             input_shape = (input_dim,)
         self.built = False
@@ -446,7 +455,8 @@ class Layer:
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
         if self.batch_input_shape is not None:
             config["input_shape"] = list(self.batch_input_shape[1:])
-        for argument in _own_arguments(type(self)):
+        common = argument_names(Layer)
+        for argument in [name for name in argument_names(type(self)) if name not in common]:
             if hasattr(self, argument):
                 config[argument] = _plain(getattr(self, argument))
             elif type(self).get_config is Layer.get_config:
@@ -516,18 +526,6 @@ def _leaves(value: Any) -> Iterator[Any]:
         return
     for item in value:
         yield from _leaves(item)
-
-
-def _own_arguments(cls: type[Layer]) -> list[str]:
-    """Return the names of the arguments of ``__init__`` of a class and, as far as ``**kwargs`` passes them on, of its bases."""
-    names: dict[str, None] = {}
-    for base in cls.__mro__[: cls.__mro__.index(Layer)]:
-        if "__init__" in base.__dict__:
-            parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-            names.update((p.name, None) for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                break
-    return [name for name in names if name not in ("name", "trainable", "dtype", "input_shape", "input_dim")]
 
 
 def _plain(value: Any) -> Any:
