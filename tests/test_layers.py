@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -948,6 +949,21 @@ class Linear(layers.Layer):
 
     def call(self, x):
         return ops.matmul(x, self.w) + self.b
+
+
+class TestAddWeight:
+    def test_a_name_before_the_shape_is_taken_as_keras_2_does(self):
+        layer = layers.Layer()
+        made = layer.add_weight("w", (2, 3), initializer="ones"), layer.add_weight("w", shape=[2, np.int64(3)], initializer="ones")
+        for weight in (*made, layer.add_weight((2, 3), "ones", name="w")):
+            np.testing.assert_array_equal(weight.numpy(), np.ones((2, 3), np.float32), strict=True)
+            assert weight.name == "w"
+        assert layer.add_weight("scalar").shape == ()
+
+    @pytest.mark.parametrize("shape", ["w", 3, None, (None, 3), (2.0, 3)])
+    def test_a_shape_is_integers(self, shape):
+        with pytest.raises(ValueError, match=f"weight 'w' of .* must be a tuple of integers; got {re.escape(repr(shape))}"):
+            layers.Layer().add_weight(shape=shape, name="w")
 
 
 class Noise(layers.Layer):

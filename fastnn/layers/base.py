@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import index
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..arguments import argument_names, refuse
 from ..autodiff import Tensor, Variable, as_tensor
 
 Shape = tuple[int | None, ...]
+AddWeight = TypeVar("AddWeight", bound=Callable[..., Variable])
 
 _names: Counter[str] = Counter()
 #: the flag `training` of the layer call that is running, which the layers called by it inherit
@@ -64,6 +66,18 @@ def snake_case(name: str) -> str:
     """Return a class name as Keras turns it into a layer name: "MaxPooling2D" becomes "max_pooling2d"."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _name_first(add_weight: AddWeight) -> AddWeight:
+    """Return an `add_weight` that takes its name before the other arguments, too."""
+
+    @functools.wraps(add_weight)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> Variable:
+        if args and isinstance(args[0], str):
+            return add_weight(self, *args[1:], name=args[0], **kwargs)
+        return add_weight(self, *args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
 
 
 class Layer:
@@ -217,6 +231,7 @@ class Layer:
 
     # --------------------------------------------------------------- weights
 
+    @_name_first
     def add_weight(
         self,
         shape: Sequence[int] = (),
@@ -246,10 +261,17 @@ class Layer:
         Returns
         -------
         Variable
+
+        Notes
+        -----
+        A string as the first argument is the name, as in Keras 2; the others follow it.
         """
-        shape = tuple(shape)
-        if any(not isinstance(extent, (int, np.integer)) for extent in shape):
-            raise ValueError(f"the shape of weight {name!r} of {self._described()} must be integers; got {shape}")
+        try:
+            shape = tuple([index(extent) for extent in shape])
+        except TypeError:
+            raise ValueError(
+                f"the shape of weight {name!r} of {self._described()} must be a tuple of integers; got {shape!r}"
+            ) from None
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         value = initializers.get(initializer)(shape, dtype=dtype) if _room.get() is None else self._blank(name, shape, dtype)
         if np.shape(value) != shape:
