@@ -599,6 +599,11 @@ class GradientTape:
         Returns
         -------
         Tensor of shape ``(samples,) + target.shape[1:] + source.shape[1:]`` or None
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are no tensors, or do not have as many samples.
         """
         _check_tensor(target, "target")
         _check_tensor(source, "source")

@@ -386,6 +386,8 @@ def _load_model(path: Path) -> Sequential:
 def _evaluate(args: argparse.Namespace) -> int:
     _apply_settings(args)
     model = _load_model(args.model)
+    if model.loss is None:
+        raise Failure(f"{args.model} was saved without a loss to measure: compile the model before it is saved")
     name = str(args.data)
     shape = model.input_shape[1:]
     if args.data is not None and len(shape) == 3 and shape[2] == 3:

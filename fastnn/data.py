@@ -125,7 +125,7 @@ def _shape_text(shape: tuple) -> str:
 
 
 def as_sample_weight(
-    sample_weight: Any, class_weight: dict[int, float] | None, y: np.ndarray, outputs: int, dtype: np.dtype
+    sample_weight: Any, class_weight: dict[int, float] | None, y: np.ndarray, output_shape: tuple, dtype: np.dtype
 ) -> np.ndarray | None:
     """Return the product of sample weights and class weights, or None where there are neither.
 
@@ -133,7 +133,8 @@ def as_sample_weight(
     ------
     ValueError, TypeError
         If there are not as many weights as samples, a weight is negative or not finite, or `class_weight` is not a dict of such
-        weights by the numbers of classes that a model of so many outputs tells apart.
+        weights by the numbers of classes that a model with outputs of this shape tells apart; if it tells them apart at each of
+        several positions, samples have no class.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -143,10 +144,19 @@ def as_sample_weight(
     if not np.all(np.isfinite(weight)) or np.any(weight < 0):
         raise ValueError("sample_weight must be finite and not negative")
     if class_weight is not None:
+        if len(output_shape) != 2:
+            raise ValueError(
+                f"class_weight needs a class for each sample, and the model's output has shape {_shape_text(output_shape)}: "
+                "give sample_weight"
+            )
+        outputs = output_shape[1]
         classes = y.reshape(len(y), -1)
-        labels = np.argmax(classes, axis=1) if classes.shape[1] > 1 else classes[:, 0].astype(np.int64)
+        if classes.shape[1] > 1:
+            labels = np.argmax(classes, axis=1)
+        else:  # of a single output 0, or -1, and 1
+            labels = classes[:, 0].astype(np.int64) if outputs > 1 else classes[:, 0] > 0.5
         for label, factor in _checked_class_weight(class_weight, outputs).items():
-            weight[labels == label] *= factor
+            weight[labels == max(label, 0)] *= factor
     return weight
 
 

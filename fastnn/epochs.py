@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,7 +199,8 @@ class BatchEpochs:
     def __init__(self, model: Sequential, batches: Iterable, class_weight: dict[int, float] | None, steps: int | None) -> None:
         self.model, self.data, self._class_weight = model, batches, class_weight
         self._limit = None if steps is None else integer("steps_per_epoch", steps, low=1)
-        self.steps = len(batches) if steps is None and isinstance(batches, Sized) else steps
+        # loaders of PyTorch have a __len__ that raises TypeError where their data set has none
+        self.steps = operator.length_hint(batches) or None if steps is None else steps
         self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
         self._waiting = Waiting()

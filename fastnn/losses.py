@@ -101,7 +101,7 @@ class Loss:
         if self.reduction == "none":
             return loss if weight is None else ops.multiply(loss, ops.reshape(weight, loss.shape))
         mean = ops.weighted_mean(loss if loss.ndim == 1 else ops.reshape(loss, (-1,)), weight)
-        return mean if self.reduction == "sum_over_batch_size" else ops.multiply(mean, loss.size)
+        return mean if self.reduction == "sum_over_batch_size" else ops.rescale(mean, loss.size)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -110,7 +110,7 @@ class SampleMean(Mean):
         y_pred = checks.real("y_pred", targets.unwrapped(y_pred))
         values = np.asarray(self.values(y_true, y_pred), dtype=np.float64)
         # of predictions (samples, positions, classes) a kernel gives one row of values
-        self._add(values.reshape(y_pred.shape[:-1]) if values.size and y_pred.ndim > 2 else values, sample_weight)
+        self._add(values.reshape(y_pred.shape[:-1]) if y_pred.ndim > 2 else values, sample_weight)
 
     def values(self, y_true: Any, y_pred: np.ndarray) -> np.ndarray:
         """Return the value of each sample."""

@@ -69,7 +69,7 @@ class Sequential:
         self.history: callbacks_module.History | None = None
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses_module.Loss | None = None
-        self._compiled: dict[str, Any] = {}
+        self._given_metrics: list[Any] = []
         self._metrics: list[metrics_module.Metric] | None = None
         self._forget_steps()
         self._input_shape: tuple | None = None
@@ -199,7 +199,7 @@ class Sequential:
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights."""
-        return [weight.numpy().copy() for weight in self.weights]
+        return [weight.data.copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Write arrays into all weights, in the order of `get_weights`."""
@@ -245,6 +245,16 @@ class Sequential:
             For example "sparse_categorical_crossentropy".
         metrics : list of str, Metric or callable, optional
             For example ``["accuracy"]``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such optimizer, loss or metric, `metrics` is a single name, or the loss has the reduction "none".
+
+        Warns
+        -----
+        UserWarning
+            If the last layer's activation does not give what the loss takes.
         """
         self.optimizer = optimizers.get(optimizer)
         self.loss = losses_module.get(loss) if loss is not None else None
@@ -255,7 +265,7 @@ class Sequential:
         for metric in metrics or ():
             metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
         self.loss = loss_of_outputs(self.layers, self.loss)
-        self._compiled = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics or ())}
+        self._given_metrics = list(metrics or ())
         self._metrics = None
         self._forget_steps()
 
@@ -267,7 +277,7 @@ class Sequential:
     def resolved_metrics(self) -> list[metrics_module.Metric]:
         """Return the metrics that `compile` was given, as objects; "accuracy" is the one that fits loss and outputs."""
         if self._metrics is None:
-            found = [metrics_module.get(metric, self.output_shape, self.loss) for metric in self._compiled.get("metrics", ())]
+            found = [metrics_module.get(metric, self.output_shape, self.loss) for metric in self._given_metrics]
             names = [metric.name for metric in found]
             if len({"loss", *names}) <= len(names):
                 raise ValueError(f"metrics must have different names, and none may be called 'loss'; got {names}")
@@ -528,7 +538,7 @@ class Sequential:
         targets = self.compiled_with()[1].prepare_targets(on_host("y", y), self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
-        return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.output_shape[-1], self.dtype)
+        return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.output_shape, self.dtype)
 
     def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
@@ -591,10 +601,29 @@ class Sequential:
             As for `fit`.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
-        verbose : {0, 1, "auto"}
+        verbose : {0, 1, 2, "auto"}
             Whether to print the result.
         return_dict : bool
             Whether to return a dict by name instead of a float or a list.
+        callbacks : list of Callback, optional
+            Whose ``on_test_...`` methods are called.
+
+        Returns
+        -------
+        float, list of float or dict of str to float
+            A float where there are no metrics.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the loss is NaN or infinite.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not compiled.
+        ValueError, TypeError
+            If the data does not fit the model or the loss.
         """
         self.compiled_with()
         calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
@@ -655,6 +684,17 @@ class Sequential:
             are left out.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
+        verbose : int or str, optional
+            Not used; accepted since code written for Keras gives it.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, ...)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the inputs do not fit the model.
         """
         step = self._predict_step
         if step is not None and step.fits(x):  # one batch like the last one: nothing to prepare

@@ -52,7 +52,7 @@ def new_seed() -> int:
 
 def counter_state(seed: int | None) -> np.ndarray:
     """Return (seed, step 0) of the counter-based random numbers that kernels draw; a seed is drawn for None."""
-    if seed is not None and not 0 <= seed < 2**64:
+    if seed is not None and not 0 <= _integer(seed) < 2**64:
         raise ValueError(f"seed must be an integer from 0 to 2**64 - 1; got {seed}")
     return np.array([new_seed() if seed is None else seed, 0], np.uint64)
 
@@ -63,8 +63,12 @@ def resolve(seed: int | None) -> np.random.Generator:
 
 
 def _new_generator(seed: int) -> np.random.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer; got {seed!r}")
-    if seed < 0:
+    if _integer(seed) < 0:
         raise ValueError(f"seed must not be negative; got {seed}")
     return np.random.Generator(np.random.PCG64(int(seed)))
+
+
+def _integer(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed must be an integer; got {seed!r}")
+    return int(seed)

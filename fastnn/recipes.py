@@ -113,6 +113,8 @@ def compile_for(
 
     Parameters
     ----------
+    model : Sequential
+        The classifier.
     samples : int
         Number of training images.
     epochs, batch_size : int

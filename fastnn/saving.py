@@ -361,7 +361,7 @@ def _compile_config(model: Sequential) -> tuple[dict[str, Any] | None, list[str]
     if loss is None and model.loss is not None:
         left_out.append(f"the loss {model.loss.name!r}")
     kept = []
-    for metric in model._compiled["metrics"]:
+    for metric in model._given_metrics:
         config = _portable(metric, metrics)
         if config is None:
             left_out.append(f"the metric {metrics.get(metric).name!r}")
@@ -387,13 +387,11 @@ def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) ->
     with _random_numbers_kept(), blank_weights(sum(array.nbytes for array in tensors.values())):
         model = Sequential.from_config(header["model"])
     weights, states = weights_and_states(model)
-    optimizer = None
     if (compiled := header["compile"]) is not None:
-        optimizer = optimizers.get(compiled["optimizer"])
-        model.compile(optimizer, compiled["loss"], compiled["metrics"])
-        for metric in compiled["metrics"]:
-            metrics.get(metric)
-    _assign(optimizer, weights, states, tensors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # whoever compiled the model that was saved has seen them
+            model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
+    _assign(model.optimizer, weights, states, tensors)
     return model
 
 

@@ -273,6 +273,11 @@ class TestEvaluate:
         assert main(["evaluate", "foreign"]) == 1
         assert "foreign" in error_line(capsys)
 
+    def test_a_model_without_a_loss(self, capsys):
+        fastnn.Sequential([fastnn.layers.Input((28, 28)), fastnn.layers.Flatten()]).save("untrained.safetensors")
+        assert main(["evaluate", "untrained.safetensors"]) == 1
+        assert "untrained.safetensors was saved without a loss" in error_line(capsys)
+
     def test_a_model_for_which_there_are_no_images(self, capsys):
         model = fastnn.Sequential([fastnn.layers.Input((3,)), fastnn.layers.Dense(2, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")

@@ -1200,12 +1200,16 @@ def test_channels_must_be_known():
         (lambda: layers.Dropout(1.0), "rate must be at least 0 and less than 1.*got 1.0"),
         (lambda: layers.Dropout(0.5, seed=-1), "seed must be an integer from 0"),
         (lambda: layers.Reshape((-1, -1)), "target_shape must be made of positive integers, one of which may be -1"),
-        (lambda: layers.ReLU(max_value=-1), "max_value must not be negative; got -1"),
         (
             lambda: layers.Dense(3, activaton="relu"),
             "^Dense has no argument 'activaton'; its arguments are units, activation, .*, name,",
         ),
         (lambda: layers.MaxPooling2D(2, stride=2), "^MaxPooling2D has no argument 'stride'; .* pool_size, strides, padding, "),
+        (lambda: layers.Dropout(0.5, seed=1.5), "seed must be an integer; got 1.5"),
+        (lambda: layers.ReLU(max_value=-1), "max_value must be at least 0; got -1"),
+        (lambda: layers.ReLU(negative_slope=-0.1), "negative_slope must be at least 0; got -0.1"),
+        (lambda: layers.LeakyReLU(-0.1), "negative_slope must be at least 0; got -0.1"),
+        (lambda: layers.ELU(float("nan")), "alpha must be at least 0; got nan"),
     ],
 )
 def test_bad_arguments(make, message):

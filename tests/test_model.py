@@ -294,6 +294,9 @@ def test_an_iterable_of_batches_trains_like_arrays():
     arrays.fit(IMAGES, LABELS, batch_size=16, epochs=2, shuffle=False, verbose=0)
 
     class Batches:
+        def __len__(self):
+            raise TypeError("as a PyTorch loader of an iterable data set")
+
         def __iter__(self):
             for start in range(0, 50, 16):
                 yield IMAGES[start : start + 16], LABELS[start : start + 16]
@@ -328,6 +331,37 @@ def test_class_weight_is_the_sample_weight_of_each_class():
     by_class.fit(IMAGES, LABELS, batch_size=16, class_weight={0: 2.0, 2: 0.5}, shuffle=False, verbose=0)
     by_sample.fit(IMAGES, LABELS, batch_size=16, sample_weight=np.choose(LABELS, [2.0, 1.0, 0.5]), shuffle=False, verbose=0)
     assert_same_weights(by_class, by_sample, 0)
+
+
+@pytest.mark.parametrize("negative", [0, -1])
+@pytest.mark.parametrize(("targets", "loss"), [((0, 1), "hinge"), ((-1, 1), "hinge"), ((0, 1), "bce"), ((0.1, 0.9), "bce")])
+def test_class_weight_of_a_single_output(targets, loss, negative):
+    def loss_of(**weights):
+        fastnn.set_seed(0)
+        model = fastnn.Sequential([layers.Input((4,)), layers.Dense(1, activation="sigmoid" if loss == "bce" else None)])
+        model.compile("sgd", loss)
+        return model.train_on_batch(IMAGES[:, 0, :4, 0], np.take(targets, LABELS > 0), **weights)
+
+    expected = loss_of(sample_weight=np.where(LABELS > 0, 0.5, 3.0))
+    assert loss_of(class_weight={negative: 3.0, 1: 0.5}) == expected != loss_of()
+
+
+def test_classes_at_several_positions_have_no_weight():
+    model = fastnn.Sequential([layers.Input((8, 8)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"class_weight needs a class for each sample.*\(n, 8, 3\): give sample_weight"):
+        model.fit(IMAGES[..., 0], np.zeros((50, 8), int), class_weight={0: 2.0}, verbose=0)
+
+
+def test_a_sum_over_samples_is_replayed_too():
+    def trained(reduction, rate):
+        fastnn.set_seed(0)
+        model = fastnn.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation="softmax")])
+        model.compile(optimizers.SGD(rate), losses.SparseCategoricalCrossentropy(reduction=reduction))
+        model.fit(IMAGES, LABELS, batch_size=25, shuffle=False, verbose=0)  # warnings are errors
+        return model
+
+    assert_same_weights(trained("sum", 0.1 / 25), trained("sum_over_batch_size", 0.1))
 
 
 def test_weights_of_samples_and_classes_are_the_losses_and_not_the_metrics():

@@ -328,6 +328,12 @@ def test_a_loss_does_not_silently_skip_the_derivative_by_its_target():
     assert tape.gradient(y, target) is None
 
 
+@pytest.mark.parametrize("pool", [ops.global_avgpool2d, ops.global_maxpool2d])
+def test_no_images_have_channels_too(pool):
+    assert pool(np.zeros((0, 4, 5, 3), np.float32)).shape == (0, 3)
+    assert pool(np.zeros((0, 3, 4, 5), np.float32), "channels_first").shape == (0, 3)
+
+
 @pytest.mark.parametrize("clipped", [0.0, 1.0, -0.5, 1.5])
 def test_clipped_probabilities_have_derivatives_zero(clipped):
     for loss in (ops.binary_xent, ops.xent):

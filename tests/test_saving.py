@@ -403,6 +403,14 @@ def test_own_losses_and_metrics_are_left_out_with_a_warning_and_training_goes_on
     assert_same_weights(other, model)
 
 
+def test_what_compile_warned_of_is_not_told_again(tmp_path):
+    model = fastnn.Sequential([layers.Input((6,)), layers.Dense(3, activation="relu")])
+    with pytest.warns(UserWarning, match="whose results are no probabilities"):
+        model.compile("sgd", "categorical_crossentropy")
+    model.save(tmp_path / "m")  # warnings are errors
+    assert fastnn.load_model(tmp_path / "m").loss.name == "categorical_crossentropy"
+
+
 def test_an_own_optimizer_leaves_the_model_uncompiled_with_a_warning(tmp_path):
     class Adam(optimizers.Adam):  # the name of a known class, which must not be made instead
         pass

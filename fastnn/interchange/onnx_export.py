@@ -187,8 +187,6 @@ def _activation(graph: Graph, layer: Any, x: Value) -> Value:
     if isinstance(layer.activation, layers.Layer):
         return _layer(graph, layer.activation, x)
     name = activations.serialize(layer.activation)
-    if name == "swish":
-        name = "silu"
     if name not in ACTIVATIONS:
         raise ValueError(f"the activation of {_named(layer)}, {name!r}, has no counterpart in ONNX")
     return ACTIVATIONS[name](graph, x)

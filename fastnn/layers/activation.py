@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import initializers, ops, regularizers
 from ..autodiff import Tensor
+from ..kernels.functions.checks import number
 from .base import Layer, Shape, register_layer
 
 
@@ -24,19 +25,17 @@ class ReLU(ElementwiseLayer):
     Parameters
     ----------
     max_value : float, optional
-        The largest output.
+        The largest output, at least 0.
     negative_slope : float
-        Factor of negative inputs.
+        Factor of negative inputs, at least 0.
     **kwargs
         As for `Layer`.
     """
 
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if max_value is not None and not max_value >= 0:
-            raise ValueError(f"max_value must not be negative; got {max_value}")
-        self.max_value = None if max_value is None else float(max_value)
-        self.negative_slope = float(negative_slope)
+        self.max_value = None if max_value is None else number("max_value", max_value, low=0)
+        self.negative_slope = number("negative_slope", negative_slope, low=0)
 
     def call(self, x: Tensor) -> Tensor:
         y = ops.leaky_relu(x, self.negative_slope) if self.negative_slope else ops.relu(x)
@@ -50,14 +49,14 @@ class LeakyReLU(ElementwiseLayer):
     Parameters
     ----------
     negative_slope : float
-        Factor of negative inputs; 0.3 by default, as in Keras (the function `leaky_relu` has 0.2).
+        Factor of negative inputs, at least 0; 0.3 by default, as in Keras (the function `leaky_relu` has 0.2).
     **kwargs
         As for `Layer`.
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number("negative_slope", negative_slope, low=0)
 
     def call(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, self.negative_slope)
@@ -116,14 +115,14 @@ class ELU(ElementwiseLayer):
     Parameters
     ----------
     alpha : float
-        Where it tends to, negated, for negative inputs.
+        Where it tends to, negated, for negative inputs; at least 0.
     **kwargs
         As for `Layer`.
     """
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = float(alpha)
+        self.alpha = number("alpha", alpha, low=0)
 
     def call(self, x: Tensor) -> Tensor:
         return ops.elu(x, self.alpha)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import kernels, ops
 from ..autodiff import Tensor
+from ..kernels.functions.checks import integer
 from ..kernels.spec.augment import FILL_MODES, INTERPOLATIONS
 from .base import Shape, register_layer
 from .images import ImageLayer
@@ -251,10 +252,7 @@ class RandomCrop(RandomImageLayer):
 
     def __init__(self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(seed, data_format, **kwargs)
-        for name, extent in (("height", height), ("width", width)):
-            if isinstance(extent, bool) or not isinstance(extent, (int, np.integer)) or extent < 1:
-                raise ValueError(f"{name} must be a positive integer; got {extent!r}")
-        self.height, self.width = int(height), int(width)
+        self.height, self.width = integer("height", height, low=1), integer("width", width, low=1)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         (height, width), _ = self._split_shape(x.shape)
@@ -275,9 +273,8 @@ class RandomCrop(RandomImageLayer):
 
     def middle(self, image: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return corner and extents of the window in the middle of images of (rows, columns) that is taken outside training."""
-        parts = self.height, self.width
-        scale = min(1 + (whole - part) / part for whole, part in zip(image, parts, strict=True))
-        rows, columns = (max(1, int(scale * part)) for part in parts)
+        rows = max(1, min(image[0], image[1] * self.height // self.width))
+        columns = max(1, min(image[1], image[0] * self.width // self.height))
         return ((image[0] - rows) // 2, (image[1] - columns) // 2), (rows, columns)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:

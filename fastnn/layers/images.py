@@ -49,11 +49,7 @@ class ImageLayer(Layer):
 
     @property
     def _channel_axis(self) -> int:
-        return self._axes.index("channels")
-
-    @property
-    def _axes(self) -> tuple[str, ...]:
-        return AXES[self.data_format]
+        return AXES[self.data_format].index("channels")
 
     def _split_shape(self, shape: Sequence[int | None]) -> tuple[Sequence[int | None], int | None]:
         """Return (height, width) and the number of channels."""

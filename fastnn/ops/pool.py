@@ -79,6 +79,5 @@ def _global_avgpool2d_backward(dy: Tensor, input_shape: tuple[int, ...], data_fo
 def global_maxpool2d(x: Any, data_format: str = "channels_last") -> Tensor:
     """Return the maximum over rows and columns, shape (n, c)."""
     x = as_tensor(x)
-    image = x.shape[1:3] if data_format == "channels_last" else x.shape[2:]
-    y = maxpool2d(x, image, data_format=data_format)
-    return reshape(y, (len(x), y.size // max(len(x), 1)))
+    image, channels = (x.shape[1:3], x.shape[3:]) if data_format == "channels_last" else (x.shape[2:], x.shape[1:2])
+    return reshape(maxpool2d(x, image, data_format=data_format), (len(x), *channels))

@@ -134,6 +134,11 @@ class MisclassifiedDisplay:
         Returns
         -------
         MisclassifiedDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no such model, or the data does not fit it.
         """
         return cls.from_predictions(*true_and_predicted(model, x, y), x, **kwargs)
 
@@ -159,6 +164,11 @@ class MisclassifiedDisplay:
         Returns
         -------
         MisclassifiedDisplay
+
+        Raises
+        ------
+        ValueError
+            If `image_shape` is not that of the rows of `X`, or is missing where `X` has rows.
         """
         images = np.asarray(X)
         if image_shape is not None:
