@@ -54,10 +54,21 @@ def panel_axes(ax: Any, names: Sequence[str], size: tuple[float, float]) -> np.n
     return axes
 
 
-def count_epochs(ax: Any) -> None:
-    """Make the horizontal axis one of epochs, which are whole numbers: also where there is a single one."""
+class EpochLocator(MaxNLocator):
+    """Ticks at epochs, which are whole numbers: also where there is a single one, and none in the margin before the first."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(integer=True, min_n_ticks=1)
+        self.first = first
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        return [tick for tick in super().tick_values(vmin, vmax) if tick >= self.first]
+
+
+def count_epochs(ax: Any, first: int) -> None:
+    """Make the horizontal axis one of epochs from the first one on."""
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(EpochLocator(first))
 
 
 def points_axes(ax: Any, width: float, height: float) -> tuple[Any, float]:

@@ -107,7 +107,7 @@ class HistogramsDisplay:
             layer, _, weight = name.rpartition("/")
             axes.set_title(f"{shortened(layer, MAX_NAME)}/{weight}", fontsize="medium")
             axes.set_ylabel("gradient" if self.what == "gradients" else "weight")
-            count_epochs(axes)
+            count_epochs(axes, self.epochs[0])
         return self
 
     def _mesh(self, histograms: Sequence[Histogram]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

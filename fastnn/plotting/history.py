@@ -90,7 +90,8 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : estimator
-            With a ``loss_curve_`` and, where it had validation samples, ``validation_loss_curve_`` or ``validation_scores_``.
+            With a ``loss_curve_`` and, where it had validation samples, ``validation_loss_curve_`` or ``validation_scores_``. Of a
+            pipeline its last step, of a search, such as `GridSearchCV`, its best estimator.
         ax : matplotlib Axes, array of Axes, or Figure, optional
             Where to draw: as many axes as there are panels, or an empty figure, which takes the size that they need.
 
@@ -104,9 +105,12 @@ class HistoryDisplay:
             If it has no loss curve: not fitted, or by the solver "lbfgs", which keeps none.
         """
         kept = {"loss": "loss_curve_", "val_loss": "validation_loss_curve_", "val_score": "validation_scores_"}
-        found = {name: getattr(estimator, attribute, None) for name, attribute in kept.items()}
+        last = getattr(estimator, "best_estimator_", estimator)
+        if hasattr(last, "steps"):  # of a pipeline
+            last = last.steps[-1][1]
+        found = {name: getattr(last, attribute, None) for name, attribute in kept.items()}
         if not found["loss"]:
-            raise ValueError(f"estimator must be fitted and have a loss_curve_ (solver='lbfgs' keeps none); got {estimator!r}")
+            raise ValueError(f"estimator must be fitted and have a loss_curve_ (solver='lbfgs' keeps none); got {last!r}")
         curves = {name: (range(1, len(values) + 1), values) for name, values in found.items() if values}
         return cls(curves=curves).plot(ax)
 
@@ -129,7 +133,7 @@ class HistoryDisplay:
                     markersize=4,
                 )
             axes.set_ylabel(shortened(title, MAX_NAME))
-            count_epochs(axes)
+            count_epochs(axes, 1)
             axes.grid(alpha=0.3)
             if f"val_{title}" in curves:
                 axes.legend()

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import fastnn
 from fastnn import estimators, layers, plotting
@@ -86,12 +89,12 @@ def test_epochs_have_markers_unless_they_are_many():
     assert HistoryDisplay.from_history({"loss": [1.0] * 500}).lines_["loss"].get_marker() in ("None", None, "")
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3, 12, 500])
-def test_epochs_are_whole_numbers(epochs):
+@pytest.mark.parametrize("epochs", [1, 2, 3, 12, 30, 500])
+def test_epochs_are_whole_numbers_from_1(epochs):
     axes = HistoryDisplay.from_history({"loss": [1.0] * epochs}).axes_[0]
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
-    assert shown and all(tick == int(tick) for tick in shown)
+    assert shown and all(tick == int(tick) >= 1 for tick in shown)
     assert epochs > 1 or shown == [1]
 
 
@@ -107,6 +110,21 @@ def test_of_an_estimator(kind):
         curves["val_loss"] = estimator.validation_loss_curve_
     assert drawn(display) == {name: ([1, 2, 3, 4, 5], list(values)) for name, values in curves.items()}
     assert [axes.get_ylabel() for axes in display.axes_] == ["loss", "score"]
+
+
+def test_of_an_estimator_at_the_end_of_a_pipeline_or_the_best_of_a_search():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    classifier = estimators.MLPClassifier((4,), max_iter=5, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), classifier)
+    search = GridSearchCV(pipeline, {"mlpclassifier__alpha": [classifier.alpha]}, cv=2)
+    for fitted in (pipeline, search):
+        with pytest.warns(match="Maximum iterations"):
+            fitted.fit(x, x[:, 0] > 0)
+    losses = pipeline[-1].loss_curve_
+    for fitted in (pipeline, search):
+        assert drawn(HistoryDisplay.from_estimator(fitted)) == {"loss": ([1, 2, 3, 4, 5], losses)}
+    with pytest.raises(ValueError, match=r"must be fitted and have a loss_curve_ .*; got StandardScaler\(\)"):
+        HistoryDisplay.from_estimator(make_pipeline(StandardScaler()))
 
 
 def test_bad_input():
