@@ -55,7 +55,7 @@ def main() -> None:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # before NumPy is imported
     warnings.simplefilter("ignore")  # so few epochs do not converge
-    print(f"{options.epochs} epochs, {options.threads} threads")
+    print(f"epochs: {options.epochs}, threads: {options.threads}")
     print("| dtype | scikit-learn, s | fastnn, s | ratio | ratio of processor time | accuracy, scikit-learn | accuracy, fastnn |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for dtype in options.dtypes:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .peers.__main__ import table
-from .roofline import table_of
+from .roofline import table_of, threads_text
 
 NOTES = Path(__file__).parent / "notes.md"
 
@@ -27,7 +27,7 @@ def main() -> None:
     for path in sys.argv[2:]:
         result = json.loads(Path(path).read_text())
         level = result["level"]
-        print(f"## Kernels on {result['threads']} thread{'s' * (result['threads'] > 1)}{f', {level}' * bool(level)}\n")
+        print(f"## Kernels on {threads_text(result['threads'])}{f', {level}' * bool(level)}\n")
         print(f"    python -m benchmarks.roofline --threads {result['threads']}{f' --level {level}' * bool(level)}\n")
         print(table_of(result) + "\n")
 
@@ -38,7 +38,7 @@ def memory_table(results: list[dict]) -> str:
     lines = ["| case | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
     for result in results:
         cells = [f"{result['peers'][name]['peak_mb']:.0f}" if name in result["peers"] else "" for name in names]
-        lines.append(f"| {result['title']}, {result['threads']} threads | {' | '.join(cells)} |")
+        lines.append(f"| {result['title']}, {threads_text(result['threads'])} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -30,6 +30,11 @@ TURN_SECONDS = 0.003
 OPENBLAS_CORES = {"x86_64_v4": "SkylakeX", "x86_64_v3": "Haswell", "x86_64_v2": "Nehalem"}
 
 
+def threads_text(threads: int) -> str:
+    """Return a number of threads in words."""
+    return f"{threads} thread{'s' * (threads != 1)}"
+
+
 def median_time(function, seconds: float = 0.2, least: int = 5) -> float:
     """Return the median of repeated calls that take about so many seconds together."""
     function()
@@ -95,7 +100,7 @@ def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], d
 
     fastnn.set_num_threads(threads)
     times = " | ".join(f"{name}, µs" for name in backends)
-    print(f"{dtype}, {threads} threads\n\n| kernel | {times} | speed |\n| --- | ---: | ---: | ---: |")
+    print(f"{dtype}, {threads_text(threads)}\n\n| kernel | {times} | speed |\n| --- | ---: | ---: | ---: |")
     for name, case in wanted_cases(wanted, dtype):
         least = dict.fromkeys(backends, float("inf"))
         programs = {}
@@ -116,7 +121,7 @@ def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], d
 def table_of(result: dict) -> str:
     """Return the result as a Markdown table."""
     lines = [
-        f"sgemm {result['sgemm_gflops']:.0f} GFLOP/s, copy {result['copy_gbs']:.1f} GB/s, {result['threads']} threads",
+        f"sgemm {result['sgemm_gflops']:.0f} GFLOP/s, copy {result['copy_gbs']:.1f} GB/s, {threads_text(result['threads'])}",
         "",
         "| kernel | µs | GFLOP/s | of sgemm | GB/s | of a copy | of the roofline |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -153,7 +158,7 @@ def draw(result: dict, path: Path) -> None:
         axes.plot([], [], style, color="lightgrey", mec="black", mew=0.5, label=op)
     for case, color in colors.items():
         axes.plot([], [], "s", color=color, label=case)
-    axes.set(xlabel="FLOP per byte", ylabel="GFLOP/s", title=f"Kernels under the roofline, {result['threads']} threads")
+    axes.set(xlabel="FLOP per byte", ylabel="GFLOP/s", title=f"Kernels under the roofline, {threads_text(result['threads'])}")
     axes.legend(fontsize=7, ncols=2, loc="lower right")
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110)

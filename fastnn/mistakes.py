@@ -115,7 +115,7 @@ def warn_of_divergence(name: str, value: float, arrays: Mapping[str, Any], stack
             first = np.unravel_index(int(bad.argmax()), bad.shape)
             samples = int(bad.reshape(len(bad), -1).any(axis=1).sum())
             where = ", ".join(map(str, first))
-            reason = f"{key}[{where}] is {array[first]}; {samples} of {len(bad)} samples have NaN or infinity in {key}"
+            reason = f"{key}[{where}] is {array[first]}; there is NaN or infinity in {samples} of {len(bad)} samples of {key}"
             break
     else:
         ranges = " and ".join(f"{key}, from {array.min():.4g} to {array.max():.4g}," for key, array in arrays.items())

@@ -86,7 +86,7 @@ def test_nan_in_the_inputs_is_named_once(batch_size):
     with pytest.warns(RuntimeWarning) as warned:
         compiled().fit(x, Y, batch_size=batch_size, epochs=3, verbose=0)
     assert [str(warning.message) for warning in warned] == [
-        "the loss of epoch 1 is nan: x[7, 2] is nan; 2 of 60 samples have NaN or infinity in x"
+        "the loss of epoch 1 is nan: x[7, 2] is nan; there is NaN or infinity in 2 of 60 samples of x"
     ]
     assert warned[0].filename == __file__
     with pytest.warns(RuntimeWarning, match=r"the loss is nan: x\[7, 2\]"):
@@ -108,7 +108,7 @@ def test_a_training_that_diverges_names_the_rate_and_the_range_of_the_data():
 def test_nan_in_the_validation_data_is_not_taken_for_a_divergence():
     x = X.copy()
     x[3, 0] = np.nan
-    with pytest.warns(RuntimeWarning, match=r"the val_loss of epoch 1 is nan: validation x\[3, 0\] is nan; 1 of 60 samples"):
+    with pytest.warns(RuntimeWarning, match=r"the val_loss of epoch 1 is nan: validation x\[3, 0\] is nan; there is NaN or infinity in 1 of 60 samples"):
         compiled().fit(X, Y, verbose=0, validation_data=(x, Y))
 
 
