@@ -38,8 +38,9 @@ class Tensor:
     Arithmetic broadcasts as in NumPy. Python and NumPy scalars and lists take the dtype of the float tensor they meet, integers
     the dtype of the floats they meet; float32 with float64 gives float64. Comparisons, ``==`` too, give a tensor of bools.
 
-    NumPy's functions take a tensor as an array, but not what an active tape watches, since no gradient goes through them: they
-    raise a TypeError. `numpy` gives the values there too.
+    NumPy's functions take a tensor as an array. ``torch.from_dlpack(x)``, and that of other libraries, gives an array in the same
+    memory, which for a `Variable` is what training changes. What an active tape watches neither takes, since no gradient would go
+    through: that is a TypeError. `numpy` gives the values there too.
 
     Attributes
     ----------
@@ -90,7 +91,13 @@ class Tensor:
         return self._values()[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        return np.array(self._values_for_numpy(), dtype=dtype, copy=copy)
+        return np.array(self._values_to_leave(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **how: Any) -> Any:
+        return self._values_to_leave().__dlpack__(**how)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.data.__dlpack_device__()
 
     def __repr__(self) -> str:
         return f"<Tensor: shape={self.shape}, dtype={self.dtype}, numpy={self._numpy_text()}>"
@@ -124,12 +131,12 @@ class Tensor:
         python_step("a tensor's values read by Python")
         return self.data
 
-    def _values_for_numpy(self) -> ndarray:
-        """Return the values to NumPy, which loses what a tape wants to know: that must not happen in silence."""
+    def _values_to_leave(self) -> ndarray:
+        """Return the values to another library, which loses what a tape wants to know: that must not happen in silence."""
         if is_watched(self):
             raise TypeError(
-                f"a {type(self).__name__} of shape {self.shape} that a GradientTape watches would become a NumPy array, through "
-                "which no gradient goes: use fastnn.ops (ops.exp for np.exp, ops.stack for a list of tensors), "
+                f"a {type(self).__name__} of shape {self.shape} that a GradientTape watches would become an array, through which "
+                "no gradient goes: use fastnn.ops (ops.exp for np.exp, ops.stack for a list of tensors), "
                 "or its .numpy() where the values alone are wanted"
             )
         return self._values()
@@ -258,7 +265,7 @@ class Variable(Tensor):
         return self._values().copy()[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        return np.array(self._values_for_numpy(), dtype=dtype, copy=copy is not False or None)
+        return np.array(self._values_to_leave(), dtype=dtype, copy=copy is not False or None)
 
     def assign(self, value: Any) -> Variable:
         """Replace the values, in the same memory. `value` has the shape of the variable and a dtype of its kind."""

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastnn import autodiff, ops
+from fastnn import autodiff, kernels, ops
 from fastnn.autodiff import GradientTape, Node, Tensor, Variable, as_tensor, constant, record
 
 
@@ -74,6 +74,14 @@ class TestTensor:
         np.testing.assert_array_equal(np.exp(x), np.exp(x.data))
         np.testing.assert_array_equal(np.asarray([constant(1.0), constant(2.0)]), [1, 2])
         assert isinstance(constant(2.0).numpy(), np.float32)
+
+    @pytest.mark.parametrize("make", [constant, Variable])
+    def test_dlpack_shares_the_memory(self, make):
+        x = make([[1.0, 2.0], [3.0, 4.0]])
+        array = np.from_dlpack(x)
+        np.testing.assert_array_equal(array, np.array([[1, 2], [3, 4]], np.float32), strict=True)
+        assert np.shares_memory(array, x.data) and x.__dlpack_device__() == array.__dlpack_device__()
+        np.testing.assert_array_equal(kernels.relu_forward(x), x.data)  # which asks whether it is on a GPU
 
     def test_is_a_number_to_python(self):
         assert float(constant([2.5])) == 2.5 and int(constant(2.5)) == 2
@@ -281,6 +289,7 @@ class TestWatching:
             np.sum,
             np.linalg.norm,
             np.asarray,
+            np.from_dlpack,
             lambda x: np.maximum(x, 0),
             lambda x: np.concatenate([x, x]),
             lambda x: np.ones(2).__setitem__(slice(None), x),
