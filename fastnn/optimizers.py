@@ -196,8 +196,9 @@ class Optimizer:
 
     def _state_of(self, variable: Variable) -> dict[str, np.ndarray]:
         if id(variable) not in self._state:
-            first = np.full_like(variable.data, self.initial_slot_value)
-            slots = {slot: memory.copy_of(first) for slot in self.slots}
+            slots = {slot: memory.empty(variable.shape, variable.dtype) for slot in self.slots}
+            for array in slots.values():
+                array.fill(self.initial_slot_value)
             self._state[id(variable)] = variable, slots
         return self._state[id(variable)][1]
 

@@ -142,12 +142,6 @@ def load_model(path: PathLike) -> Sequential:
     OSError
         If the file cannot be read.
     """
-    with open(path, "rb") as file:
-        if file.read(8).startswith(KERAS):
-            raise ModelFileError(
-                f"{os.fspath(path)!r} is a file of Keras or PyTorch, of which only weights can be read: "
-                "make the model and call its load_weights"
-            )
     header, tensors = _read(path)
     if "model" not in header:
         raise ModelFileError(f"{os.fspath(path)!r} holds weights alone: make the model and call its load_weights")
@@ -479,6 +473,11 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the header and the arrays of a file."""
     with open(path, "rb") as file:
         data = file.read()
+    if data.startswith(KERAS):
+        raise ModelFileError(
+            f"{os.fspath(path)!r} is a file of Keras or PyTorch, of which only weights can be read: "
+            "make the model and call its load_weights"
+        )
     try:
         tensors = safetensors.numpy.load(data)
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
