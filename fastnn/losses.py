@@ -455,7 +455,7 @@ def get(identifier: str | Mapping[str, Any] | Loss | Callable[[Tensor, Tensor], 
     if isinstance(identifier, str):
         return REGISTRY.named(identifier)()
     if isinstance(identifier, Mapping):
-        return REGISTRY.named(identifier.get("class_name")).from_config(identifier["config"])
+        return REGISTRY.named(identifier.get("class_name")).from_config(identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
         raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {identifier!r}")
     for cls, function in LOSSES.values():

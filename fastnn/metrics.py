@@ -399,7 +399,7 @@ def get(
         name = identifier.get("class_name")
         if name not in by_class:
             raise ValueError(f"a metric's class_name must be one of {', '.join(by_class)}; got {name!r}")
-        return by_class[name].from_config(identifier["config"])
+        return by_class[name].from_config(identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
         raise TypeError(f"metric must be a name, a Metric or a function of (y_true, y_pred); got {identifier!r}")
     return FunctionMetric(identifier)

@@ -20,7 +20,7 @@ from .kernels.functions.checks import integer
 from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
-from .layers.base import unique_name
+from .layers.base import assign_all, unique_name
 from .mistakes import loss_of_outputs, warn_of_divergence, warn_of_metrics
 from .program import Arena
 from .summary import summary_html, summary_text
@@ -73,6 +73,7 @@ class Sequential:
         self._metrics: list[metrics_module.Metric] | None = None
         self._forget_steps()
         self._input_shape: tuple | None = None
+        self._output_shape: tuple | None = None
         if isinstance(layers, Layer):
             raise TypeError(f"layers must be a list of layers, Sequential([...]); got {type(layers).__name__} alone")
         for layer in layers or ():
@@ -108,41 +109,54 @@ class Sequential:
         if shape is None and not self.layers:
             shape = layer.batch_input_shape
         if shape is not None:
-            layer.build(self.layers[-1].output_shape if self.layers else shape)
+            layer.build(self.output_shape if self.layers else shape)
             self._input_shape, self.built = shape, True
         self.layers.append(layer)
+        self._output_shape = None
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
         if not self.layers:
             raise ValueError("the model has no layers to pop")
         self._forget_steps()
+        self._output_shape = None
         return self.layers.pop()
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the weights for inputs of shape (None, ...)."""
-        self._input_shape = tuple(input_shape)
-        shape = self._input_shape
+        """Create the weights for inputs of shape (None, ...).
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit a layer, which may be built for other inputs already.
+        """
+        shape = tuple(input_shape)
         for layer in self.layers:
             layer.build(shape)
-            shape = layer.output_shape
-        self.built = True
+            shape = _shape_behind(layer, shape)
+        self._input_shape, self._output_shape, self.built = tuple(input_shape), shape, True
 
     @property
     def input_shape(self) -> tuple:
         """Shape of a batch of inputs, (None, ...)."""
-        return self._built_shape(self._input_shape)
+        if not self.built or self._input_shape is None:
+            raise ValueError(
+                f"model {self.name!r} is not built yet: give the first layer input_shape=, add an Input, or call build()"
+            )
+        return self._input_shape
 
     @property
     def output_shape(self) -> tuple:
         """Shape of a batch of outputs, (None, ...)."""
-        return self._built_shape(self.layers[-1].output_shape if self.layers else self._input_shape)
+        if self._output_shape is None:
+            self._output_shape = self.compute_output_shape(self.input_shape)
+        return self._output_shape
 
-    def _built_shape(self, shape: tuple | None) -> tuple:
-        if not self.built or shape is None:
-            raise ValueError(
-                f"model {self.name!r} is not built yet: give the first layer input_shape=, add an Input, or call build()"
-            )
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple:
+        """Return the shape of the outputs of a built model for inputs of a shape, either with None for what is not known yet."""
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            shape = _shape_behind(layer, shape)
         return shape
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -202,15 +216,14 @@ class Sequential:
         return [weight.data.copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Write arrays into all weights, in the order of `get_weights`."""
-        mine = self.weights
-        if len(weights) != len(mine):
-            raise ValueError(f"weights must be {len(mine)} arrays, got {len(weights)}")
-        for weight, value in zip(mine, weights, strict=True):
-            if np.shape(value) != weight.shape:
-                raise ValueError(f"weight {weight.name!r} has shape {weight.shape}, got an array of shape {np.shape(value)}")
-        for weight, value in zip(mine, weights, strict=True):
-            weight.assign(value)
+        """Write arrays into all weights, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            If their number or a shape does not fit; then nothing is changed.
+        """
+        assign_all(self.weights, weights, f"model {self.name!r}")
 
     def count_params(self) -> int:
         """Return the number of weights."""
@@ -666,6 +679,8 @@ class Sequential:
 
     def _batches(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Iterator[tuple]:
         if has_batches(x, y):
+            if sample_weight is not None:
+                raise ValueError("sample_weight needs arrays; an iterable gives batches of its own, (x, y, sample_weight)")
             for batch in x:
                 yield self.prepare(*batch_parts(batch), None)
             return
@@ -711,7 +726,7 @@ class Sequential:
         if 0 < len(x) <= size:
             self._predict_step = step = self.cached_step("predict", x)
             return step.run(x)
-        out = np.empty((len(x), *self.output_shape[1:]), self.dtype, like=x)
+        out = np.empty((len(x), *self.compute_output_shape((None, *x.shape[1:]))[1:]), self.dtype, like=x)
         for start in range(0, len(x), size):
             batch = x[start : start + size]
             np.copyto(out[start : start + size], self.cached_step("predict", batch).run(batch))
@@ -817,6 +832,11 @@ class Sequential:
 def _each_once(parts: Iterable[Part]) -> list[Part]:
     """Return what two layers share only once, in the order of the first."""
     return list({id(part): part for part in parts}.values())
+
+
+def _shape_behind(layer: Layer, shape: tuple) -> tuple:
+    """Return the shape of a layer's outputs; a layer that models share may have been built for inputs of another."""
+    return layer.output_shape if layer._input_shape == shape else tuple(layer.compute_output_shape(shape))
 
 
 def _inference_batch(batch_size: int | None) -> int:

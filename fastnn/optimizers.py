@@ -472,7 +472,7 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
     if isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, Mapping):
-        return _named(identifier.get("class_name")).from_config(identifier["config"])
+        return _named(identifier.get("class_name")).from_config(identifier.get("config", {}))
     return _named(identifier)()  # type: ignore[call-arg]  # every named optimizer has a default learning rate
 
 

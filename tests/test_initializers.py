@@ -160,7 +160,9 @@ def test_get():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"scale": 0.0}, {"mode": "fan"}, {"distribution": "normal"}], ids=lambda arguments: next(iter(arguments))
+    "arguments",
+    [{"scale": 0.0}, {"scale": float("nan")}, {"mode": "fan"}, {"distribution": "normal"}],
+    ids=lambda arguments: next(iter(arguments)),
 )
 def test_bad_arguments(arguments):
     (name,) = arguments

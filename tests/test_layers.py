@@ -1199,6 +1199,7 @@ def test_channels_must_be_known():
         (lambda: layers.BatchNormalization(epsilon=0), "epsilon must be positive; got 0"),
         (lambda: layers.Dropout(1.0), "rate must be at least 0 and less than 1.*got 1.0"),
         (lambda: layers.Dropout(0.5, seed=-1), "seed must be an integer from 0"),
+        (lambda: layers.Reshape((2.5, 2)), "target_shape must be an integer; got 2.5"),
         (lambda: layers.Reshape((-1, -1)), "target_shape must be made of positive integers, one of which may be -1"),
         (
             lambda: layers.Dense(3, activaton="relu"),

@@ -356,7 +356,7 @@ def test_a_derivative_by_the_targets_is_refused_not_forgotten():
 @pytest.mark.parametrize("name", [*losses.LOSSES, *losses.ALIASES])
 def test_get_by_name_and_by_function(name):
     cls, function = losses.LOSSES[losses.ALIASES.get(name, name)]
-    for identifier in (name, name.upper(), cls.__name__, function):
+    for identifier in (name, name.upper(), cls.__name__, function, {"class_name": cls.__name__}):
         assert type(losses.get(identifier)) is cls
 
 

@@ -170,6 +170,7 @@ def test_get_by_name(name):
     metric = metrics.get(name)
     assert type(metric) is metrics.METRICS[name] and metric.name == name
     assert metrics.get(metric) is metric
+    assert type(metrics.get({"class_name": type(metric).__name__})) is type(metric)
     again = metrics.get(metrics.serialize(metric))
     assert type(again) is type(metric) and again.get_config() == metric.get_config()
 

@@ -353,6 +353,34 @@ def test_classes_at_several_positions_have_no_weight():
         model.fit(IMAGES[..., 0], np.zeros((50, 8), int), class_weight={0: 2.0}, verbose=0)
 
 
+def test_images_of_any_size_are_predicted_in_batches():
+    model = fastnn.Sequential([layers.Input((None, None, 1)), layers.Conv2D(2, 3)])
+    images = RNG.random((300, 5, 4, 1)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict(images), model(images).numpy())
+    assert model.predict(images[:0]).shape == (0, 3, 2, 2)
+
+
+def test_models_may_share_a_layer_for_images_of_different_sizes():
+    conv = layers.Conv2D(2, 3)
+    small = fastnn.Sequential([layers.Input((8, 8, 1)), conv])
+    large = fastnn.Sequential([layers.Input((10, 9, 1)), conv, layers.Flatten(), layers.Dense(3)])
+    assert small.output_shape == (None, 6, 6, 2)
+    assert large.layers[-1].input_shape == (None, 8 * 7 * 2)
+    assert large.predict(np.ones((300, 10, 9, 1), np.float32)).shape == (300, 3)
+    large.pop()
+    assert large.output_shape == (None, 8 * 7 * 2)
+
+
+def test_a_model_cannot_be_built_for_inputs_that_its_weights_do_not_fit():
+    model = fastnn.Sequential([layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()])
+    for shape in ((None, 8, 8, 1), (None, 5, 7, 1)):
+        model.build(shape)
+        assert model.input_shape == shape
+    with pytest.raises(ValueError, match=r"needs inputs of shape \(batch, height, width, 1\); got \(None, 8, 8, 3\)"):
+        model.build((None, 8, 8, 3))
+    assert model.input_shape == (None, 5, 7, 1)
+
+
 def test_a_sum_over_samples_is_replayed_too():
     def trained(reduction, rate):
         fastnn.set_seed(0)
@@ -676,6 +704,7 @@ class Numbered:
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), batch_size=10), ValueError, "batch_size need arrays"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), steps_per_epoch=0), ValueError, "steps_per_epoch must be .* at least 1"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), epochs=2), ValueError, "x gave no batches.* a generator gives"),
+        (lambda m: m.evaluate(iter([(IMAGES, LABELS)]), sample_weight=np.ones(50)), ValueError, "sample_weight needs arrays"),
         (lambda m: m.fit(IMAGES, LABELS, validation_data=iter([])), ValueError, "validation_data gave no batches"),
         (lambda m: m.fit(IMAGES, LABELS, validation_batch_size=0), ValueError, "validation_batch_size must be"),
         (lambda m: m.fit(iter([(IMAGES[:0], LABELS[:0])])), ValueError, "no samples"),
@@ -694,7 +723,7 @@ class Numbered:
         (lambda m: m.fit(Numbered()), TypeError, "got a Numbered, which has items by number but no __iter__"),
         (lambda m: m.fit([(IMAGES, LABELS), (IMAGES[:9], LABELS[:9])]), ValueError, "batches come from .*, not from a list"),
         (lambda m: m.fit(IMAGES, LABELS, validation_data=[(IMAGES, LABELS)]), ValueError, "got list .batches .* not from a list"),
-        (lambda m: m.set_weights([]), ValueError, "arrays, got 0"),
+        (lambda m: m.set_weights([]), ValueError, "arrays for model .*; got 0"),
         (lambda m: m.add("dense"), TypeError, "layer must be"),
         (lambda m: m.add(layers.Input((3,))), ValueError, "before all other"),
         (lambda m: m.get_layer("nothing"), ValueError, "no layer is called"),

@@ -357,6 +357,7 @@ def test_configurations_make_the_same_optimizer_again(case):
 def test_get_by_name(name):
     cls = optimizers.OPTIMIZERS[name]
     assert type(optimizers.get(name)) is type(optimizers.get(cls.__name__)) is cls
+    assert type(optimizers.get({"class_name": cls.__name__})) is cls
     instance = cls()
     assert optimizers.get(instance) is instance
 

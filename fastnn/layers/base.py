@@ -175,7 +175,13 @@ class Layer:
     # ------------------------------------------------------------------- use
 
     def build(self, input_shape: Shape) -> None:
-        """Create the weights for inputs of shape (None, ...). Subclasses say how; a layer that is built already stays as it is."""
+        """Create the weights for inputs of shape (None, ...). Subclasses say how; a layer that is built already stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If the layer is not for inputs of this shape.
+        """
 
     def call(self, x: Tensor) -> Tensor:
         """Compute the output from the input, of ops. A subclass may have the argument ``training=False`` too."""
@@ -372,17 +378,7 @@ class Layer:
         ValueError
             If their number or a shape does not fit; then nothing is changed.
         """
-        mine = self.weights
-        if len(weights) != len(mine):
-            raise ValueError(f"weights must be {len(mine)} arrays for {self._described()}; got {len(weights)}")
-        for variable, value in zip(mine, weights, strict=True):
-            if np.shape(value) != variable.shape:
-                raise ValueError(
-                    f"weight {variable.name!r} of {self._described()} has shape {variable.shape}; "
-                    f"got an array of shape {np.shape(value)}"
-                )
-        for variable, value in zip(mine, weights, strict=True):
-            variable.assign(value)
+        assign_all(self.weights, weights, self._described())
 
     def count_params(self) -> int:
         """Return the number of elements of all weights.
@@ -523,6 +519,8 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Any], None]:
                 raise
             finally:
                 self._building = False
+        else:
+            self._check_input(tuple(input_shape))
 
     return wrapper
 
@@ -538,6 +536,19 @@ def _build(layer: Layer, build: Callable[[Shape], None], shape: Shape) -> None:
 
 
 Layer.build = _once(Layer.build)  # type: ignore[assignment, method-assign]
+
+
+def assign_all(variables: Sequence[Variable], values: Sequence[Any], owner: str) -> None:
+    """Write arrays into variables, or into none if their number or a shape does not fit; `owner` names whose they are."""
+    if len(values) != len(variables):
+        raise ValueError(f"weights must be {len(variables)} arrays for {owner}; got {len(values)}")
+    for variable, value in zip(variables, values, strict=True):
+        if np.shape(value) != variable.shape:
+            raise ValueError(
+                f"weight {variable.name!r} of {owner} has shape {variable.shape}; got an array of shape {np.shape(value)}"
+            )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _leaves(value: Any) -> Iterator[Any]:

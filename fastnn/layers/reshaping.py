@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import ops
 from ..autodiff import Tensor
+from ..kernels.functions.checks import integer
 from .base import Layer, Shape, register_layer
 from .images import check_data_format
 
@@ -51,7 +52,7 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(extent) for extent in target_shape)
+        self.target_shape = tuple(integer("target_shape", extent, low=-1) for extent in target_shape)
         free = self.target_shape.count(-1)
         if free > 1 or any(extent < 1 and extent != -1 for extent in self.target_shape):
             raise ValueError(f"target_shape must be made of positive integers, one of which may be -1; got {self.target_shape}")
