@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -354,7 +354,8 @@ class Sequential:
         validation_split : float in [0, 1)
             Share of the samples, taken from the end before shuffling, to evaluate on after each epoch.
         validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
-            What to evaluate on after each epoch; takes the place of `validation_split`.
+            What to evaluate on after each epoch; takes the place of `validation_split`. What does not fit is told before training:
+            of batches the first one, where the iterable also gives them by number.
         shuffle : bool
             Whether each epoch takes the samples in a new random order.
         class_weight : dict of int to float, optional
@@ -411,11 +412,14 @@ class Sequential:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
             source = self.array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
-        if _is_xy(validation_data) and validation_data[1] is not None and self.built:
-            x_val, y_val, *weight_val = validation_data
-            try:
-                validation_data = self.prepare(x_val, y_val, weight_val[0] if weight_val else None, None)
-            except (TypeError, ValueError) as error:  # before an epoch has been waited for
+        if self.built:
+            try:  # what does not fit is told before an epoch has been waited for
+                if _is_xy(validation_data):
+                    if validation_data[1] is not None:
+                        validation_data = self.prepare(*batch_parts(validation_data), None)
+                elif isinstance(validation_data, Sized) and hasattr(validation_data, "__getitem__") and len(validation_data):
+                    self.prepare(*batch_parts(validation_data[0]), None)  # which takes nothing away from who iterates
+            except (TypeError, ValueError) as error:
                 raise ValueError(f"validation_data does not fit: {error}") from error
         with source as batches:
             return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)

@@ -737,9 +737,29 @@ def test_what_does_not_fit_is_refused_by_name(call, error, message):
         call(cnn())
 
 
+class Batches:
+    """Batches by number, as Keras's Sequence has them; `given` notes which were asked for."""
+
+    def __init__(self, *batches):
+        self.batches, self.given = batches, []
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, number):
+        self.given.append(number)
+        return self.batches[number]
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (Batches((IMAGES[:, :7], LABELS)), r"x must have shape \(n, 8, 8, 1\)"),
+        (Batches((IMAGES, LABELS + 7)), "y_true must be"),
+        (Batches(IMAGES), r"batches must be \(x, y\)"),
         ((IMAGES[:, :7], LABELS), r"x must have shape \(n, 8, 8, 1\)"),
         ((IMAGES[:5], LABELS), "x and y must have as many samples: x has 5, y has 50"),
         ((IMAGES.astype(str), LABELS), "x must be numeric"),
@@ -753,6 +773,20 @@ def test_validation_data_that_does_not_fit_is_told_before_training(data, message
         model.fit(IMAGES, LABELS, validation_data=data)
     for weight, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+def test_of_validation_batches_by_number_the_first_is_looked_at_and_no_other_iterable_is_touched():
+    halves = (IMAGES[:25], LABELS[:25]), (IMAGES[25:], LABELS[25:])
+    by_number, once, empty = Batches(*halves), iter(halves), Batches()
+    histories = [
+        cnn().fit(IMAGES, LABELS, validation_data=data, shuffle=False, verbose=0).history
+        for data in (by_number, once, (IMAGES, LABELS))
+    ]
+    assert by_number.given == [0, 0, 1]
+    assert histories[0] == histories[1]
+    np.testing.assert_allclose(histories[0]["val_loss"], histories[2]["val_loss"], rtol=1e-5)
+    with pytest.raises(ValueError, match="validation_data gave no batches"):
+        cnn().fit(IMAGES, LABELS, validation_data=empty, verbose=0)
 
 
 def test_a_layer_that_does_not_fit_is_not_added():
