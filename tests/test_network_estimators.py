@@ -325,6 +325,42 @@ def test_a_loss_of_the_library(loss):
 
 
 @unconverged
+@pytest.mark.parametrize(
+    ("outputs", "last", "loss"),
+    [
+        (1, "sigmoid", losses.BinaryCrossentropy),
+        (2, "softmax", losses.CategoricalCrossentropy),
+        (2, "softmax", losses.SparseCategoricalCrossentropy),
+    ],
+)
+def test_logits_become_probabilities(outputs, last, loss):
+    X, y = IRIS[0][50:], IRIS[1][50:]
+    logits, probabilities, both = (
+        NetworkClassifier(
+            fastnn.Sequential([layers.Dense(outputs, activation)]), loss=loss(from_logits=from_logits), max_iter=5, random_state=0
+        ).fit(X, y)
+        for activation, from_logits in ((None, True), (last, False), (last, True))
+    )
+    for classifier in (logits, both):
+        np.testing.assert_array_equal(classifier.predict_proba(X), probabilities.predict_proba(X))
+        np.testing.assert_array_equal(classifier.predict(X), probabilities.predict(X))
+    assert logits.predict_proba(X).min() >= 0
+
+
+@unconverged
+@pytest.mark.parametrize("loss", ["hinge", losses.Perceptron()], ids=str)
+def test_margins_tell_classes_apart_at_zero(loss):
+    X, y = IRIS[0][50:], IRIS[1][50:]
+    model = fastnn.Sequential([layers.Dense(1)])
+    classifier = NetworkClassifier(model, loss=loss, optimizer=optimizers.Adam(0.01), max_iter=30, random_state=0).fit(X, y)
+    margin = classifier.model_.predict(X)[:, 0]
+    assert ((margin > 0) & (margin < 0.5)).any()
+    np.testing.assert_array_equal(classifier.predict(X), np.where(margin > 0, 2, 1))
+    assert not hasattr(classifier, "predict_proba") and not hasattr(classifier, "predict_log_proba")
+    assert hasattr(NetworkClassifier(model), "predict_proba")
+
+
+@unconverged
 def test_models_that_do_not_fit_are_told():
     X, y = IRIS
 

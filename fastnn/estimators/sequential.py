@@ -114,7 +114,9 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
 
     The network ends with a softmax of one output for each class, for two classes also with a sigmoid of one output, and for several
     labels of a sample with a sigmoid of one output for each label. To a last dense layer without activation the fitting one is
-    added.
+    added. With a `loss` of your own the network ends as that wants it; if it takes logits, what makes probabilities of them is
+    added. A margin ("hinge", "perceptron") is no probability: 0 is then what tells two classes apart, and there is no
+    `predict_proba`.
 
     Parameters
     ----------
@@ -175,15 +177,19 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
         classes = len(self.classes_)
         if outputs != classes and (outputs, classes) != (1, 2):
             raise ValueError(f"model has {outputs} outputs, y has {classes} classes: {self.classes_}")
-        if self.loss is not None:
+        loss = None if self.loss is None else losses.get(self.loss)
+        if loss is not None and not _takes_logits(loss):
             return
         last, wanted = model.layers[-1], "sigmoid" if self._multilabel or outputs == 1 else "softmax"
-        if isinstance(last, Dense) and last.activation is activations.linear:
-            model.add(Activation(wanted, name="probabilities", dtype=last.dtype))
-        elif model(Tensor(np.zeros((1, *self.input_shape_), model.dtype))).link != wanted:
+        if loss is not None and loss.link is not None:
+            wanted = loss.link
+        if model(Tensor(np.zeros((1, *self.input_shape_), model.dtype))).link == wanted:
+            return
+        if loss is None and not (isinstance(last, Dense) and last.activation is activations.linear):
             raise ValueError(
                 f"model must end with a {wanted}, or with a dense layer without activation, for such targets; or give a loss"
             )
+        model.add(Activation(wanted, name="probabilities", dtype=last.dtype))
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         targets = super()._encode(y)
@@ -195,8 +201,27 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
         return loss.prepare_targets(targets, (None, self.n_outputs_), self.model_.dtype)
 
     def _objective(self) -> network.Objective:
-        loss = losses.get(self.loss) if self.loss is not None else self._output()[1]
+        loss: Any = losses.get(self.loss) if self.loss is not None else self._output()[1]
+        if _takes_logits(loss):  # they are behind the probabilities
+            loss = copy.copy(loss)
+            loss.from_logits = False
         return network.Objective(loss, self.model_.dtype)
+
+    @property
+    def _threshold(self) -> float:  # type: ignore[override]
+        return 0.0 if self._gives_margins() else 0.5
+
+    def _gives_margins(self) -> bool:
+        return self.loss is not None and isinstance(losses.get(self.loss), (losses.Hinge, losses.Perceptron))
+
+    def _has_probabilities(self) -> bool:
+        if self._gives_margins():
+            raise AttributeError(f"the outputs are margins, not probabilities, with the loss {self.loss!r}")
+        return True
+
+
+def _takes_logits(loss: Any) -> bool:
+    return bool(getattr(loss, "from_logits", False))
 
 
 class NetworkRegressor(Regressor, _Network):

@@ -19,6 +19,8 @@ from .base import NetworkEstimator
 
 #: decorator of `partial_fit`
 _where_epochs = available_if(methodcaller("_has_epochs"))
+#: decorator of `predict_proba` and `predict_log_proba`
+_where_probabilities = available_if(methodcaller("_has_probabilities"))
 
 
 class Classifier(ClassifierMixin, NetworkEstimator):
@@ -117,6 +119,11 @@ class ProbabilityClassifier(Classifier):
     def _output(self) -> tuple[str, str]:
         return ("logistic",) * 2 if self._multilabel or self.n_outputs_ == 1 else ("softmax",) * 2
 
+    def _has_probabilities(self) -> bool:
+        """Return True if outputs are probabilities; else raise an AttributeError that says why not."""
+        return True
+
+    @_where_probabilities
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`.
 
@@ -132,6 +139,7 @@ class ProbabilityClassifier(Classifier):
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
+    @_where_probabilities
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of what `predict_proba` returns.
 
