@@ -26,6 +26,7 @@ from .datasets.mnist import Split
 from .kernels import active_backend, use_backend
 from .kernels.backends import BACKENDS, backend_on, kernels_of
 from .kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
+from .layers import Activation
 from .losses import BinaryCrossentropy
 from .model import Sequential
 from .optimizers import OPTIMIZERS
@@ -414,6 +415,8 @@ def _print_results(samples: int, name: str, results: dict[str, float]) -> int:
 def _predict(args: argparse.Namespace) -> int:
     _apply_settings(args)
     model = _load_model(args.model)
+    if getattr(model.loss, "from_logits", False):
+        model.add(Activation(model.loss.link))  # type: ignore[union-attr]  # probabilities are written
     names = _class_names(model, args.model)
     image_shape(model.input_shape[1:])
     paths: list[str] = []
@@ -445,7 +448,7 @@ def _predict(args: argparse.Namespace) -> int:
 def _class_names(model: Sequential, path: Path) -> list[str]:
     """Return the names of the classes that a model's outputs stand for: 0, 1, ... if it knows none."""
     outputs = model.output_shape[1] if len(model.output_shape) == 2 else None
-    if outputs == 1 and isinstance(model.loss, BinaryCrossentropy) and not model.loss.from_logits:
+    if outputs == 1 and isinstance(model.loss, BinaryCrossentropy):
         outputs = 2
     if outputs is None or outputs < 2:
         raise Failure(f"{path} does not tell classes apart: its output has shape {model.output_shape}")

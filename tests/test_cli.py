@@ -387,6 +387,22 @@ class TestPredict:
         assert main(["predict", "colour.safetensors", "four.png"]) == 0
         assert capsys.readouterr().out.startswith("four.png: 7")
 
+    @pytest.mark.parametrize(
+        ("bias", "loss", "shown"),
+        [
+            ([0.0, np.log(3)], fastnn.losses.CategoricalCrossentropy, "a.png: 1 (75.0%)\n"),
+            ([-np.log(3)], fastnn.losses.BinaryCrossentropy, "a.png: 0 (75.0%)\n"),
+        ],
+    )
+    def test_a_model_of_logits_gives_probabilities(self, bias, loss, shown, capsys):
+        model = fastnn.Sequential([fastnn.layers.Input((2, 2)), fastnn.layers.Flatten(), fastnn.layers.Dense(len(bias))])
+        model.compile("sgd", loss(from_logits=True))
+        model.set_weights([np.zeros((4, len(bias))), bias])
+        model.save("logits.safetensors")
+        self.image.fromarray(np.eye(2, dtype=np.uint8)).save("a.png")
+        assert main(["predict", "logits.safetensors", "a.png"]) == 0
+        assert capsys.readouterr().out == shown
+
     def test_without_pillow_it_says_what_to_install(self, trained, tmp_path, monkeypatch, capsys):
         self.image.new("L", (28, 28)).save("seven.png")
         monkeypatch.setitem(sys.modules, "PIL", None)
