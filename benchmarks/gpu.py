@@ -151,7 +151,7 @@ def _torch_call(torch, way: str, case: KernelCase, dtype) -> Callable:
         }[way]
     layout = torch.channels_last
     x, dy = (given[name].permute(0, 3, 1, 2).contiguous(memory_format=layout) if name in given else None for name in ("x", "dy"))
-    shape = {axis: value for axis, value in zip(("kh", "kw", "cg", "co"), values.get("w", values.get("dw")).shape, strict=True)}
+    shape = dict(zip(("kh", "kw", "cg", "co"), values.get("w", values.get("dw")).shape, strict=True))
     w = torch.rand(shape["co"], shape["cg"], shape["kh"], shape["kw"], device="cuda").to(dtype).contiguous(memory_format=layout)
     padding = (values["pad_top"], values["pad_left"])
     if way == "forward":

@@ -100,7 +100,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int | None, ...]) ->
     OSError
         If the file cannot be read.
     ValueError
-        If the model does not take images, the file is no picture, or the picture is blank.
+        If the model does not take images, the file is no picture, or there is no ink to be cut out of it.
 
     Notes
     -----

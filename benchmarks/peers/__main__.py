@@ -115,9 +115,9 @@ def measure(case: Case, peers: list[str], threads: int, rounds: int, seconds: fl
 
 
 def _check(case: Case, workers: list[Worker]) -> None:
-    """Make sure that all peers compute the same thing; drop the ones whose result is in another form."""
+    """Make sure that all peers compute the same thing, but for predictions that are probabilities instead of logits."""
     results = {}
-    for worker in list(workers):
+    for worker in workers:
         if case.kind == "predict":
             results[worker.peer] = worker.ask("check")
         else:
@@ -126,7 +126,7 @@ def _check(case: Case, workers: list[Worker]) -> None:
     reference = next(iter(results.values()))  # fastnn's
     for peer, result in results.items():
         if case.kind == "predict" and peer == "scikit-learn":
-            continue  # probabilities instead of logits
+            continue
         worst = max(abs(a - b) / max(abs(b), 0.1) for a, b in zip(result, reference, strict=True))
         if not worst <= LOSS_TOLERANCE[case.precision]:
             raise SystemExit(f"{case.name}: {peer} and fastnn disagree after {case.check_steps} steps: {result} and {reference}")

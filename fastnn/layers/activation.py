@@ -8,18 +8,11 @@ from typing import Any
 from .. import initializers, ops, regularizers
 from ..autodiff import Tensor
 from ..kernels.functions.checks import number
-from .base import Layer, Shape, register_layer
-
-
-class ElementwiseLayer(Layer):
-    """A layer whose outputs have the shape of its inputs."""
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
+from .base import SameShapeLayer, Shape, register_layer
 
 
 @register_layer
-class ReLU(ElementwiseLayer):
+class ReLU(SameShapeLayer):
     """``max(x, 0)``.
 
     Parameters
@@ -43,7 +36,7 @@ class ReLU(ElementwiseLayer):
 
 
 @register_layer
-class LeakyReLU(ElementwiseLayer):
+class LeakyReLU(SameShapeLayer):
     """`x` where it is positive, else ``negative_slope * x``.
 
     Parameters
@@ -63,7 +56,7 @@ class LeakyReLU(ElementwiseLayer):
 
 
 @register_layer
-class PReLU(ElementwiseLayer):
+class PReLU(SameShapeLayer):
     """`x` where it is positive, else ``alpha * x`` with a factor that is learned (He et al. 2015).
 
     Parameters
@@ -109,7 +102,7 @@ class PReLU(ElementwiseLayer):
 
 
 @register_layer
-class ELU(ElementwiseLayer):
+class ELU(SameShapeLayer):
     """`x` where it is positive, else ``alpha * (exp(x) - 1)``.
 
     Parameters
@@ -129,7 +122,7 @@ class ELU(ElementwiseLayer):
 
 
 @register_layer
-class Softmax(ElementwiseLayer):
+class Softmax(SameShapeLayer):
     """``exp(x) / sum(exp(x))`` along an axis.
 
     Parameters
@@ -149,7 +142,7 @@ class Softmax(ElementwiseLayer):
 
 
 @register_layer
-class Sigmoid(ElementwiseLayer):
+class Sigmoid(SameShapeLayer):
     """``1 / (1 + exp(-x))``, the unipolar sigmoid."""
 
     def call(self, x: Tensor) -> Tensor:
@@ -157,7 +150,7 @@ class Sigmoid(ElementwiseLayer):
 
 
 @register_layer
-class BipolarSigmoid(ElementwiseLayer):
+class BipolarSigmoid(SameShapeLayer):
     """``(1 - exp(-x)) / (1 + exp(-x))``."""
 
     def call(self, x: Tensor) -> Tensor:
@@ -165,7 +158,7 @@ class BipolarSigmoid(ElementwiseLayer):
 
 
 @register_layer
-class Tanh(ElementwiseLayer):
+class Tanh(SameShapeLayer):
     """The hyperbolic tangent."""
 
     def call(self, x: Tensor) -> Tensor:

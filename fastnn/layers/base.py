@@ -496,6 +496,13 @@ class Layer:
         return layer
 
 
+class SameShapeLayer(Layer):
+    """A layer whose outputs have the shape of its inputs."""
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
+        return tuple(input_shape)
+
+
 Held = TypeVar("Held", Variable, Layer)
 AnyLayer = TypeVar("AnyLayer", bound=type[Layer])
 

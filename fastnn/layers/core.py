@@ -11,11 +11,11 @@ import numpy as np
 from .. import activations, initializers, ops, regularizers
 from ..autodiff import Tensor
 from ..kernels.functions.checks import integer
-from .base import Layer, Shape, get_activation, register_layer, sample_shape
+from .base import Layer, SameShapeLayer, Shape, get_activation, register_layer, sample_shape
 
 
 @register_layer
-class InputLayer(Layer):
+class InputLayer(SameShapeLayer):
     """The shape of a model's inputs, as first element of `Sequential`; also called `Input`.
 
     Parameters
@@ -51,9 +51,6 @@ class InputLayer(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         return x
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {"shape": list(self.shape), "batch_size": self.batch_size, "dtype": self.dtype.name, "name": self.name}
@@ -141,7 +138,7 @@ class Dense(Layer):
 
 
 @register_layer
-class Activation(Layer):
+class Activation(SameShapeLayer):
     """An activation as a layer of its own.
 
     Parameters
@@ -159,12 +156,9 @@ class Activation(Layer):
     def call(self, x: Tensor) -> Tensor:
         return self.activation(x)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
-
 
 @register_layer
-class Rescaling(Layer):
+class Rescaling(SameShapeLayer):
     """``x * scale + offset``, for example ``Rescaling(1 / 255)`` for images of bytes.
 
     Parameters
@@ -201,6 +195,3 @@ class Rescaling(Layer):
         rows = ops.reshape(x, (-1, x.shape[-1]))
         scale, offset, mean, variance = self._terms
         return ops.reshape(ops.batchnorm_inference(rows, scale, offset, mean, variance, eps=0.0), x.shape)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)

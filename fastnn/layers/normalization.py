@@ -10,11 +10,11 @@ import numpy as np
 
 from .. import initializers, kernels, ops, regularizers
 from ..autodiff import Tensor, Variable
-from .base import Layer, Shape, register_layer
+from .base import SameShapeLayer, Shape, register_layer
 from .images import AXES
 
 
-class Normalization(Layer):
+class Normalization(SameShapeLayer):
     """What the normalizations share: the factor `gamma`, the offset `beta`, and the features that they are for.
 
     Parameters
@@ -83,9 +83,6 @@ class Normalization(Layer):
         factor = Tensor(np.ones(self._features, self.dtype)) if self.gamma is None else self.gamma
         offset = Tensor(np.zeros(self._features, self.dtype)) if self.beta is None else self.beta
         return factor, offset
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
 
     def _input_advice(self, shape: Sequence[int | None]) -> str:
         return "The number of features is fixed by the first inputs that the layer was built for"

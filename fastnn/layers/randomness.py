@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import random
-from .base import Layer, Shape
+from .base import SameShapeLayer
 
 
-class RandomLayer(Layer):
+class RandomLayer(SameShapeLayer):
     """A layer that changes its inputs at random in training.
 
     Parameters
@@ -39,6 +38,3 @@ class RandomLayer(Layer):
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         return {"state": self.state}
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        return tuple(input_shape)
