@@ -47,9 +47,10 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
     made = _relu_in_batchnorm(_derivatives_behind_pools(calls, results), results)
     made = _penalties_in_gradients(made, results)
     if all(op.name in provided for op in spec.OPTIONAL["rewritten"]):
-        made = _gathering(made)
-        made = _without_dead_calls(_pools_in_batchnorm_backward(made), results)
-        made = _pools_in_batchnorm_forward(made, results)
+        made = _maxima_in_batchnorm_backward(_gathering(made))
+        if all(op.name in provided for op in spec.OPTIONAL["recomputed"]):
+            made = _activations_in_batchnorm_backward(made)
+        made = _pools_in_batchnorm_forward(_without_dead_calls(made, results), results)
     if all(op.name in provided for op in spec.OPTIONAL["descent"]):
         made = _descents(made, results)
     if all(op.name in provided for op in spec.OPTIONAL["halves"]):
@@ -181,13 +182,27 @@ def _gathering(calls: Sequence[Call]) -> list[Call]:
     ]
 
 
-def _pools_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
-    """Let the gradient of a batch normalization start from that of what comes behind it: an activation, a pooling, or both.
+def _maxima_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
+    """Let the gradient of a batch normalization start from that of the max-pooling behind it, which is left to be found dead."""
+    gathered = {_place(args[-1]): args for name, args in calls if name == _GATHER}
+    made = []
+    for name, args in calls:
+        if name == "batchnorm_backward" and _place(args[0]) in gathered:
+            gradient, x, gamma, mean, var, eps, relu, dx, *sums = args
+            dy, argmax, *window, spread = gathered[_place(gradient)]
+            inputs = dy, argmax, x.reshape(spread.shape), gamma, mean, var
+            name, args = "batchnorm_maxpool_backward", (*inputs, eps, relu, *window, dx.reshape(spread.shape), *sums)
+        made.append((name, args))
+    return made
+
+
+def _activations_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
+    """Let the gradient of a batch normalization start from that of an activation behind it, of averages, or of both.
 
     What it no longer reads is left to be found dead. The activation is computed again, from x, which is read anyway.
     """
     normalized = {_place(args[5]): args for name, args in calls if name == "batchnorm_forward"}  # by the means
-    makers = _ACTIVATIONS.keys() | _FROM_OUTPUT | _AVERAGES | {_GATHER}
+    makers = _ACTIVATIONS.keys() | _FROM_OUTPUT | _AVERAGES
     made_by = {_place(args[-1]): (name, args) for name, args in calls if name in makers}
     made = []
     for name, args in calls:
@@ -201,11 +216,7 @@ def _pools_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
                 if forward in _ACTIVATIONS and _place(inputs[0]) == _place(z):
                     activation, gradient = _code(forward, *inputs[1:]), given[0]
                     behind, given = made_by.get(_place(gradient), _NOTHING)
-            if behind == _GATHER and activation == _LINEAR:
-                dy, argmax, *window, spread = given
-                inputs = dy, argmax, x.reshape(spread.shape), gamma, mean, var
-                name, args = "batchnorm_maxpool_backward", (*inputs, eps, relu, *window, dx.reshape(spread.shape), *sums)
-            elif behind in _AVERAGES or activation != _LINEAR:
+            if behind in _AVERAGES or activation != _LINEAR:
                 dy, *window, spread = given if behind in _AVERAGES else (gradient.reshape(x.shape), *_PIXELS, x)
                 image = _as_images(spread)
                 inputs = _as_images(dy), x.reshape(image.shape), gamma, beta, mean, var

@@ -3,7 +3,7 @@
 #define FASTNN_CALL_H
 #include <stddef.h>
 
-#define FASTNN_MAX_ARRAYS 8
+#define FASTNN_MAX_ARRAYS 9
 #define FASTNN_MAX_AXES 12
 #define FASTNN_MAX_INTEGERS 8
 #define FASTNN_MAX_REALS 4

@@ -7,7 +7,7 @@ cdef extern from "call.h" nogil:
 
     ctypedef struct fastnn_call:
         void (*kernel)(const fastnn_call *) noexcept nogil
-        void *array[8]
+        void *array[9]
         Py_ssize_t extent[12]
         Py_ssize_t integer[8]
         double real[4]

@@ -83,7 +83,7 @@ cdef class Kernel:
 
     cdef readonly object op
     cdef kernel_t functions[2]
-    cdef Argument arguments[8]
+    cdef Argument arguments[9]
     cdef int n_inputs, n_params, n_outputs
     cdef bint is_product
     cdef bint param_is_integer[12]

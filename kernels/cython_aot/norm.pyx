@@ -1,16 +1,12 @@
-"""Normalization over the batch or over a sample's features, and dropout.
-
-Column sums: rows are cut into at most PARTS parts, whatever the number of threads, and columns into blocks of at most COLUMNS, so that
-all partial results fit on the stack. Blocks are wide since memory is read fastest from end to end: where 64 of 220 columns are read, the
-processor fetches ahead what nobody wants. A table of few columns is read as one of fewer and longer rows, several side by side, which
-fill vectors. Sums are kept in double.
-"""
+"""Normalization over the batch or over a sample's features, and dropout."""
 
 from cython.parallel cimport prange
 from libc.math cimport rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 
 from activate cimport relu_gradient
+from batch cimport (COLUMNS, PARTS, Terms, block_width, fold_sums, gradient_of, normalization, part_rows, repeat, set_centers, set_terms,
+                    side_by_side)
 from call cimport real
 from parallel cimport chunk_length, chunk_start, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
@@ -19,119 +15,24 @@ cdef extern from "philox.h" nogil:
     void philox_words(uint64_t first, uint64_t step, uint64_t seed, uint32_t *words, Py_ssize_t count)
 
 cdef enum:
-    PARTS = 16
-    PART_ROWS = 64  # a part has at least so many rows
-    COLUMNS = 256
-    LINE = 16  # elements, at most, of a cache line
     WORDS = 1024  # random words made at a time; pieces start at multiples
-
-
-cdef inline Py_ssize_t part_rows(Py_ssize_t m) noexcept nogil:
-    return max(<Py_ssize_t>PART_ROWS, (m + PARTS - 1) // PARTS)
-
-
-cdef inline Py_ssize_t block_width(Py_ssize_t c) noexcept nogil:
-    """Columns of a block: all, or as even a share as there can be without cutting cache lines."""
-    cdef Py_ssize_t blocks = (c + COLUMNS - 1) // COLUMNS
-    return c if blocks <= 1 else ((c + blocks - 1) // blocks + LINE - 1) // LINE * LINE
-
-
-cdef inline Py_ssize_t side_by_side(Py_ssize_t width, Py_ssize_t c) noexcept nogil:
-    """Rows that are read as one; rows of which only `width` of `c` columns are wanted cannot be joined."""
-    return COLUMNS // width if width == c else 1
-
-
-ctypedef fused any_real:
-    float
-    double
-
-
-cdef inline void _repeat(any_real *coefficient, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
-    """Repeat the first `width` elements `fold` times."""
-    cdef Py_ssize_t j
-    for j in range(width, width * fold):
-        coefficient[j] = coefficient[j - width]
 
 
 cdef void batchnorm_forward(const real *x, const real *gamma, const real *beta, double eps, real *y, real *mean, real *var,
                             Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
-    cdef double deviation[PARTS * COLUMNS]
-    cdef double square[PARTS * COLUMNS]
     cdef real center[COLUMNS]
     cdef real scale[COLUMNS]
     cdef real offset[COLUMNS]
-    cdef double first_moment, second_moment, middle
-    cdef Py_ssize_t first = 0, width, fold, j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    cdef Py_ssize_t first = 0, width, fold
     while first < c:
         width = min(block_width(c), c - first)
         fold = side_by_side(width, c)
-        if team(m * width, threads) == 1:
-            for k in range(parts):
-                _moments(x + first, x + first + k * rows * c, min(rows, m - k * rows), c, width, fold,
-                         deviation + k * COLUMNS, square + k * COLUMNS)
-        else:
-            for k in prange(parts, num_threads=threads, schedule="static"):
-                _moments(x + first, x + first + k * rows * c, min(rows, m - k * rows), c, width, fold,
-                         deviation + k * COLUMNS, square + k * COLUMNS)
-        for j in range(width):
-            first_moment = second_moment = 0
-            for k in range(parts):
-                first_moment += deviation[k * COLUMNS + j]
-                second_moment += square[k * COLUMNS + j]
-            first_moment /= m
-            second_moment = second_moment / m - first_moment * first_moment
-            second_moment = 0 if second_moment < 0 else second_moment
-            middle = (x[first + j] if m else <real>0) + first_moment
-            mean[first + j] = <real>middle
-            var[first + j] = <real>second_moment
-            # the mean is subtracted in two parts: rounded to float it may be wrong by more than y may be
-            center[j] = <real>middle
-            scale[j] = <real>(gamma[first + j] / sqrt(second_moment + eps))
-            offset[j] = <real>(beta[first + j] - (middle - center[j]) * (gamma[first + j] / sqrt(second_moment + eps)))
-        _repeat(center, width, fold)
-        _repeat(scale, width, fold)
-        _repeat(offset, width, fold)
+        normalization(x + first, gamma + first, beta + first, eps, mean + first, var + first, center, scale, offset, m, c, width, threads)
+        repeat(center, width, fold)
+        repeat(scale, width, fold)
+        repeat(offset, width, fold)
         _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
         first += width
-
-
-cdef void _moments(const real *origin, const real *x, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
-                   double *deviation, double *square) noexcept nogil:
-    """Sums of x - origin and of its square, by column.
-
-    With an element of the column as origin d = mean - origin is at most sqrt(m) standard deviations, so that the variance from
-    mean(square) - d**2 has a relative error of at most m units in the last place of a double, however large the mean is.
-    """
-    cdef double sum_[COLUMNS]
-    cdef double square_[COLUMNS]
-    cdef double origin_[COLUMNS]
-    cdef double d
-    cdef Py_ssize_t i, j, span = width * fold
-    for j in range(span):
-        sum_[j] = square_[j] = 0
-        origin_[j] = origin[j % width]
-    for i in range(rows // fold):
-        for j in range(span):
-            d = x[i * fold * c + j] - origin_[j]
-            sum_[j] += d
-            square_[j] += d * d
-    x += (rows // fold) * fold * c
-    for j in range((rows % fold) * width):
-        d = x[j] - origin_[j]
-        sum_[j] += d
-        square_[j] += d * d
-    _fold_sums(sum_, deviation, width, fold)
-    _fold_sums(square_, square, width, fold)
-
-
-cdef inline void _fold_sums(const double *sums, double *total, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
-    """Add up `fold` groups of `width` sums."""
-    cdef Py_ssize_t i, j
-    for j in range(width):
-        total[j] = sums[j]
-    for i in range(1, fold):
-        for j in range(width):
-            total[j] += sums[i * width + j]
 
 
 cdef void _affine(const real *x, const real *center, const real *scale, const real *offset, real *y, Py_ssize_t m, Py_ssize_t c,
@@ -169,64 +70,44 @@ cdef void batchnorm_inference(const real *x, const real *gamma, const real *beta
             center[j] = mean[first + j]
             scale[j] = <real>(gamma[first + j] / sqrt(var[first + j] + eps))
             offset[j] = beta[first + j]
-        _repeat(center, width, fold)
-        _repeat(scale, width, fold)
-        _repeat(offset, width, fold)
+        repeat(center, width, fold)
+        repeat(scale, width, fold)
+        repeat(offset, width, fold)
         _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
         first += width
 
 
 cdef void batchnorm_backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *var, double eps,
                              Py_ssize_t relu, real *dx, real *dgamma, real *dbeta, Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
-    # with s1 = sum(dy), s2 = sum(dy * (x - mean)): dx = gamma / std * (dy - s1 / m - (x - mean) * s2 / (m * std**2))
     cdef double gradient[PARTS * COLUMNS]
     cdef double product[PARTS * COLUMNS]
-    cdef double center[COLUMNS]
-    cdef double scale[COLUMNS]
-    cdef double level[COLUMNS]
-    cdef double slope[COLUMNS]
-    cdef double s1, s2, std
-    cdef Py_ssize_t first = 0, width, fold, j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    cdef Terms terms
+    cdef Py_ssize_t first = 0, width, fold, k, rows = part_rows(m), parts = (m + rows - 1) // rows
     while first < c:
         width = min(block_width(c), c - first)
         fold = side_by_side(width, c)
-        for j in range(width):
-            center[j] = mean[first + j]
-        _repeat(center, width, fold)
+        set_centers(&terms, mean + first, width, fold)
         if team(m * width, threads) == 1:
             for k in range(parts):
-                _products(dy + first + k * rows * c, x + first + k * rows * c, center, min(rows, m - k * rows), c, width, fold,
+                _products(dy + first + k * rows * c, x + first + k * rows * c, &terms, min(rows, m - k * rows), c, width, fold,
                           gradient + k * COLUMNS, product + k * COLUMNS)
         else:
             for k in prange(parts, num_threads=threads, schedule="static"):
-                _products(dy + first + k * rows * c, x + first + k * rows * c, center, min(rows, m - k * rows), c, width, fold,
+                _products(dy + first + k * rows * c, x + first + k * rows * c, &terms, min(rows, m - k * rows), c, width, fold,
                           gradient + k * COLUMNS, product + k * COLUMNS)
-        for j in range(width):
-            s1 = s2 = 0
-            for k in range(parts):
-                s1 += gradient[k * COLUMNS + j]
-                s2 += product[k * COLUMNS + j]
-            std = sqrt(var[first + j] + eps)
-            dbeta[first + j] = <real>s1
-            dgamma[first + j] = <real>(s2 / std)
-            scale[j] = gamma[first + j] / std
-            level[j] = s1 / m
-            slope[j] = s2 / (m * std * std)
-        _repeat(scale, width, fold)
-        _repeat(level, width, fold)
-        _repeat(slope, width, fold)
+        set_terms(&terms, gradient, product, parts, gamma + first, var + first, eps, dgamma + first, dbeta + first, m, width, fold)
         if team(m * width, threads) == 1:
             for k in range(parts):
-                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
+                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, &terms, dx + first + k * rows * c,
                               min(rows, m - k * rows), c, width, fold, relu)
         else:
             for k in prange(parts, num_threads=threads, schedule="static"):
-                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, center, scale, level, slope, dx + first + k * rows * c,
+                _batchnorm_dx(dy + first + k * rows * c, x + first + k * rows * c, &terms, dx + first + k * rows * c,
                               min(rows, m - k * rows), c, width, fold, relu)
         first += width
 
 
-cdef void _products(const real *dy, const real *x, const double *center, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
+cdef void _products(const real *dy, const real *x, const Terms *terms, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
                     double *gradient, double *product) noexcept nogil:
     """Sums of dy and of dy * (x - center), by column."""
     cdef double sum_[COLUMNS]
@@ -237,28 +118,25 @@ cdef void _products(const real *dy, const real *x, const double *center, Py_ssiz
     for i in range(rows // fold):
         for j in range(span):
             sum_[j] += dy[i * fold * c + j]
-            product_[j] += <double>dy[i * fold * c + j] * (x[i * fold * c + j] - center[j])
+            product_[j] += <double>dy[i * fold * c + j] * (x[i * fold * c + j] - terms.center[j])
     for j in range((rows % fold) * width):
         sum_[j] += dy[done + j]
-        product_[j] += <double>dy[done + j] * (x[done + j] - center[j])
-    _fold_sums(sum_, gradient, width, fold)
-    _fold_sums(product_, product, width, fold)
+        product_[j] += <double>dy[done + j] * (x[done + j] - terms.center[j])
+    fold_sums(sum_, gradient, width, fold)
+    fold_sums(product_, product, width, fold)
 
 
-cdef void _batchnorm_dx(const real *dy, const real *x, const double *center, const double *scale, const double *level,
-                        const double *slope, real *dx, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
-                        bint relu) noexcept nogil:
-    # in double: with few rows nearly everything cancels
+cdef void _batchnorm_dx(const real *dy, const real *x, const Terms *terms, real *dx, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width,
+                        Py_ssize_t fold, bint relu) noexcept nogil:
     cdef Py_ssize_t i, j, at, done = (rows // fold) * fold * c
     for i in range(rows // fold):
         for j in range(width * fold):
             at = i * fold * c + j
-            dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+            dx[at] = <real>gradient_of(terms, j, dy[at], x[at])
         if relu:  # in a loop of its own, over what is in the cache: numbers of two widths and a choice in one loop are slower
             relu_gradient(dx + i * fold * c, x + i * fold * c, dx + i * fold * c, width * fold)
     for j in range((rows % fold) * width):
-        at = done + j
-        dx[at] = <real>(scale[j] * (dy[at] - level[j] - (x[at] - center[j]) * slope[j]))
+        dx[done + j] = <real>gradient_of(terms, j, dy[done + j], x[done + j])
     if relu:
         relu_gradient(dx + done, x + done, dx + done, (rows % fold) * width)
 

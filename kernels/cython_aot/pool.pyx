@@ -6,19 +6,10 @@ from libc.string cimport memset
 
 from call cimport real
 from parallel cimport team
+from windows cimport first_inside, last_inside, max_of_four, scatter_max, take
 
 cdef enum:
     COLUMNS = 64  # channels summed at a time
-
-
-# The part of a window along one axis that lies inside the image: from `first` to before `last`.
-
-cdef inline Py_ssize_t first_inside(Py_ssize_t o, Py_ssize_t stride, Py_ssize_t pad) noexcept nogil:
-    return max(0, o * stride - pad)
-
-
-cdef inline Py_ssize_t last_inside(Py_ssize_t o, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t window, Py_ssize_t extent) noexcept nogil:
-    return min(extent, o * stride - pad + window)
 
 
 cdef void maxpool2d_forward(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
@@ -44,7 +35,8 @@ cdef void _max_row(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssize
         left = first_inside(ox, stride_w, pad_left)
         right = last_inside(ox, stride_w, pad_left, pool_w, iw)
         if bottom - top == 2 and right - left == 2:
-            _max_of_four(x, top * iw + left, iw, y + ox * c, argmax + ox * c, c)
+            max_of_four(x + (top * iw + left) * c, iw * c, c, top * iw + left, iw, y + ox * c, argmax + ox * c, c,
+                        stride_w >= 2 and ox + 1 < ow)
         else:
             _max_of_window(x, top, bottom, left, right, iw, y + ox * c, argmax + ox * c, c)
 
@@ -64,51 +56,9 @@ cdef inline void _max_of_window(const real *x, Py_ssize_t top, Py_ssize_t bottom
             for k in range(c):
                 best = y[k]
                 at = argmax[k]
-                _take(pixel[k], <int32_t>(iy * iw + ix), &best, &at)
+                take(pixel[k], <int32_t>(iy * iw + ix), &best, &at)
                 y[k] = best
                 argmax[k] = at
-
-
-cdef inline void _max_of_four(const real *x, Py_ssize_t place, Py_ssize_t iw, real *y, int32_t *argmax, Py_ssize_t c) noexcept nogil:
-    """The window of two rows and columns at `place`."""
-    # the last vector is moved back to end with the channels, over some that are done; vectors of 4 for few channels
-    cdef const real *pixel = x + place * c
-    cdef Py_ssize_t first = 0
-    if c >= 16:
-        _max_of_channels(pixel, iw * c, c, place, iw, y, argmax, c - c % 16)
-        if c % 16:
-            _max_of_channels(pixel + c - 16, iw * c, c, place, iw, y + c - 16, argmax + c - 16, 16)
-    elif c >= 4:
-        while first < c:
-            first = min(first, c - 4)
-            _max_of_channels(pixel + first, iw * c, c, place, iw, y + first, argmax + first, 4)
-            first += 4
-    else:
-        _max_of_channels(pixel, iw * c, c, place, iw, y, argmax, c)
-
-
-cdef inline void _max_of_channels(const real *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t place, Py_ssize_t iw, real *y,
-                                  int32_t *argmax, Py_ssize_t channels) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef real best
-    cdef int32_t at
-    for k in range(channels):
-        best = x[k]
-        at = <int32_t>place
-        _take(x[column + k], <int32_t>(place + 1), &best, &at)
-        _take(x[row + k], <int32_t>(place + iw), &best, &at)
-        _take(x[row + column + k], <int32_t>(place + iw + 1), &best, &at)
-        y[k] = best
-        argmax[k] = at
-
-
-cdef inline void _take(real candidate, int32_t place, real *best, int32_t *at) noexcept nogil:
-    """Let a larger candidate, or the first NaN, take the place of `best`; an equal one does not, so the first maximum stays."""
-    # selects between two values each: compilers vectorize these, conditions joined by `and` only sometimes
-    cdef int32_t if_nan = place if best[0] == best[0] else at[0], if_number = place if candidate > best[0] else at[0]
-    cdef real larger = candidate if candidate > best[0] else best[0]
-    at[0] = if_nan if candidate != candidate else if_number
-    best[0] = candidate if candidate != candidate else larger
 
 
 cdef void maxpool2d_backward(const real *dy, const int32_t *argmax, real *dx, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t c,
@@ -116,20 +66,10 @@ cdef void maxpool2d_backward(const real *dy, const int32_t *argmax, real *dx, Py
     cdef Py_ssize_t i, image = ih * iw * c, output = oh * ow * c
     if team(n * image, threads) == 1:
         for i in range(n):
-            _scatter_max(dy + i * output, argmax + i * output, dx + i * image, oh, ow, c, ih, iw)
+            scatter_max(dy + i * output, argmax + i * output, dx + i * image, oh, ow, c, ih, iw)
     else:
         for i in prange(n, num_threads=threads, schedule="static"):
-            _scatter_max(dy + i * output, argmax + i * output, dx + i * image, oh, ow, c, ih, iw)
-
-
-cdef void _scatter_max(const real *dy, const int32_t *argmax, real *dx, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t c, Py_ssize_t ih,
-                       Py_ssize_t iw) noexcept nogil:
-    """One image."""
-    cdef Py_ssize_t o, k
-    memset(dx, 0, ih * iw * c * sizeof(real))
-    for o in range(oh * ow):
-        for k in range(c):
-            dx[argmax[o * c + k] * c + k] += dy[o * c + k]
+            scatter_max(dy + i * output, argmax + i * output, dx + i * image, oh, ow, c, ih, iw)
 
 
 cdef void avgpool2d_forward(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssize_t stride_h, Py_ssize_t stride_w,

@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from .activation import derivative, function, of_code
+from .activation import function, of_code
 from .compiler import device, number, uint32
 from .moments import moments
-from .norm import gradient_by_input, gradients, normal, scaled_down
-from .pool import a_share, average, gathered, geometry_of, largest, to_the_largest, what_windows_send
+from .norm import gradient_by_input, normal, scaled_down
+from .pool import average, gathered, geometry_of, largest, to_the_largest, what_windows_send
 from .sums import column_pairs
 
 u = uint32
@@ -76,28 +76,6 @@ def batchnorm_maxpool_backward(
         *column_pairs(terms, scaled_down(real, eps), (dy, argmax, x, mean), var, dgamma, dbeta, n * oh * ow, c),
         *gradient_by_input(error, dy, x, argmax, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta),
     ]
-
-
-@cache
-def _average_error(real, eps, activation, alpha, geometry):
-    gather = what_windows_send(real, geometry, a_share(real))
-    f, g, slope = normal(real, eps), of_code(function, activation, alpha, real), of_code(derivative, activation, alpha, real)
-
-    @device
-    def error(dy, x, gamma, beta, mean, var, i, column):
-        z = f(x[i], gamma[column], beta[column], mean[column], var[column])
-        return slope(gather(dy, dy, i), g(z))
-
-    return error
-
-
-def batchnorm_avgpool_backward(
-    dy, x, gamma, beta, mean, var, eps, activation, alpha, relu, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left,
-    dx, dgamma, dbeta,
-):  # fmt: skip
-    geometry = geometry_of(x, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
-    error = _average_error(number(x.dtype), eps, activation, alpha, geometry)
-    return gradients(error, dy, x, gamma, beta, gamma, mean, var, eps, relu, dx, dgamma, dbeta)
 
 
 def maxpool2d_backward__gather(dy, argmax, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx):

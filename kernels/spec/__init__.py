@@ -2,7 +2,7 @@
 
 import hashlib
 
-from . import activation, augment, conv, data, descent, halves, linear, loss, metric, norm, optim, pool, rewritten, step
+from . import activation, augment, conv, data, descent, halves, linear, loss, metric, norm, optim, pool, recomputed, rewritten, step
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -20,10 +20,10 @@ FAMILIES = {
     "step": step.OPS,
 }
 #: families that a backend may lack
-OPTIONAL = {"rewritten": rewritten.OPS, "descent": descent.OPS, "halves": halves.OPS}
+OPTIONAL = {"rewritten": rewritten.OPS, "recomputed": recomputed.OPS, "descent": descent.OPS, "halves": halves.OPS}
 #: the families of the compiled backend, and of the one for GPUs
-COMPILED = FAMILIES | {family: OPTIONAL[family] for family in ("descent", "halves")}
-ON_GPU = FAMILIES | {"rewritten": OPTIONAL["rewritten"]}
+COMPILED = FAMILIES | {family: OPTIONAL[family] for family in ("rewritten", "descent", "halves")}
+ON_GPU = FAMILIES | {family: OPTIONAL[family] for family in ("rewritten", "recomputed")}
 #: op name -> family
 FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}
 #: op name -> op

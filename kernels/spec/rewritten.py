@@ -45,14 +45,6 @@ OPS = (
         tolerance=SUM_TOLERANCE,
     ),
     Op(
-        "batchnorm_avgpool_backward",
-        "dx, dgamma, dbeta of batchnorm_avgpool_forward; relu as in batchnorm_backward",
-        inputs=(*reals(("dy", "n oh ow c")), *NORMALIZED, *reals(("mean", "c"), ("var", "c"))),
-        params=(*ACTIVATED, *ints("relu", low=0), *WINDOW),
-        outputs=GRADIENTS,
-        tolerance=GRADIENT_TOLERANCE,
-    ),
-    Op(
         "maxpool2d_backward__gather",
         "maxpool2d_backward where the windows are known: each pixel adds, in order, what its own windows send",
         inputs=(*reals(("dy", "n oh ow c")), Array("argmax", "n oh ow c", "int32")),

@@ -159,7 +159,7 @@ CHOICES = {
 
 
 #: families whose windows are those of poolings
-WITH_POOLS = ("pool", "rewritten")
+WITH_POOLS = ("pool", "rewritten", "recomputed")
 
 
 def sizes(low=1, high=5):
@@ -265,6 +265,10 @@ POOLINGS = [
     dict(n=3, image=29, window=3, c=19, co=19, stride=2, pad=1),
     dict(n=150, image=14, window=2, c=1, co=1, stride=2),
     dict(n=2, image=33, window=5, c=33, co=33, stride=1, pad=2),
+    dict(n=40, image=15, window=2, c=6, co=6, stride=2),  # so few channels that vectors go on into other pixels
+    dict(n=40, image=15, window=2, c=12, co=12, stride=2),
+    dict(n=3, image=13, window=2, c=300, co=300, stride=2),  # more columns than are summed at a time
+    dict(n=9, image=20, window=1, c=24, co=24, stride=1),
 ]
 MATRICES = [
     dict(n=64, k=784, m=128),
