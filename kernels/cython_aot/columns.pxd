@@ -97,22 +97,24 @@ cdef inline void _patches(real *x, const Window *window, Py_ssize_t planes, Py_s
     cdef Py_ssize_t c = window.c, row = window.kw * c
     # loops over pixels, planes, rows and inside, unless there is only one, the runs of a row
     cdef Py_ssize_t joined = 1 if columns_joined(window) else 0
+    # a single plane is no loop: pixels, of which there are many, are next to the rows then
+    cdef Py_ssize_t over_planes = joined + (planes > 1), over_pixels = joined + (planes == 1)
     cdef fastnn_runs runs
     runs.run = (right - left) * c if joined else c
     runs.count[0 if joined else 3] = 1 if joined else right - left
     runs.image[0 if joined else 3] = window.dilation_w * window.pixel
     runs.patch[0 if joined else 3] = c
-    runs.count[joined] = pixels
-    runs.image[joined] = window.stride_w * window.pixel
-    runs.patch[joined] = planes * window.kh * row
-    runs.count[joined + 1] = planes
-    runs.image[joined + 1] = window.ih * window.iw * window.pixel
-    runs.patch[joined + 1] = window.kh * row
+    runs.count[over_pixels] = pixels
+    runs.image[over_pixels] = window.stride_w * window.pixel
+    runs.patch[over_pixels] = planes * window.kh * row
+    runs.count[over_planes] = planes
+    runs.image[over_planes] = window.ih * window.iw * window.pixel
+    runs.patch[over_planes] = window.kh * row
     runs.count[joined + 2] = rows
     runs.image[joined + 2] = window.dilation_h * window.iw * window.pixel
     runs.patch[joined + 2] = row
     x += (ow * window.stride_w - window.pad_left + left * window.dilation_w) * window.pixel
-    cols += ow * runs.patch[joined] + left * c
+    cols += ow * runs.patch[over_pixels] + left * c
     if add:
         add_runs(&runs, cols, x)
     elif real is float:
