@@ -18,7 +18,7 @@ from .metrics import BinaryAccuracy, Metric
 NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu", "silu", "exponential")
 
 
-def loss_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> Loss | None:
+def loss_of_outputs(layers: Sequence[Layer], output_shape: Sequence[int | None] | None, loss: Loss | None) -> Loss | None:
     """Return the loss of a model; warn where what the model ends with cannot be what the loss takes.
 
     A loss of logits takes those behind probabilities: for a model that ends with them, it is one with from_logits=False, which says
@@ -28,6 +28,8 @@ def loss_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> Loss | None:
     ----------
     layers : sequence of Layer
         The model's.
+    output_shape : sequence of int, optional
+        The model's, if it is built.
     loss : Loss, optional
         What it is compiled with.
     """
@@ -35,7 +37,7 @@ def loss_of_outputs(layers: Sequence[Layer], loss: Loss | None) -> Loss | None:
         return loss
     last = layers[-1]
     ends = _activation(last)
-    units = last.output_shape[-1] if last.built else getattr(last, "units", None)
+    units = getattr(last, "units", None) if output_shape is None else output_shape[-1]
     if ends == "softmax" and units == 1:
         warnings.warn(
             f"the softmax of a single output, as layer {last.name!r} has it, is always 1, and nothing is learned; for two classes "

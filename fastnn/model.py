@@ -20,7 +20,8 @@ from .kernels.functions.checks import integer
 from .kernels.interop import on_host
 from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
-from .layers.base import assign_all, unique_name
+from .layers.base import assign_all, output_shapes
+from .layers.names import unique_name
 from .mistakes import loss_of_outputs, warn_of_divergence, warn_of_metrics
 from .program import Arena
 from .summary import summary_html, summary_text
@@ -133,7 +134,7 @@ class Sequential:
         shape = tuple(input_shape)
         for layer in self.layers:
             layer.build(shape)
-            shape = _shape_behind(layer, shape)
+            (shape,) = output_shapes([layer], shape)
         self._input_shape, self._output_shape, self.built = tuple(input_shape), shape, True
 
     @property
@@ -154,10 +155,7 @@ class Sequential:
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple:
         """Return the shape of the outputs of a built model for inputs of a shape, either with None for what is not known yet."""
-        shape = tuple(input_shape)
-        for layer in self.layers:
-            shape = _shape_behind(layer, shape)
-        return shape
+        return [tuple(input_shape), *output_shapes(self.layers, input_shape)][-1]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by name or by index."""
@@ -277,7 +275,7 @@ class Sequential:
             raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
         for metric in metrics or ():
             metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
-        self.loss = loss_of_outputs(self.layers, self.loss)
+        self.loss = loss_of_outputs(self.layers, self.output_shape if self.built else None, self.loss)
         self._given_metrics = list(metrics or ())
         self._metrics = None
         self._forget_steps()
@@ -836,11 +834,6 @@ class Sequential:
 def _each_once(parts: Iterable[Part]) -> list[Part]:
     """Return what two layers share only once, in the order of the first."""
     return list({id(part): part for part in parts}.values())
-
-
-def _shape_behind(layer: Layer, shape: tuple) -> tuple:
-    """Return the shape of a layer's outputs; a layer that models share may have been built for inputs of another."""
-    return layer.output_shape if layer._input_shape == shape else tuple(layer.compute_output_shape(shape))
 
 
 def _inference_batch(batch_size: int | None) -> int:

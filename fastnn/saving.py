@@ -43,7 +43,8 @@ from . import losses, metrics, optimizers, random
 from .autodiff import Variable
 from .files import PathLike, replace_file
 from .layers import Layer
-from .layers.base import blank_weights, snake_case
+from .layers.blank import blank_weights
+from .layers.names import snake_case
 
 if TYPE_CHECKING:
     from .model import Sequential

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .layers.base import output_shapes
+
 HEADER = ("Layer (type)", "Output Shape", "Param #")
 
 
@@ -37,13 +39,14 @@ def _title(model: Any) -> str:
 
 
 def _rows(model: Any) -> list[tuple[str, str, str]]:
+    shapes = output_shapes(model.layers, model.input_shape) if model.built else ["?"] * len(model.layers)
     return [
         (
             f"{layer.name} ({type(layer).__name__})",
-            str(layer.output_shape) if layer.built else "?",
+            str(shape),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
         )
-        for layer in model.layers
+        for layer, shape in zip(model.layers, shapes, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 import fastnn
 from fastnn import activations, initializers, layers, ops, random, regularizers
 from fastnn.autodiff import GradientTape, Tensor, Variable
-from fastnn.layers import base
+from fastnn.layers import registry
 
 IMAGES = (2, 7, 6, 4)
 
@@ -906,7 +906,7 @@ def test_config_round_trip(make, shape):
 
 def test_every_class_has_a_round_trip_test():
     assert {type(make()) for make, _ in CONFIGURED} >= {
-        cls for cls in base._classes.values() if cls.__module__.startswith("fastnn.")
+        cls for cls in registry._classes.values() if cls.__module__.startswith("fastnn.")
     }
 
 
@@ -1064,7 +1064,7 @@ def test_build_by_super():
 
 
 def test_registering_a_layer(monkeypatch):
-    monkeypatch.setattr(base, "_classes", dict(base._classes))
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     assert layers.register_layer(Linear) is Linear
     layer = layers.deserialize(layers.serialize(Linear(3, name="mine")))
     assert isinstance(layer, Linear) and (layer.units, layer.name) == (3, "mine")

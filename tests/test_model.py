@@ -656,6 +656,20 @@ def test_summary_is_the_table_that_keras_prints():
     ]
 
 
+def test_summary_of_models_that_share_layers_shows_the_shapes_of_each():
+    shared = [layers.Conv2D(2, 3), layers.Flatten()]
+    models = [fastnn.Sequential([layers.Input((size, size, 1)), *shared]) for size in (8, 5)]
+    for model, conv, flat in zip(models, ("(None, 6, 6, 2)", "(None, 3, 3, 2)"), ("(None, 72)", "(None, 18)"), strict=True):
+        assert shapes_in_summary(model) == [conv, flat]
+    assert shapes_in_summary(fastnn.Sequential(shared)) == ["?", "?"]  # it is not built, though its layers are
+
+
+def shapes_in_summary(model):
+    lines = []
+    model.summary(lines.append)
+    return [line.split("│")[2].strip() for line in lines[0].splitlines() if line.startswith("│")]
+
+
 def test_a_model_is_itself_after_get_config():
     model = cnn()
     again = fastnn.Sequential.from_config(model.get_config())

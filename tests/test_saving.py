@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import fastnn
 from fastnn import layers, losses, metrics, ops, optimizers, random
-from fastnn.layers.base import _classes
+from fastnn.layers.registry import _classes
 from fastnn.optimizers import schedules
 from fastnn.saving import ModelFileError
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..files import PathLike
-from ..layers.base import Layer, snake_case
+from ..layers.base import Layer
+from ..layers.names import snake_case
 from ..model import Sequential
 from ..saving import ModelFileError, reason
 from .pickles import refuse_pickles

@@ -16,7 +16,7 @@ import numpy as np
 from .. import __version__, activations, layers
 from ..files import PathLike, replace_file
 from ..kernels.functions.geometry import resolve_padding, split_padding
-from ..layers.base import Shape
+from ..layers.base import Shape, output_shapes
 from ..model import Sequential
 from .onnx_library import onnx
 
@@ -133,6 +133,11 @@ def _layer(graph: Graph, layer: layers.Layer, x: Value) -> Value:
     return write(graph, layer, x)
 
 
+def _made_by(layer: layers.Layer, x: Value, name: str) -> Value:
+    """Return what a layer made of a value, in the model's layout."""
+    return Value(name, output_shapes([layer], x.shape)[0])
+
+
 def _named(layer: layers.Layer) -> str:
     return f"layer {layer.name!r} ({type(layer).__name__})"
 
@@ -247,7 +252,7 @@ def _dense(graph: Graph, layer: Any, x: Value) -> Value:
         name = graph.add("MatMul", name, kernel)
         if bias:
             name = graph.add("Add", name, *bias)
-    return _activation(graph, layer, Value(name, layer.output_shape))
+    return _activation(graph, layer, _made_by(layer, x, name))
 
 
 def _window(layer: Any, x: Value, size: Sequence[int], dilation: Sequence[int] = (1, 1)) -> dict[str, Any]:
@@ -265,39 +270,48 @@ def _window(layer: Any, x: Value, size: Sequence[int], dilation: Sequence[int] =
     return attributes
 
 
-def _conv(graph: Graph, layer: Any, x: Value, kernel: np.ndarray, bias: Any, groups: int, **window: Any) -> Value:
-    """Write a convolution with a kernel of shape (rows, columns, in, out)."""
+def _images_made_by(layer: Any, x: Value, name: str) -> Value:
+    """Return the images that a layer made of others, with the channels at axis 1."""
+    return replace(_made_by(layer, x, name), first=layer.data_format == "channels_last")
+
+
+def _conv(graph: Graph, images: str, kernel: np.ndarray, bias: Any, groups: int, **window: Any) -> str:
+    """Write a convolution of images with the channels at axis 1 with a kernel of shape (rows, columns, in, out)."""
     constants = [graph.constant(kernel.transpose(3, 2, 0, 1), "kernel")]
     if bias is not None:
         constants.append(graph.constant(bias.data, "bias"))
-    name = graph.add("Conv", graph.with_channels_first(x, layer.data_format), *constants, group=groups, **window)
-    return Value(name, layer.output_shape, layer.data_format == "channels_last")
+    return graph.add("Conv", images, *constants, group=groups, **window)
 
 
 def _conv2d(graph: Graph, layer: Any, x: Value) -> Value:
+    images = graph.with_channels_first(x, layer.data_format)
     window = _window(layer, x, layer.kernel_size, layer.dilation_rate)
-    return _activation(graph, layer, _conv(graph, layer, x, layer.kernel.data, layer.bias, layer.groups, **window))
+    name = _conv(graph, images, layer.kernel.data, layer.bias, layer.groups, **window)
+    return _activation(graph, layer, _images_made_by(layer, x, name))
 
 
-def _depthwise(graph: Graph, layer: Any, x: Value, kernel: np.ndarray, bias: Any) -> Value:
+def _depthwise(graph: Graph, layer: Any, x: Value, kernel: np.ndarray, bias: Any) -> str:
     rows, columns, channels, multiplier = kernel.shape
     window = _window(layer, x, layer.kernel_size, layer.dilation_rate)
-    return _conv(graph, layer, x, kernel.reshape(rows, columns, 1, channels * multiplier), bias, channels, **window)
+    images = graph.with_channels_first(x, layer.data_format)
+    return _conv(graph, images, kernel.reshape(rows, columns, 1, channels * multiplier), bias, channels, **window)
 
 
 def _depthwise_conv2d(graph: Graph, layer: Any, x: Value) -> Value:
-    return _activation(graph, layer, _depthwise(graph, layer, x, layer.kernel.data, layer.bias))
+    name = _depthwise(graph, layer, x, layer.kernel.data, layer.bias)
+    return _activation(graph, layer, _images_made_by(layer, x, name))
 
 
 def _separable_conv2d(graph: Graph, layer: Any, x: Value) -> Value:
-    x = _depthwise(graph, layer, x, layer.depthwise_kernel.data, None)
-    return _activation(graph, layer, _conv(graph, layer, x, layer.pointwise_kernel.data, layer.bias, 1))
+    name = _depthwise(graph, layer, x, layer.depthwise_kernel.data, None)
+    name = _conv(graph, name, layer.pointwise_kernel.data, layer.bias, 1)
+    return _activation(graph, layer, _images_made_by(layer, x, name))
 
 
 def _pooling(operator: str) -> Callable[[Graph, Any, Value], Value]:
     def write(graph: Graph, layer: Any, x: Value) -> Value:
         name = graph.add(operator, graph.with_channels_first(x, layer.data_format), **_window(layer, x, layer.pool_size))
-        return Value(name, layer.output_shape, layer.data_format == "channels_last")
+        return _images_made_by(layer, x, name)
 
     return write
 
@@ -318,15 +332,15 @@ def _random_crop(graph: Graph, layer: layers.RandomCrop, x: Value) -> Value:
     if extents != parts:
         sizes = graph.constant(parts, "sizes", np.int64)
         name = graph.add("Resize", name, "", "", sizes, axes=(2, 3), mode="linear", coordinate_transformation_mode="half_pixel")
-    return Value(name, layer.output_shape, layer.data_format == "channels_last")
+    return _images_made_by(layer, x, name)
 
 
 def _global_pooling(operator: str) -> Callable[[Graph, Any, Value], Value]:
     def write(graph: Graph, layer: Any, x: Value) -> Value:
         name = graph.add(operator, graph.with_channels_first(x, layer.data_format))
         if not layer.keepdims:
-            return Value(graph.add("Flatten", name), layer.output_shape)
-        return Value(name, layer.output_shape, layer.data_format == "channels_last")
+            return _made_by(layer, x, graph.add("Flatten", name))
+        return _images_made_by(layer, x, name)
 
     return write
 
@@ -338,12 +352,12 @@ def _flatten(graph: Graph, layer: Any, x: Value) -> Value:
     name = graph.as_in_model(x)
     if layer.data_format == "channels_first" and len(x.shape) > 2:
         name = graph.add("Transpose", name, perm=(0, *range(2, len(x.shape)), 1))
-    return Value(graph.add("Flatten", name), layer.output_shape)
+    return _made_by(layer, x, graph.add("Flatten", name))
 
 
 def _reshape(graph: Graph, layer: Any, x: Value) -> Value:
     shape = graph.constant((0, *layer.target_shape), "shape", np.int64)  # 0: the batch's extent, as it is
-    return Value(graph.add("Reshape", graph.as_in_model(x), shape), layer.output_shape)
+    return _made_by(layer, x, graph.add("Reshape", graph.as_in_model(x), shape))
 
 
 def _nothing(graph: Graph, layer: Any, x: Value) -> Value:

@@ -21,7 +21,8 @@ from .. import layers
 from ..files import PathLike
 from ..kernels.functions.geometry import split_padding
 from ..kernels.spec.activation import SELU_ALPHA, SELU_SCALE
-from ..layers.base import Shape, blank_weights
+from ..layers.base import Shape
+from ..layers.blank import blank_weights
 from ..model import Sequential
 from ..saving import ModelFileError, reason
 from .onnx_library import ReferenceEvaluator, onnx

@@ -17,6 +17,7 @@ import safetensors.numpy
 from .. import layers
 from ..autodiff import Variable
 from ..files import PathLike
+from ..layers.base import Shape, output_shapes
 from ..layers.images import ImageLayer, check_data_format
 from ..model import Sequential
 from ..saving import ModelFileError, reason
@@ -98,11 +99,12 @@ def _values(
     modules = iter(names)
     order: np.ndarray | None = None
     values = []
-    for layer in model.layers:
+    shapes = [model.input_shape, *output_shapes(model.layers, model.input_shape)]
+    for layer, before, after in zip(model.layers, shapes, shapes[1:], strict=False):
         if isinstance(layer, ImageLayer):
             data_format = layer.data_format
-        elif isinstance(layer, (layers.Flatten, layers.Reshape)) and (len(layer.input_shape), len(layer.output_shape)) == (4, 2):
-            order = _order_of_rows(layer, data_format)
+        elif isinstance(layer, (layers.Flatten, layers.Reshape)) and (len(before), len(after)) == (4, 2):
+            order = _order_of_rows(layer, before[1:], data_format)
         if not layer.weights:
             continue
         values += _of_layer(
@@ -131,9 +133,8 @@ def _described(found: dict[str, Module]) -> str:
     return ", ".join(f"{name!r} ({text})" for name, text in shapes.items()) or "none"
 
 
-def _order_of_rows(layer: layers.Layer, data_format: str | None) -> np.ndarray | None:
+def _order_of_rows(layer: layers.Layer, shape: Shape, data_format: str | None) -> np.ndarray | None:
     """Return where the features of flattened images are in PyTorch, which flattens (C, H, W); None if they are there too."""
-    shape = layer.input_shape[1:]
     if getattr(layer, "data_format", None) == "channels_first":  # a Flatten that moves the channels to the end
         channels_first = shape
     elif data_format == "channels_first":

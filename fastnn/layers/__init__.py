@@ -10,9 +10,10 @@ from .augmentation import (
     RandomTranslation,
     RandomZoom,
 )
-from .base import Layer, clear_session, deserialize, register_layer, serialize
+from .base import Layer
 from .conv import Conv2D, DepthwiseConv2D, SeparableConv2D
 from .core import Activation, Dense, Input, InputLayer, Rescaling
+from .names import clear_session
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import (
     AveragePooling2D,
@@ -24,6 +25,7 @@ from .pooling import (
     MaxPool2D,
     MaxPooling2D,
 )
+from .registry import deserialize, register_layer, serialize
 from .regularization import Dropout
 from .reshaping import Flatten, Reshape
 

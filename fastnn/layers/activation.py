@@ -8,7 +8,8 @@ from typing import Any
 from .. import initializers, ops, regularizers
 from ..autodiff import Tensor
 from ..kernels.functions.checks import number
-from .base import SameShapeLayer, Shape, register_layer
+from .base import SameShapeLayer, Shape
+from .registry import register_layer
 
 
 @register_layer

@@ -15,9 +15,10 @@ from .. import kernels, ops
 from ..autodiff import Tensor
 from ..kernels.functions.checks import integer
 from ..kernels.spec.augment import FILL_MODES, INTERPOLATIONS
-from .base import Shape, register_layer
+from .base import Shape
 from .images import ImageLayer
 from .randomness import RandomLayer
+from .registry import register_layer
 
 #: (low, high) that a number is drawn from
 Range = tuple[float, float]

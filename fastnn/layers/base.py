@@ -1,14 +1,10 @@
-"""What all layers share: names, weights, building at the first use, configuration and the registry that loading uses."""
+"""What all layers share: weights, building at the first use, calls and configuration."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import math
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from operator import index
 from typing import Any, TypeVar
@@ -18,54 +14,15 @@ import numpy as np
 from .. import activations, initializers, ops, regularizers
 from ..arguments import argument_names, refuse
 from ..autodiff import Tensor, Variable, as_tensor
+from .blank import blank_weight
+from .names import note_name, snake_case, unique_name
+from .registry import deserialize, serialize
 
 Shape = tuple[int | None, ...]
 AddWeight = TypeVar("AddWeight", bound=Callable[..., Variable])
 
-_names: Counter[str] = Counter()
 #: the flag `training` of the layer call that is running, which the layers called by it inherit
 _training: ContextVar[bool] = ContextVar("training", default=False)
-#: how many bytes of weights may still be created, as zeros; None where initializers make them
-_room: ContextVar[int | None] = ContextVar("room", default=None)
-
-
-def unique_name(prefix: str) -> str:
-    """Return `prefix` the first time in this process, then ``prefix_1``, ``prefix_2``, ..."""
-    count = _names[prefix]
-    _names[prefix] += 1
-    return f"{prefix}_{count}" if count else prefix
-
-
-def note_name(name: str) -> None:
-    """Keep automatic names from meeting one that was given, such as those of a loaded model's layers."""
-    prefix, _, number = name.rpartition("_")
-    if not number.isdecimal():
-        prefix, number = name, "0"
-    _names[prefix] = max(_names[prefix], int(number) + 1)
-
-
-def clear_session() -> None:
-    """Let the automatic names of layers and models count from the start again."""
-    _names.clear()
-
-
-@contextmanager
-def blank_weights(max_bytes: int) -> Iterator[None]:
-    """Create weights as zeros instead of by their initializers, at most `max_bytes` of them: their values come from a file.
-
-    So a file that claims larger weights than it holds is refused before memory is taken for them, and no random numbers are drawn.
-    """
-    token = _room.set(max_bytes)
-    try:
-        yield
-    finally:
-        _room.reset(token)
-
-
-def snake_case(name: str) -> str:
-    """Return a class name as Keras turns it into a layer name: "MaxPooling2D" becomes "max_pooling2d"."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _name_first(add_weight: AddWeight) -> AddWeight:
@@ -272,18 +229,17 @@ class Layer:
         -----
         A string as the first argument is the name, as in Keras 2; the others follow it.
         """
+        what = f"weight {name!r} of {self._described()}"
         try:
             shape = tuple([index(extent) for extent in shape])
         except TypeError:
-            raise ValueError(
-                f"the shape of weight {name!r} of {self._described()} must be a tuple of integers; got {shape!r}"
-            ) from None
+            raise ValueError(f"the shape of {what} must be a tuple of integers; got {shape!r}") from None
         dtype = self.dtype if dtype is None else np.dtype(dtype)
-        value = initializers.get(initializer)(shape, dtype=dtype) if _room.get() is None else self._blank(name, shape, dtype)
+        value: Any = blank_weight(what, shape, dtype)
+        if value is None:
+            value = initializers.get(initializer)(shape, dtype=dtype)
         if np.shape(value) != shape:
-            raise ValueError(
-                f"the initializer of weight {name!r} of {self._described()} must return shape {shape}; got {np.shape(value)}"
-            )
+            raise ValueError(f"the initializer of {what} must return shape {shape}; got {np.shape(value)}")
         variable = Variable(value, trainable=trainable and self.trainable, dtype=dtype, name=name)
         self._added.append(variable)
         if trainable and not self.trainable:
@@ -292,14 +248,6 @@ class Layer:
         if penalty is not None:
             self._regularized.append((variable, penalty))
         return variable
-
-    def _blank(self, name: str | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return zeros for a weight whose values a file gives, if the file is large enough to hold them."""
-        room = (_room.get() or 0) - math.prod(shape) * dtype.itemsize
-        if room < 0:
-            raise ValueError(f"weight {name!r} of {self._described()} would have shape {shape}, more than there are values for")
-        _room.set(room)
-        return np.zeros(shape, dtype)
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return, by name, what training changes besides the weights, such as the state of a random generator.
@@ -504,7 +452,6 @@ class SameShapeLayer(Layer):
 
 
 Held = TypeVar("Held", Variable, Layer)
-AnyLayer = TypeVar("AnyLayer", bound=type[Layer])
 
 
 def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Any], None]:
@@ -543,6 +490,18 @@ def _build(layer: Layer, build: Callable[[Shape], None], shape: Shape) -> None:
 
 
 Layer.build = _once(Layer.build)  # type: ignore[assignment, method-assign]
+
+
+def output_shapes(layers: Iterable[Layer], input_shape: Sequence[int | None]) -> list[Shape]:
+    """Return the shapes of the outputs of built layers in a row, the first of which gets inputs of a shape.
+
+    They are not the layers' own: one that models share was built for the inputs of the first of them.
+    """
+    shapes, shape = [], tuple(input_shape)
+    for layer in layers:
+        shape = layer.output_shape if layer._input_shape == shape else tuple(layer.compute_output_shape(shape))
+        shapes.append(shape)
+    return shapes
 
 
 def assign_all(variables: Sequence[Variable], values: Sequence[Any], owner: str) -> None:
@@ -606,52 +565,3 @@ def sample_shape(argument: str, shape: Any) -> Shape:
 def get_activation(identifier: Any) -> activations.Activation:
     """Return an activation: as `fastnn.activations.get`, or a layer from its configuration."""
     return deserialize(identifier) if isinstance(identifier, Mapping) else activations.get(identifier)
-
-
-# --------------------------------------------------------------------- registry
-
-_classes: dict[str, type[Layer]] = {}
-
-
-def register_layer(cls: AnyLayer) -> AnyLayer:
-    """Make a layer class known by its name to `deserialize`, and so to `fastnn.load_model`: a class decorator.
-
-    Files never name code to import; a model with layers of your own loads where their classes are registered.
-
-    Raises
-    ------
-    ValueError
-        If a different class has that name.
-    """
-    known = _classes.get(cls.__name__)
-    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(f"a layer class called {cls.__name__!r} is registered already: {known.__module__}.{known.__qualname__}")
-    _classes[cls.__name__] = cls
-    return cls
-
-
-def serialize(layer: Layer) -> dict[str, Any]:
-    """Return ``{"class_name": ..., "config": ...}``."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
-
-
-def deserialize(config: Mapping[str, Any]) -> Layer:
-    """Return the layer that `serialize` described, with new weights.
-
-    Raises
-    ------
-    ValueError
-        If there is no registered class of that name, or its arguments are not those of the class.
-    """
-    if not isinstance(config, Mapping) or not isinstance(config.get("config"), Mapping):
-        raise ValueError(f"a layer's configuration must have 'class_name' and 'config'; got {config!r}")
-    name = config.get("class_name")
-    if not isinstance(name, str) or name not in _classes:
-        raise ValueError(
-            f"there is no layer class called {name!r}; there are {', '.join(sorted(_classes))}. "
-            "Decorate a class of your own with fastnn.layers.register_layer before loading a model that uses it"
-        )
-    try:
-        return _classes[name].from_config(config["config"])
-    except TypeError as error:
-        raise ValueError(f"the configuration of a {name} does not fit: {error}") from error

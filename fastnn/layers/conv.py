@@ -10,8 +10,9 @@ from ..autodiff import Tensor, Variable
 from ..kernels import conv_output_size
 from ..kernels.functions.checks import integer, pair
 from ..kernels.functions.geometry import split_padding
-from .base import Shape, get_activation, register_layer
+from .base import Shape, get_activation
 from .images import ImageLayer, check_padding
+from .registry import register_layer
 
 
 class Convolution(ImageLayer):

@@ -11,7 +11,8 @@ import numpy as np
 from .. import activations, initializers, ops, regularizers
 from ..autodiff import Tensor
 from ..kernels.functions.checks import integer
-from .base import Layer, SameShapeLayer, Shape, get_activation, register_layer, sample_shape
+from .base import Layer, SameShapeLayer, Shape, get_activation, sample_shape
+from .registry import register_layer
 
 
 @register_layer

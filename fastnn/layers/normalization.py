@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import initializers, kernels, ops, regularizers
 from ..autodiff import Tensor, Variable
-from .base import SameShapeLayer, Shape, register_layer
+from .base import SameShapeLayer, Shape
 from .images import AXES
+from .registry import register_layer
 
 
 class Normalization(SameShapeLayer):

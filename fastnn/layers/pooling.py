@@ -10,8 +10,9 @@ from ..autodiff import Tensor
 from ..kernels import conv_output_size
 from ..kernels.functions.checks import pair
 from ..kernels.functions.geometry import split_padding
-from .base import Shape, register_layer
+from .base import Shape
 from .images import ImageLayer, check_padding
+from .registry import register_layer
 
 
 class Pooling(ImageLayer):

@@ -6,8 +6,8 @@ from typing import Any
 
 from .. import ops
 from ..autodiff import Tensor
-from .base import register_layer
 from .randomness import RandomLayer
+from .registry import register_layer
 
 
 @register_layer

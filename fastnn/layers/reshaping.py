@@ -9,8 +9,9 @@ from typing import Any
 from .. import ops
 from ..autodiff import Tensor
 from ..kernels.functions.checks import integer
-from .base import Layer, Shape, register_layer
+from .base import Layer, Shape
 from .images import check_data_format
+from .registry import register_layer
 
 
 @register_layer

@@ -82,7 +82,9 @@ class FeatureMapsDisplay:
             maps = one(maps)
             data_format = getattr(one, "data_format", data_format)
         if maps.ndim != 4:
-            raise ValueError(f"layer must be one whose output are images; that of {found.name!r} has shape {found.output_shape}")
+            raise ValueError(
+                f"layer must be one whose output are images; that of {found.name!r} has shape {(None, *maps.shape[1:])}"
+            )
         array = maps.numpy()[0]
         return cls(maps=np.moveaxis(array, 0, -1) if data_format == "channels_first" else array.copy(), name=found.name).plot(ax)
 

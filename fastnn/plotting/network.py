@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..layers.base import output_shapes
 from ..model import Sequential
 from .boxes import Box, draw_boxes
 from .canvas import shortened
@@ -68,9 +69,9 @@ class NetworkDisplay:
     def plot(self, ax: Any = None) -> NetworkDisplay:
         """Draw the network; `ax` as in `from_model`."""
         rows = [(["input", _shape_text(self.model.input_shape)], INPUT)]
-        for layer in self.model.layers:
+        for layer, shape in zip(self.model.layers, output_shapes(self.model.layers, self.model.input_shape), strict=True):
             count = layer.count_params()
-            text = _shape_text(layer.output_shape) + (f", {count:,} parameters" if count else "")
+            text = _shape_text(shape) + (f", {count:,} parameters" if count else "")
             title = f"{shortened(layer.name, MAX_NAME)} ({type(layer).__name__})"
             rows.append(([title, text], WEIGHTS if count else LAYER))
         boxes = {str(i): Box(lines, fill) for i, (lines, fill) in enumerate(rows)}

@@ -177,6 +177,32 @@ def test_images_of_any_size(tmp_path):
         np.testing.assert_allclose(by_onnxruntime(tmp_path / "m.onnx", x), model.predict(x), rtol=1e-5, atol=1e-5)
 
 
+def test_models_that_share_layers(tmp_path):
+    fastnn.set_seed(0)
+    convolutions = [layers.Conv2D(4, 3, activation="relu"), layers.SeparableConv2D(3, 2)]
+    dense = layers.Dense(4, activation="tanh")
+    means = layers.GlobalAveragePooling2D()
+    shared = [
+        *convolutions,
+        layers.MaxPooling2D(3, strides=2, padding="same"),  # whose padding depends on the size of its images
+        dense,
+        layers.AveragePooling2D(2, padding="same"),
+    ]
+    rows = [dense, layers.Reshape((-1, 2)), layers.Dense(2), layers.Flatten(), layers.Dense(3)]
+    for size in ((12, 11, 2), (9, 10, 2)):
+        check_in_onnxruntime(tmp_path, [layers.Input(size), *shared])
+        check_in_onnxruntime(tmp_path, [layers.Input(size), *convolutions, means, layers.Dense(2)])
+    for sample in ((3,), (2, 3)):
+        check_in_onnxruntime(tmp_path, [layers.Input(sample), *rows[: 4 if len(sample) == 1 else 1]])
+
+
+def check_in_onnxruntime(folder, stack):
+    model = fastnn.Sequential(stack)
+    model.export_onnx(folder / "m.onnx")
+    x = input_for(model, "float32")
+    np.testing.assert_allclose(by_onnxruntime(folder / "m.onnx", x), model.predict(x), rtol=1e-5, atol=1e-5)
+
+
 def test_what_stands_in_the_file(tmp_path):
     model = model_of(STACKS["MNIST"])
     model.export_onnx(tmp_path / "m.onnx")

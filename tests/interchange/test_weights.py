@@ -280,6 +280,15 @@ def saved(tmp_path, **tensors):
     return tmp_path / "t"
 
 
+def test_rows_behind_a_flatten_that_models_share(tmp_path):
+    flatten = layers.Flatten()
+    fastnn.Sequential([layers.Input((2, 2, 2)), flatten])
+    model = fastnn.Sequential([layers.Input((2, 3, 4)), flatten, layers.Dense(2, use_bias=False)])
+    weight, x = f(2, 24), f(5, 2, 3, 4)
+    load_torch_weights(model, saved(tmp_path, weight=weight), data_format="channels_last")
+    np.testing.assert_allclose(model.predict(x), x.transpose(0, 3, 1, 2).reshape(5, 24) @ weight.T, rtol=1e-4, atol=1e-4)
+
+
 def test_rows_behind_flatten_by_hand(tmp_path):
     # behind Flatten, but before the dense layer, features are in the order of the rows too; a bias never is
     model = fastnn.Sequential([layers.Input((2, 3, 4)), layers.Flatten(), layers.LayerNormalization(), layers.Dense(24)])

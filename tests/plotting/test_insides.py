@@ -215,6 +215,12 @@ class TestNetwork:
         fills = [box.get_facecolor() for box in display.boxes_]
         assert len(set(fills)) == 3 and fills[1] == fills[4]  # with weights
 
+    def test_shapes_of_shared_layers_are_the_models(self):
+        flatten = layers.Flatten()
+        fastnn.Sequential([layers.Input((3, 4)), flatten])
+        display = NetworkDisplay.from_model(fastnn.Sequential([layers.Input((5, 7)), flatten]))
+        assert display.ax_.texts[-1].get_text() == "35"
+
     @pytest.mark.parametrize("own_axes", [False, True])
     def test_texts_lie_in_their_boxes_which_lie_below_each_other(self, own_axes):
         model = network()
