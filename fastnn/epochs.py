@@ -48,7 +48,7 @@ class ArrayEpochs:
     model : Sequential
         A compiled and built model.
     x, y, weight : ndarray
-        What ``model.prepare`` returned.
+        What ``model._prepare`` returned.
     batch_size : int
         Samples per step.
     shuffle : bool
@@ -64,8 +64,8 @@ class ArrayEpochs:
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
     ) -> None:
         self.model = model
-        self.optimizer, _ = model.compiled_with()
-        self.meters = Meters(model.resolved_metrics())
+        self.optimizer, _ = model._compiled_with()
+        self.meters = Meters(model._resolved_metrics())
         self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
         self._batch_size = batch_size
         self._recorded: dict[int, tuple[TrainStep, Pace]] = {}
@@ -225,13 +225,13 @@ class BatchEpochs:
             if batch is None:
                 break
             calls.on_train_batch_begin(number)
-            x, y, weight = self.model.prepare(*batch_parts(batch), self._class_weight)
-            step = self.model.cached_step("train", x, y, weight)
+            x, y, weight = self.model._prepare(*batch_parts(batch), self._class_weight)
+            step = self.model._cached_step("train", x, y, weight)
             if totals is None:
-                totals = Meters(self.model.resolved_metrics())
+                totals = Meters(self.model._resolved_metrics())
                 totals.reset()
             step.meters.reset_native()
-            self.model.train_batch(step, x, y, weight)
+            self.model._train_batch(step, x, y, weight)
             totals.add(step.meters)
             calls.on_train_batch_end(number, totals.logs())
             number += 1

@@ -206,10 +206,10 @@ class Explanation:
 
 def explain(model: Any, x: Any, y: Any, precision: int = 4) -> Explanation:
     """Return the story of one training step of a compiled model; see `Sequential.explain`."""
-    x, y, _ = model.prepare(x, y, None, None)
+    x, y, _ = model._prepare(x, y, None, None)
     model(x[:1])  # builds the layers in layers that a shape with None left unbuilt
     model = copy.deepcopy(model)  # which makes the step, and is changed by it
-    optimizer, loss_function = model.compiled_with()
+    optimizer, loss_function = model._compiled_with()
     before = {id(weight): weight.data.copy() for weight in model.weights}
     x, y = x.astype(model.dtype), y.copy()  # the story keeps them
     a = Tensor(x)

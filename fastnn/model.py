@@ -60,6 +60,8 @@ class Sequential:
     67
     """
 
+    # Methods that begin with one underscore are not for users; epochs, steps, files, explanations and estimators call some of them.
+
     def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
         self.name = name if name is not None else unique_name("sequential")
         self.layers: list[Layer] = []
@@ -82,7 +84,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold: all but the recorded steps, which are made again."""
-        return {**self.__dict__, "arena": Arena(), "_predict_step": None}
+        return {**self.__dict__, "_arena": Arena(), "_predict_step": None}
 
     # ---------------------------------------------------------------- layers
 
@@ -283,9 +285,9 @@ class Sequential:
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns."""
-        return ["loss", *(metric.name for metric in self.resolved_metrics())]
+        return ["loss", *(metric.name for metric in self._resolved_metrics())]
 
-    def resolved_metrics(self) -> list[metrics_module.Metric]:
+    def _resolved_metrics(self) -> list[metrics_module.Metric]:
         """Return the metrics that `compile` was given, as objects; "accuracy" is the one that fits loss and outputs."""
         if self._metrics is None:
             found = [metrics_module.get(metric, self.output_shape, self.loss) for metric in self._given_metrics]
@@ -297,12 +299,12 @@ class Sequential:
 
     def _forget_steps(self) -> None:
         #: memory of the temporaries of training and evaluation
-        self.arena = Arena()
+        self._arena = Arena()
         self._steps = StepCache()
         self._trainable: list[Layer | Variable] | None = None
         self._predict_step: PredictStep | None = None
 
-    def compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
+    def _compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""
         if self.optimizer is None or self.loss is None:
             raise RuntimeError("the model has no optimizer and loss yet; call model.compile(optimizer=..., loss=...) first")
@@ -382,7 +384,7 @@ class Sequential:
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
-        self.compiled_with()
+        self._compiled_with()
         epochs, initial_epoch = integer("epochs", epochs, low=0), integer("initial_epoch", initial_epoch, low=0)
         if validation_batch_size is not None:
             integer("validation_batch_size", validation_batch_size, low=1)
@@ -403,27 +405,27 @@ class Sequential:
         else:
             if steps_per_epoch is not None:
                 raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
-            x, y, weight = self.prepare(x, y, sample_weight, class_weight)
-            warn_of_metrics(self.resolved_metrics(), y)
+            x, y, weight = self._prepare(x, y, sample_weight, class_weight)
+            warn_of_metrics(self._resolved_metrics(), y)
             if validation_split:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
-            source = self.array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
+            source = self._array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
         if self.built:
             try:  # what does not fit is told before an epoch has been waited for
                 if _is_xy(validation_data):
                     if validation_data[1] is not None:
-                        validation_data = self.prepare(*batch_parts(validation_data), None)
+                        validation_data = self._prepare(*batch_parts(validation_data), None)
                 elif isinstance(validation_data, Sized) and hasattr(validation_data, "__getitem__") and len(validation_data):
-                    self.prepare(*batch_parts(validation_data[0]), None)  # which takes nothing away from who iterates
+                    self._prepare(*batch_parts(validation_data[0]), None)  # which takes nothing away from who iterates
             except (TypeError, ValueError) as error:
                 raise ValueError(f"validation_data does not fit: {error}") from error
         with source as batches:
             return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
 
     @contextmanager
-    def array_epochs(
+    def _array_epochs(
         self,
         x: np.ndarray,
         y: np.ndarray,
@@ -499,7 +501,7 @@ class Sequential:
                 number, loss = next((number, loss) for number, loss in enumerate(losses, 1) if not math.isfinite(loss))
                 if name == "val_loss":
                     arrays = _named_arrays("validation ", validation_data)
-                warn_of_divergence(f"the {name} of epoch {number}", loss, arrays, 4, self.compiled_with()[0].learning_rate)
+                warn_of_divergence(f"the {name} of epoch {number}", loss, arrays, 4, self._compiled_with()[0].learning_rate)
                 return True
         return False
 
@@ -520,11 +522,11 @@ class Sequential:
         x, y, sample_weight, class_weight
             As for `fit`.
         """
-        self.compiled_with()
-        x, y, weight = self.prepare(x, y, sample_weight, class_weight)
-        step = self.cached_step("train", x, y, weight)
+        self._compiled_with()
+        x, y, weight = self._prepare(x, y, sample_weight, class_weight)
+        step = self._cached_step("train", x, y, weight)
         step.meters.reset()
-        self.train_batch(step, x, y, weight)
+        self._train_batch(step, x, y, weight)
         return list(step.meters.logs().values())
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> list[float]:
@@ -535,13 +537,13 @@ class Sequential:
         """Return the outputs for one batch."""
         return self.predict(x, batch_size=max(len(x), 1))
 
-    def train_batch(self, step: Any, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        """Run a step on one batch that `prepare` returned."""
-        self.compiled_with()[0].update_learning_rate()
+    def _train_batch(self, step: Any, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Run a step on one batch that `_prepare` returned."""
+        self._compiled_with()[0].update_learning_rate()
         step.batch.copy_from(x, y, weight)
         step.run()
 
-    def prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
+    def _prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None) -> tuple:
         """Return inputs, targets and weights as arrays that fit the model and the loss."""
         x = as_inputs(x, self._input_shape, self.dtype)
         if not len(x):
@@ -550,12 +552,12 @@ class Sequential:
             self.build((None, *x.shape[1:]))
         if y is None:
             raise ValueError("y must be the targets of x, got None")
-        targets = self.compiled_with()[1].prepare_targets(on_host("y", y), self.output_shape, self.dtype)
+        targets = self._compiled_with()[1].prepare_targets(on_host("y", y), self.output_shape, self.dtype)
         if len(targets) != len(x):
             raise ValueError(f"x and y must have as many samples: x has {len(x)}, y has {len(targets)}")
         return x, targets, as_sample_weight(sample_weight, class_weight, targets, self.output_shape, self.dtype)
 
-    def cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
+    def _cached_step(self, kind: str, x: np.ndarray, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
         """Return the step for batches like this one, made at its first use."""
         target = None if y is None else (y.dtype, y.shape[1:])
         flags = self._trainable_flags() if kind == "train" else None
@@ -566,7 +568,7 @@ class Sequential:
             if kind == "predict":
                 step = PredictStep(self, batch)
             else:
-                step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self.resolved_metrics()))
+                step = (TrainStep if kind == "train" else TestStep)(self, batch, Meters(self._resolved_metrics()))
         self._steps.keep(key, step)
         return step
 
@@ -640,7 +642,7 @@ class Sequential:
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
-        self.compiled_with()
+        self._compiled_with()
         calls = callbacks_module.CallbackList(list(callbacks or ()), model=self, params={}, verbose=0)
         logs = self._evaluate(x, y, batch_size, sample_weight, calls)
         if not math.isfinite(logs["loss"]):
@@ -655,7 +657,7 @@ class Sequential:
     def _evaluate(
         self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any, source: str = "x"
     ) -> dict[str, float]:
-        self.compiled_with()
+        self._compiled_with()
         totals: Meters | None = None
         if calls is not None:
             calls.on_test_begin()
@@ -663,9 +665,9 @@ class Sequential:
             if calls is not None:
                 calls.on_test_batch_begin(number)
             if totals is None:
-                totals = Meters(self.resolved_metrics())
+                totals = Meters(self._resolved_metrics())
                 totals.reset()
-            step = self.cached_step("test", *batch)
+            step = self._cached_step("test", *batch)
             step.meters.reset_native()
             step.batch.copy_from(*batch)
             step.run()
@@ -684,9 +686,9 @@ class Sequential:
             if sample_weight is not None:
                 raise ValueError("sample_weight needs arrays; an iterable gives batches of its own, (x, y, sample_weight)")
             for batch in x:
-                yield self.prepare(*batch_parts(batch), None)
+                yield self._prepare(*batch_parts(batch), None)
             return
-        x, y, weight = self.prepare(x, y, sample_weight, None)
+        x, y, weight = self._prepare(x, y, sample_weight, None)
         for start in range(0, len(x), batch_size):
             stop = start + batch_size
             yield x[start:stop], y[start:stop], None if weight is None else weight[start:stop]
@@ -726,12 +728,12 @@ class Sequential:
             self.build((None, *x.shape[1:]))
         size = _inference_batch(batch_size)
         if 0 < len(x) <= size:
-            self._predict_step = step = self.cached_step("predict", x)
+            self._predict_step = step = self._cached_step("predict", x)
             return step.run(x)
         out = np.empty((len(x), *self.compute_output_shape((None, *x.shape[1:]))[1:]), self.dtype, like=x)
         for start in range(0, len(x), size):
             batch = x[start : start + size]
-            np.copyto(out[start : start + size], self.cached_step("predict", batch).run(batch))
+            np.copyto(out[start : start + size], self._cached_step("predict", batch).run(batch))
         return out
 
     def __sklearn_tags__(self) -> NoReturn:

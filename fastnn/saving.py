@@ -218,7 +218,7 @@ def save_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
     OSError
         If the file cannot be written.
     """
-    optimizer, _ = model.compiled_with()
+    optimizer, _ = model._compiled_with()
     weights, states = weights_and_states(model, numbered=True)
     state = optimizer.get_state()
     tensors = {name: variable.data for name, variable in weights.items()} | states
@@ -255,7 +255,7 @@ def load_checkpoint(model: Sequential, path: PathLike, training: Mapping[str, An
     OSError
         If the file cannot be read.
     """
-    optimizer, _ = model.compiled_with()
+    optimizer, _ = model._compiled_with()
     weights, states = weights_and_states(model, numbered=True)
     header, tensors = _read(path)
     if "progress" not in header:

@@ -237,7 +237,7 @@ class TrainStep:
     ) -> None:
         self.model, self.batch, self.meters, self.source, self.log = model, batch, meters, source, log
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"training of {model.name!r}", model.arena)
+        self._replay = Replay(self._step, f"training of {model.name!r}", model._arena)
 
     def run(self, times: int = 1) -> None:
         """Run steps; one at a time where a metric is computed by Python."""
@@ -286,7 +286,7 @@ class TestStep:
     def __init__(self, model: Any, batch: CopiedBatch, meters: Meters) -> None:
         self.model, self.batch, self.meters = model, batch, meters
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"evaluation of {model.name!r}", model.arena)
+        self._replay = Replay(self._step, f"evaluation of {model.name!r}", model._arena)
 
     def run(self) -> None:
         """Run the step on what the buffers hold."""

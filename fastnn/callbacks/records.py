@@ -187,7 +187,7 @@ class HistogramRecorder(Callback):
                 self.gradients.setdefault(name, []).append(_histogram(gradient, self.bins))
 
     def _gradients(self, weights: list[Variable]) -> list[np.ndarray]:
-        x, y, _ = self.model.prepare(self.x, self.y, None, None)
+        x, y, _ = self.model._prepare(self.x, self.y, None, None)
         with GradientTape() as tape:
             loss = self.model.loss(y, self.model(x))
             for penalty in self.model.losses:

@@ -237,7 +237,7 @@ class NetworkEstimator(BaseEstimator):
             samples, held = self._set_aside(samples, random_state)
         X, _, targets, weight = samples
         shuffler = random_state if self.shuffle else None
-        with self.model_.array_epochs(X, targets, weight, self._batch_size(len(X)), shuffler, network.Epochs) as epochs:
+        with self.model_._array_epochs(X, targets, weight, self._batch_size(len(X)), shuffler, network.Epochs) as epochs:
             self._run_epochs(epochs, held, incremental)
 
     def _run_epochs(self, epochs: ArrayEpochs, held: Samples | None, incremental: bool) -> None:

@@ -210,7 +210,7 @@ class Epochs(ArrayEpochs):
 
     @property
     def _objective(self) -> Objective:
-        _, objective = self.model.compiled_with()
+        _, objective = self.model._compiled_with()
         assert isinstance(objective, Objective)
         return objective
 
