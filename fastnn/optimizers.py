@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from . import memory, schedules
 from .arguments import argument_names, refuse
 from .autodiff import Tensor, Variable
 from .kernels import table
+from .kernels.functions.checks import number
 from .registry import Registry
 
 # `from fastnn.optimizers.schedules import CosineDecay` works as in Keras, in the way os makes os.path importable
@@ -76,7 +78,7 @@ class Optimizer:
         if len(given) > 1:
             raise ValueError(f"only one of clipnorm, clipvalue and global_clipnorm can be set; got {given}")
         for limit, value in given.items():
-            if not value > 0:
+            if not number(limit, value) > 0:
                 raise ValueError(f"{limit} must be positive; got {value!r}")
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.name = name or type(self).__name__.lower()
@@ -110,9 +112,7 @@ class Optimizer:
         if isinstance(value, schedules.LearningRateSchedule):
             self.schedule = value
         else:
-            rate = _number("learning_rate", value)
-            if not (np.isfinite(rate) and rate >= 0):
-                raise ValueError(f"learning_rate must be a finite number, not negative; got {value!r}")
+            rate = _learning_rate(value)
             self.schedule = None
             self.lr[0] = rate
 
@@ -218,8 +218,8 @@ class Optimizer:
     def get_state(self) -> dict[str, np.ndarray]:
         """Return copies of all that changes in training, by name; variables are numbered in the order of their first use."""
         state = {"step": self.step.copy(), "learning_rate": self.lr.copy()}
-        for number, (_, slots) in enumerate(self._state.values()):
-            state.update({f"{number}/{slot}": array.copy() for slot, array in slots.items()})
+        for i, (_, slots) in enumerate(self._state.values()):
+            state.update({f"{i}/{slot}": array.copy() for slot, array in slots.items()})
         return state
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -232,8 +232,8 @@ class Optimizer:
             variables yet must be told them first, by ``build(variables)``.
         """
         own = {"step": self.step, "learning_rate": self.lr}
-        for number, (_, slots) in enumerate(self._state.values()):
-            own.update({f"{number}/{slot}": array for slot, array in slots.items()})
+        for i, (_, slots) in enumerate(self._state.values()):
+            own.update({f"{i}/{slot}": array for slot, array in slots.items()})
         if set(state) != set(own):
             raise ValueError(
                 f"the state of {type(self).__name__} does not fit (build(variables) tells it the variables): "
@@ -326,10 +326,9 @@ class Adagrad(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        if not initial_accumulator_value >= 0:
-            raise ValueError(f"initial_accumulator_value must not be negative; got {initial_accumulator_value!r}")
-        self.initial_slot_value = self.initial_accumulator_value = initial_accumulator_value
-        self.epsilon = epsilon
+        self.initial_accumulator_value = _not_negative("initial_accumulator_value", initial_accumulator_value)
+        self.initial_slot_value = self.initial_accumulator_value
+        self.epsilon = _not_negative("epsilon", epsilon)
 
     def kernel_params(self) -> tuple[float, ...]:
         return (self.epsilon,)
@@ -367,7 +366,7 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.rho = _fraction("rho", rho)
-        self.epsilon = epsilon
+        self.epsilon = _not_negative("epsilon", epsilon)
 
     def kernel_params(self) -> tuple[float, ...]:
         return (self.rho, self.epsilon)
@@ -409,7 +408,7 @@ class Adam(Optimizer):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = _fraction("beta_1", beta_1)
         self.beta_2 = _fraction("beta_2", beta_2)
-        self.epsilon = epsilon
+        self.epsilon = _not_negative("epsilon", epsilon)
 
     def kernel_params(self) -> tuple[float, ...]:
         return (self.beta_1, self.beta_2, self.epsilon)
@@ -445,9 +444,7 @@ class AdamW(Adam):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
-        if not weight_decay >= 0:
-            raise ValueError(f"weight_decay must not be negative; got {weight_decay!r}")
-        self.weight_decay = weight_decay
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
 
     def kernel_params(self) -> tuple[float, ...]:
         return (*super().kernel_params(), self.weight_decay)
@@ -503,16 +500,25 @@ def _scaled_to(limit: float, norm: float, gradient: np.ndarray) -> np.ndarray:
     return np.asarray(gradient * (limit / norm)) if norm > limit else gradient
 
 
+def _not_negative(name: str, value: float) -> float:
+    return number(name, value, low=0, below=math.inf)
+
+
 def _fraction(name: str, value: float, closed: bool = False) -> float:
-    if not (0 <= value < 1 or (closed and value == 1)):
+    fraction = number(name, value)
+    if not (0 <= fraction < 1 or (closed and fraction == 1)):
         raise ValueError(f"{name} must be in [0, 1{']' if closed else ')'}; got {value!r}")
-    return value
+    return fraction
 
 
-def _number(name: str, value: Any) -> float:
+def _learning_rate(value: Any) -> float:
+    """Return a learning rate as a float: of numbers and of arrays of one number."""
     if isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} must be a number or a LearningRateSchedule; got {value!r}")
+        raise TypeError(f"learning_rate must be a number or a LearningRateSchedule; got {value!r}")
     try:
-        return float(value)
+        rate = float(value)
     except TypeError:
-        raise TypeError(f"{name} must be a number or a LearningRateSchedule; got {value!r}") from None
+        raise TypeError(f"learning_rate must be a number or a LearningRateSchedule; got {value!r}") from None
+    if not (math.isfinite(rate) and rate >= 0):
+        raise ValueError(f"learning_rate must be a finite number, not negative; got {value!r}")
+    return rate

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .kernels.functions.checks import number
+
 
 class LearningRateSchedule:
     """A learning rate for each step: subclasses define ``__call__(step) -> float``, steps counted from 0.
@@ -28,7 +30,21 @@ class LearningRateSchedule:
         return cls(**config)
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _DecayInPeriods(LearningRateSchedule):
+    """A rate that falls with the time in units of `decay_steps`, in whole ones if `staircase`."""
+
+    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False) -> None:
+        self.initial_learning_rate = _not_negative("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate = _not_negative("decay_rate", decay_rate)
+        self.staircase = staircase
+
+    def _periods(self, step: int) -> float:
+        periods = step / self.decay_steps
+        return math.floor(periods) if self.staircase else periods
+
+
+class ExponentialDecay(_DecayInPeriods):
     """``initial_learning_rate * decay_rate ** (step / decay_steps)``.
 
     Parameters
@@ -43,18 +59,11 @@ class ExponentialDecay(LearningRateSchedule):
         Whether the exponent is rounded down, so that the rate falls once every `decay_steps`.
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-
     def __call__(self, step: int) -> float:
-        periods = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (math.floor(periods) if self.staircase else periods)
+        return self.initial_learning_rate * self.decay_rate ** self._periods(step)
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_DecayInPeriods):
     """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``.
 
     Parameters
@@ -69,15 +78,8 @@ class InverseTimeDecay(LearningRateSchedule):
         Whether time is rounded down to whole units.
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-
     def __call__(self, step: int) -> float:
-        periods = step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * (math.floor(periods) if self.staircase else periods))
+        return self.initial_learning_rate / (1 + self.decay_rate * self._periods(step))
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -92,7 +94,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
-        self.boundaries, self.values = list(boundaries), list(values)
+        self.boundaries = [number(f"boundaries[{i}]", boundary) for i, boundary in enumerate(boundaries)]
+        self.values = [_not_negative(f"values[{i}]", value) for i, value in enumerate(values)]
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
                 "values must have one element more than boundaries; "
@@ -130,10 +133,10 @@ class PolynomialDecay(LearningRateSchedule):
         power: float = 1.0,
         cycle: bool = False,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _not_negative("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.end_learning_rate = end_learning_rate
-        self.power = power
+        self.end_learning_rate = _not_negative("end_learning_rate", end_learning_rate)
+        self.power = _not_negative("power", power)
         self.cycle = cycle
 
     def __call__(self, step: int) -> float:
@@ -174,20 +177,19 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _not_negative("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.alpha = alpha
-        self.warmup_target = warmup_target
-        self.warmup_steps = warmup_steps
+        self.alpha = _not_negative("alpha", alpha)
+        self.warmup_target = None if warmup_target is None else _not_negative("warmup_target", warmup_target)
+        self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
 
     def __call__(self, step: int) -> float:
-        start = self.initial_learning_rate
+        start, decayed = self.initial_learning_rate, float(step)
         if self.warmup_target is not None:
             if step < self.warmup_steps:
                 return start + (self.warmup_target - start) * step / self.warmup_steps
-            start = self.warmup_target
-            step -= self.warmup_steps
-        done = min(step, self.decay_steps) / self.decay_steps
+            start, decayed = self.warmup_target, step - self.warmup_steps
+        done = min(decayed, self.decay_steps) / self.decay_steps
         return start * ((1 - self.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + self.alpha)
 
 
@@ -203,14 +205,29 @@ def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any]) -> LearningRateSchedule:
-    """Return the schedule that `serialize` described."""
+    """Return the schedule that `serialize` described.
+
+    Raises
+    ------
+    ValueError
+        If there is no schedule of that name, or its arguments are not those of the class.
+    """
     name = config.get("class_name")
     if name not in SCHEDULES:
         raise ValueError(f"a schedule's class_name must be one of {', '.join(SCHEDULES)}; got {name!r}")
-    return SCHEDULES[name].from_config(config["config"])
+    if not isinstance(config.get("config"), Mapping):
+        raise ValueError(f"a schedule's configuration must have 'class_name' and 'config'; got {config!r}")
+    try:
+        return SCHEDULES[name].from_config(config["config"])
+    except TypeError as error:
+        raise ValueError(f"the configuration of a {name} does not fit: {error}") from error
 
 
-def _positive(name: str, steps: int) -> int:
-    if not steps > 0:
-        raise ValueError(f"{name} must be positive; got {steps!r}")
-    return steps
+def _not_negative(name: str, value: float) -> float:
+    return number(name, value, low=0, below=math.inf)
+
+
+def _positive(name: str, value: float) -> float:
+    if not _not_negative(name, value) > 0:
+        raise ValueError(f"{name} must be positive; got {value!r}")
+    return float(value)

@@ -283,7 +283,7 @@ def test_checkpoint_every_so_many_batches(tmp_path, capsys):
 def test_checkpoint_names_that_cannot_be_filled_in_are_errors(tmp_path):
     with pytest.raises(ValueError, match=r"cannot be filled in \('val_loss'\); there is epoch, loss"):
         train(callbacks.ModelCheckpoint(tmp_path / "{val_loss}"), {"loss": [1.0]})
-    for freq in (0, -1, "batch", 1.5):
+    for freq in (0, -1, "batch", 1.5, True):
         with pytest.raises(ValueError, match="save_freq"):
             callbacks.ModelCheckpoint("x", save_freq=freq)
 
@@ -307,6 +307,9 @@ def test_scheduler_passes_errors_of_its_function_on():
         train(callbacks.LearningRateScheduler(schedule), {"loss": [1.0]})
     with pytest.raises(TypeError, match="must return a float; got None"):
         train(callbacks.LearningRateScheduler(lambda epoch: None), {"loss": [1.0]})
+    for schedule in (0.1, max):  # max does not tell its arguments
+        with pytest.raises(TypeError, match="schedule must be a function that tells its arguments, .*; got (0.1|<built-in)"):
+            callbacks.LearningRateScheduler(schedule)
 
 
 @pytest.mark.parametrize(

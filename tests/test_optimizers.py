@@ -311,10 +311,15 @@ def test_gradients_of_another_dtype_or_order_are_converted_and_announced():
         (lambda: optimizers.SGD(-1), "learning_rate"),
         (lambda: optimizers.SGD(float("nan")), "learning_rate"),
         (lambda: optimizers.SGD(momentum=1.5), r"momentum must be in \[0, 1\]"),
+        (lambda: optimizers.SGD(momentum=float("nan")), "momentum must be a number; got nan"),
         (lambda: optimizers.SGD(nesterov=True), "nesterov"),
+        (lambda: optimizers.SGD(clipvalue=float("nan")), "clipvalue must be a number; got nan"),
         (lambda: optimizers.RMSprop(rho=1), r"rho must be in \[0, 1\)"),
         (lambda: optimizers.Adam(beta_1=1.0), "beta_1"),
         (lambda: optimizers.Adam(beta_2=-0.1), "beta_2"),
+        (lambda: optimizers.Adam(epsilon=-1e-7), "epsilon must be at least 0"),
+        (lambda: optimizers.RMSprop(epsilon=float("nan")), "epsilon must be at least 0 .*; got nan"),
+        (lambda: optimizers.Adagrad(epsilon=float("inf")), "epsilon must be .* less than inf; got inf"),
         (lambda: optimizers.AdamW(weight_decay=-1), "weight_decay"),
         (lambda: optimizers.Adagrad(initial_accumulator_value=-1), "initial_accumulator_value"),
         (lambda: optimizers.get("adamax"), "'sgd', 'adagrad', 'rmsprop', 'adam', 'adamw'.*; got 'adamax'"),
@@ -323,6 +328,20 @@ def test_gradients_of_another_dtype_or_order_are_converted_and_announced():
 def test_bad_arguments_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "argument"),
+    [
+        *((optimizers.SGD, name) for name in ("momentum", "clipnorm", "clipvalue", "global_clipnorm")),
+        *((optimizers.Adagrad, name) for name in ("initial_accumulator_value", "epsilon")),
+        *((optimizers.RMSprop, name) for name in ("rho", "epsilon")),
+        *((optimizers.AdamW, name) for name in ("beta_1", "beta_2", "epsilon", "weight_decay")),
+    ],
+)
+def test_strings_are_no_numbers(optimizer, argument):
+    with pytest.raises(TypeError, match=f"^{argument} must be a number; got '0.5'"):
+        optimizer(**{argument: "0.5"})
 
 
 @pytest.mark.parametrize(
@@ -429,6 +448,32 @@ def test_bad_schedules_are_errors():
         schedules.PiecewiseConstantDecay([2, 1], [0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="class_name"):
         schedules.deserialize({"class_name": "Linear", "config": {}})
+    with pytest.raises(ValueError, match="must have 'class_name' and 'config'; got {'class_name': 'CosineDecay'}"):
+        schedules.deserialize({"class_name": "CosineDecay"})
+    with pytest.raises(ValueError, match="configuration of a CosineDecay does not fit: .*'steps'"):
+        schedules.deserialize({"class_name": "CosineDecay", "config": {"steps": 3}})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: schedules.CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=-3), "warmup_steps must be at least 0"),
+        (lambda: schedules.CosineDecay(0.1, 10, alpha=-0.1), "alpha must be at least 0"),
+        (lambda: schedules.ExponentialDecay(0.1, 10, -0.5), "decay_rate must be at least 0"),  # whose roots are complex
+        (lambda: schedules.InverseTimeDecay(float("nan"), 10, 0.5), "initial_learning_rate must be at least 0"),
+        (lambda: schedules.InverseTimeDecay(0.1, float("inf"), 0.5), "decay_steps must be .*less than inf"),
+        (lambda: schedules.PolynomialDecay(0.1, 10, power=-1), "power must be at least 0"),
+        (lambda: schedules.PiecewiseConstantDecay([1], [0.1, -0.2]), r"values\[1\] must be at least 0"),
+    ],
+)
+def test_schedules_of_numbers_that_give_no_rates(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_schedules_of_strings():
+    with pytest.raises(TypeError, match="decay_steps must be a number; got '10'"):
+        schedules.ExponentialDecay(0.1, "10", 0.5)
 
 
 def test_schedules_are_where_keras_has_them():

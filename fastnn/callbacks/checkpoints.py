@@ -48,7 +48,7 @@ class ModelCheckpoint(Monitor):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq > 0):
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(f"save_freq must be 'epoch' or a positive number of batches; got {save_freq!r}")
         # without save_best_only the value is not looked at, nor is which way it gets better
         super().__init__(monitor, mode if save_best_only or mode != "auto" else "min")

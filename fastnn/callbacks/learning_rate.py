@@ -99,6 +99,11 @@ class LearningRateScheduler(Callback):
         ``schedule(epoch, learning_rate)``, or ``schedule(epoch)``, returns the epoch's learning rate.
     verbose : int
         Whether to print it.
+
+    Raises
+    ------
+    TypeError
+        If `schedule` is no function, or one that does not tell its arguments, as some that are written in C.
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
@@ -126,7 +131,14 @@ class LearningRateScheduler(Callback):
 def _takes_two(schedule: Callable) -> bool:
     """Return whether a function can be called with two arguments."""
     try:
-        inspect.signature(schedule).bind(0, 0.0)
+        signature = inspect.signature(schedule)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "schedule must be a function that tells its arguments, such as lambda epoch, learning_rate: 0.9 * learning_rate; "
+            f"got {schedule!r}"
+        ) from None
+    try:
+        signature.bind(0, 0.0)
     except TypeError:
         return False
     return True
