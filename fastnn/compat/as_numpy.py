@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import moving_average
 from ..kernels.functions.checks import F32, F64, real
 
 
@@ -65,6 +66,14 @@ def bias(name: str, b: np.ndarray, size: int) -> np.ndarray:
     """Return a bias as (size,): NumPy would add one of that shape, one row, or one number to each row of the result."""
     require(b.size in (1, size), f"{name} must hold one number for each of the {size} outputs", **{name: b.shape})
     return np.broadcast_to(b.reshape(-1), (size,))
+
+
+def averaged(average: Any, value: Any, momentum: float) -> np.ndarray:
+    """Return ``momentum * average + (1 - momentum) * value``, a new array."""
+    (average, value), dtype = promoted(floating=True, average=average, value=value)
+    average = average.copy()
+    moving_average(value, average, momentum)
+    return average.astype(dtype, copy=False)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from ...kernels.functions.checks import integer
 from .. import steps
 from .columns import copied, cross_entropy_terms, initial, layer_count, names, parameters_and_gradients, updated
 from .data import load_moons as load_dataset
+from .initialization import backward_propagation
 from .plots import plot_decision_boundary
-from .three_layers import forward_propagation, gradients, predict, predict_dec, relu, sigmoid
+from .three_layers import forward_propagation, predict, predict_dec, relu, sigmoid
 
 __all__ = [
     "backward_propagation",
@@ -49,11 +50,6 @@ def compute_cost(a3, Y):
     """Return the mean cross-entropy."""
     terms = cross_entropy_terms(a3, Y)
     return terms.sum() / terms.shape[1]
-
-
-def backward_propagation(X, Y, cache):
-    """Return the gradients dz3, dW3, db3, da2, dz2, ..., all of the mean."""
-    return gradients(X, Y, cache, lower=True)
 
 
 def random_mini_batches(X, Y, mini_batch_size=64, seed=0):

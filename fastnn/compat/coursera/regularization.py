@@ -7,8 +7,9 @@ import numpy as np
 from ... import kernels
 from ...kernels.functions.checks import number
 from ..given import as_float
-from .columns import cross_entropy_terms, initial, linear
+from .columns import initial, linear
 from .data import load_2D_dataset
+from .initialization import compute_loss as compute_cost
 from .plots import plot_decision_boundary
 from .three_layers import forward_propagation, gradients, predict, predict_dec, relu, sigmoid, update_parameters
 
@@ -35,12 +36,6 @@ def initialize_parameters(layer_dims):
     """Return W1, b1, ...: ``np.random.randn / sqrt(n_prev)``, seeded with 3, and zeros."""
     np.random.seed(3)
     return initial(layer_dims, lambda n_prev: 1 / np.sqrt(n_prev))
-
-
-def compute_cost(a3, Y):
-    """Return the mean cross-entropy; NaN counts as 0."""
-    terms = cross_entropy_terms(a3, Y)
-    return np.nansum(terms) / terms.shape[1]
 
 
 def backward_propagation(X, Y, cache):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from ..as_numpy import as_array as _as_array
+from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
@@ -225,13 +226,6 @@ def _batchnorm(x, gamma, beta, bn_param, data_format):
         running = [_averaged(average, new, momentum) for average, new in zip(running, (mean, var), strict=True)]
     bn_param["running_mean"], bn_param["running_var"] = running
     return out.astype(dtype, copy=False), cache
-
-
-def _averaged(average, value, momentum):
-    (average, value), dtype = _promoted(floating=True, average=average, value=value)
-    average = average.copy()
-    _kernels.moving_average(value, average, momentum)
-    return average.astype(dtype, copy=False)
 
 
 def layernorm_forward(x, gamma, beta, ln_param):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from ..as_numpy import as_array as _as_array
+from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
@@ -246,8 +247,8 @@ class BatchNormalization:
         out, mean, var = _kernels.batchnorm_forward(x, gamma, beta, self._EPS)
         self.batch_size = len(x)
         self._batch = x, mean, var
-        self.running_mean = self._averaged(self.running_mean, mean)
-        self.running_var = self._averaged(self.running_var, var)
+        self.running_mean = _averaged(self.running_mean, mean, self.momentum)
+        self.running_var = _averaged(self.running_var, var, self.momentum)
         return out.astype(dtype, copy=False).reshape(self.input_shape)
 
     def backward(self, dout):
@@ -261,12 +262,6 @@ class BatchNormalization:
         dtype = np.result_type(dtype, x)
         self.dgamma, self.dbeta = dgamma.astype(dtype, copy=False), dbeta.astype(dtype, copy=False)
         return dx.astype(dtype, copy=False).reshape(self.input_shape)
-
-    def _averaged(self, average, value):
-        (average, value), dtype = _promoted(floating=True, average=average, value=value)
-        average = average.copy()
-        _kernels.moving_average(value, average, self.momentum)
-        return average.astype(dtype, copy=False)
 
     @property
     def xc(self):
