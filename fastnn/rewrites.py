@@ -55,7 +55,10 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         made = _descents(made, results)
     if all(op.name in provided for op in spec.OPTIONAL["halves"]):
         made = _in_halves(made, results)
-    return _without_dead_calls(made, results)
+    made = _without_dead_calls(made, results)
+    if all(op.name in provided for op in spec.OPTIONAL["gradients"]):
+        made = _gradients_together(made, results)
+    return made
 
 
 def _derivatives_behind_pools(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
@@ -147,6 +150,26 @@ def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
                 made[j] = None
             made[i] = "dense_descent", (x, dy, rates[0], weights[0].reshape(dw.shape), weights[1] if len(weights) > 1 else None)
     return [call for call in made if call]
+
+
+def _gradients_together(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Take both gradients of a convolution in one, and the derivative of a relu before it, whose output that reads anyway."""
+    uses = _uses(calls, results)
+    made: list[Call] = []
+    for name, args in calls:
+        before, given = made[-1] if made else _NOTHING
+        if (before, name) == ("conv2d_backward_input", "conv2d_backward_weight"):
+            (dy, w, *window, dx), (x, errors, *own_window, dw, db) = given, args
+            if _place(dy) == _place(errors) and window == own_window and x.shape == dx.shape:
+                made[-1] = "conv2d_backward", (x, dy, w, *window, 0, dx, dw, db)
+                continue
+        elif (before, name) == ("conv2d_backward", "relu_backward"):
+            (x, dy, w, *window, _, dx, dw, db), (gradient, y, by_input) = given, args
+            if [_place(gradient), _place(y)] == [_place(dx), _place(x)] and uses[id(base_of(dx))] == 2:
+                made[-1] = before, (x, dy, w, *window, 1, by_input.reshape(dx.shape), dw, db)
+                continue
+        made.append((name, args))
+    return made
 
 
 def _in_halves(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:

@@ -6,6 +6,7 @@ group; winograd and depthwise serve the convolutions that they suit. im2col and 
 
 from cython.parallel cimport prange
 
+from activate cimport relu_gradient
 from call cimport real
 from columns cimport bands_of, col2im_band, im2col_line
 from conv_backward_input cimport convolve_back_group
@@ -13,9 +14,9 @@ from conv_forward cimport convolve_group
 from custom cimport Applied, applied
 from depthwise cimport depthwise_backward_input, depthwise_backward_weight, depthwise_forward
 from gradient cimport Gradient, multiply_transposed
-from parallel cimport team
+from parallel cimport chunk_length, chunk_start, chunks, team
 from patches cimport Window
-from winograd cimport winograd_backward_input, winograd_backward_weight, winograd_forward, winograd_pays
+from winograd cimport winograd_backward, winograd_backward_input, winograd_backward_weight, winograd_forward, winograd_pays
 
 
 cdef void im2col(const real *x, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top, Py_ssize_t pad_left,
@@ -107,6 +108,26 @@ cdef void conv2d_backward_weight(const real *x, const real *dy, Py_ssize_t strid
                             dy_pixel=co, dy_size=pixels * co - group * filters, dw_row=co)
         multiply_transposed(x + group * cg, dy + group * filters, dw + group * filters, db + group * filters if db else NULL,
                             &gradient, threads)
+
+
+cdef void conv2d_backward(const real *x, const real *dy, const real *w, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_top,
+                          Py_ssize_t pad_left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, Py_ssize_t relu,
+                          real *dx, real *dw, real *db, Py_ssize_t n, Py_ssize_t ih, Py_ssize_t iw, Py_ssize_t c, Py_ssize_t oh,
+                          Py_ssize_t ow, Py_ssize_t co, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t cg, int threads) noexcept nogil:
+    cdef Py_ssize_t i, size = n * ih * iw * c
+    cdef Window window = Window(ih=ih, iw=iw, c=cg, pixel=c, oh=oh, ow=ow, kh=kh, kw=kw, stride_h=stride_h, stride_w=stride_w,
+                                pad_top=pad_top, pad_left=pad_left, dilation_h=dilation_h, dilation_w=dilation_w)
+    if winograd_pays(&window, n, co, x) and winograd_backward(x, dy, w, relu, dx, dw, db, &window, n, co, threads):
+        return
+    conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx, n, oh, ow, co, kh, kw, cg, ih,
+                          iw, c, threads)
+    conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dw, db, n, ih, iw, c, oh, ow, co,
+                           kh, kw, cg, threads)
+    if relu and team(size, threads) == 1:
+        relu_gradient(dx, x, dx, size)
+    elif relu:
+        for i in prange(chunks(size), num_threads=threads, schedule="static"):
+            relu_gradient(dx + chunk_start(i, size), x + chunk_start(i, size), dx + chunk_start(i, size), chunk_length(i, size))
 
 
 include "calls_conv.pxi"

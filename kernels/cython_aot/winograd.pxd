@@ -11,7 +11,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from activate cimport RELU, activate_inplace
+from activate cimport RELU, activate_inplace, relu_gradient
 from call cimport real
 from gemm cimport TILE_ACCUMULATE, TILE_ROWS, TILE_VECTORS, multiply_panel, panel_width
 from patches cimport Window
@@ -46,6 +46,9 @@ cdef enum:
     SUMS_BYTES = 24000000
     LEAST_CHUNKS = 2
     MOST_CHUNKS = 16
+    # Both gradients at once: planes of three kinds in the second-level cache, and enough chunks for any threads.
+    BOTH_BYTES = 1200000
+    BOTH_CHUNKS = 8
 
 
 cdef inline void winograd_input(const real **pixel, Py_ssize_t channels, real *planes, Py_ssize_t plane) noexcept nogil:
@@ -315,8 +318,9 @@ cdef inline bint winograd_backward_weight(const real *x, const real *dy, real *d
     cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), task
     cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
     cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))
-    cdef Py_ssize_t chunks = min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
-                                 max(tiles // GRADIENT_BLOCK, min(tiles // LEAST_TILES, <Py_ssize_t>LEAST_CHUNKS), <Py_ssize_t>1))
+    cdef Py_ssize_t chunks = _power_of_two(
+        min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
+            max(tiles // GRADIENT_BLOCK, min(tiles // LEAST_TILES, <Py_ssize_t>LEAST_CHUNKS), <Py_ssize_t>1)))
     cdef Py_ssize_t scratch = PLANES * GRADIENT_BLOCK * (c + filters)
     cdef real *zeros = <real *>calloc(max(c, filters), sizeof(real))
     cdef real *sums = <real *>malloc((chunks * size + threads * scratch) * sizeof(real))
@@ -343,6 +347,13 @@ cdef inline bint winograd_backward_weight(const real *x, const real *dy, real *d
     free(zeros)
     free(sums)
     return True
+
+
+cdef inline Py_ssize_t _power_of_two(Py_ssize_t chunks) noexcept nogil:
+    """Return the largest power of two up to `chunks`: two, four or eight threads have equally many then."""
+    while chunks & (chunks - 1):
+        chunks &= chunks - 1
+    return chunks
 
 
 cdef inline void _gradient_chunk(const real *x, const real *dy, const Window *window, Py_ssize_t filters, const real *zeros,
@@ -384,3 +395,103 @@ cdef inline void _add(const real *values, Py_ssize_t n, real *total) noexcept no
     cdef Py_ssize_t i
     for i in range(n):
         total[i] += values[i]
+
+
+cdef inline bint winograd_backward(const real *x, const real *dy, const real *w, bint relu, real *dx, real *dw, real *db,
+                                   const Window *window, Py_ssize_t n, Py_ssize_t filters, int threads) noexcept nogil:
+    """dx, dw and (unless NULL) db, for which the errors are transformed once; False if there is no memory for it or too few images.
+
+    Images are cut into chunks, as many as the shape alone says, of which each has sums of its own for dw: no two share rows of dx.
+    """
+    cdef Py_ssize_t c = window.c, task, fitting
+    cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
+    cdef Py_ssize_t chunks = min(n, min(<Py_ssize_t>MOST_CHUNKS, SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))))
+    cdef Py_ssize_t block, scratch
+    cdef real *planes
+    cdef real *sums
+    cdef real *own
+    if chunks < BOTH_CHUNKS:
+        return False
+    fitting = BOTH_BYTES // (PLANES * (2 * c + filters) * <Py_ssize_t>sizeof(real))
+    block = max(min(fitting // TILE_ROWS * TILE_ROWS, <Py_ssize_t>MOST_TILES), <Py_ssize_t>LEAST_TILES)
+    # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
+    scratch = PLANES * block * (2 * c + filters) + 9 * c + c + max(c, filters)
+    planes = <real *>malloc((PLANES * c * filters + chunks * size + threads * scratch) * sizeof(real))
+    if planes == NULL:
+        return False
+    sums = planes + PLANES * c * filters
+    own = sums + chunks * size
+    if threads == 1:
+        for task in range(filters):
+            _turn_filter(w, c, filters, task, own, planes)
+        for task in range(chunks):
+            _both_gradients(x, dy, planes, relu, dx, window, filters, own, block, sums + task * size, task * n // chunks,
+                            (task + 1) * n // chunks)
+        for task in range(c):
+            _filter_gradient(sums, size, chunks, c, filters, task, dw)
+    else:
+        with parallel(num_threads=threads):
+            for task in prange(filters, schedule="static"):
+                _turn_filter(w, c, filters, task, own + threadid() * scratch, planes)
+            for task in prange(chunks, schedule="dynamic"):
+                _both_gradients(x, dy, planes, relu, dx, window, filters, own + threadid() * scratch, block, sums + task * size,
+                                task * n // chunks, (task + 1) * n // chunks)
+            for task in prange(c, schedule="static"):
+                _filter_gradient(sums, size, chunks, c, filters, task, dw)
+    if db:
+        memset(db, 0, filters * sizeof(real))
+        for task in range(chunks):
+            _add(sums + task * size + PLANES * c * filters, filters, db)
+    free(planes)
+    return True
+
+
+cdef inline void _both_gradients(const real *x, const real *dy, const real *filter_planes, bint relu, real *dx, const Window *window,
+                                 Py_ssize_t filters, real *scratch, Py_ssize_t block, real *sums, Py_ssize_t image,
+                                 Py_ssize_t last_image) noexcept nogil:
+    """Write dx of some images, and their sums for dw."""
+    cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh), first = image * across * down
+    cdef Py_ssize_t size = window.ih * window.iw * c
+    cdef Py_ssize_t tiles = last_image * across * down - first, blocks = (tiles + block - 1) // block, part, begin, count, tile, p
+    cdef real *inputs = scratch
+    cdef real *errors = inputs + PLANES * block * c
+    cdef real *products = errors + PLANES * block * filters
+    cdef real *outside = products + PLANES * block * c + 9 * c
+    cdef real *zeros = outside + c
+    cdef real *db = sums + PLANES * c * filters
+    cdef const real *pixels[36]
+    cdef real *outputs[16]
+    memset(outside, 0, (c + max(c, filters)) * sizeof(real))
+    memset(db, 0, filters * sizeof(real))
+    for part in range(blocks):
+        begin = first + part * tiles // blocks
+        count = first + (part + 1) * tiles // blocks - begin
+        for tile in range(count):
+            _input_pixels(x, window, begin + tile, zeros, pixels)
+            winograd_input(pixels, c, inputs + tile * c, count * c)
+            _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
+            winograd_errors(<const real **>outputs, filters, errors + tile * filters, count * filters)
+            # element (1, 1) of A dy A' is the sum of the tile's errors
+            _add(errors + (7 * count + tile) * filters, filters, db)
+        for p in range(PLANES):
+            _multiply_plane(errors + p * count * filters, filters, 1, filter_planes + p * c * filters, products + p * count * c, count,
+                            filters, c, 0)
+            _multiply_plane(inputs + p * count * c, 1, c, errors + p * count * filters, sums + p * c * filters, c, count, filters,
+                            TILE_ACCUMULATE if part else 0)
+        for tile in range(count):
+            if (begin + tile) % across == 0:
+                _clear_rows(dx, window, begin + tile)
+            _input_pixels(dx, window, begin + tile, outside, pixels)
+            winograd_input_gradient(products + tile * c, count * c, c, <real **>pixels)
+            if relu and (begin + tile + 1) % (across * down) == 0:
+                image = (begin + tile) // (across * down)
+                relu_gradient(dx + image * size, x + image * size, dx + image * size, size)
+
+
+cdef inline void _clear_rows(real *dx, const Window *window, Py_ssize_t tile) noexcept nogil:
+    """Zero the rows of pixels to which the row of tiles that starts at `tile` is the first to add."""
+    cdef Py_ssize_t row = tile // tiles_of(window.ow), down = tiles_of(window.oh), top = row % down * TILE - window.pad_top
+    cdef Py_ssize_t bottom = window.ih if row % down == down - 1 else min(top + 6, window.ih)
+    top = max(top + 2 if row % down else 0, <Py_ssize_t>0)
+    if top < bottom:
+        memset(dx + (row // down * window.ih + top) * window.iw * window.c, 0, (bottom - top) * window.iw * window.c * sizeof(real))

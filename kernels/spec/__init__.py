@@ -2,7 +2,24 @@
 
 import hashlib
 
-from . import activation, augment, conv, data, descent, halves, linear, loss, metric, norm, optim, pool, recomputed, rewritten, step
+from . import (
+    activation,
+    augment,
+    conv,
+    data,
+    descent,
+    gradients,
+    halves,
+    linear,
+    loss,
+    metric,
+    norm,
+    optim,
+    pool,
+    recomputed,
+    rewritten,
+    step,
+)
 from .op import Array, Op, Param
 
 #: family (the file name in every backend's folder) -> its ops
@@ -20,9 +37,17 @@ FAMILIES = {
     "step": step.OPS,
 }
 #: families that a backend may lack
-OPTIONAL = {"rewritten": rewritten.OPS, "recomputed": recomputed.OPS, "descent": descent.OPS, "halves": halves.OPS}
-#: the families of the compiled backend, and of the one for GPUs
+OPTIONAL = {
+    "rewritten": rewritten.OPS,
+    "recomputed": recomputed.OPS,
+    "gradients": gradients.OPS,
+    "descent": descent.OPS,
+    "halves": halves.OPS,
+}
+#: the modules of the compiled backend and their ops; both gradients of a convolution are made of the same parts as each by itself
 COMPILED = FAMILIES | {family: OPTIONAL[family] for family in ("rewritten", "descent", "halves")}
+COMPILED["conv"] += OPTIONAL["gradients"]
+#: the families of the backend for GPUs
 ON_GPU = FAMILIES | {family: OPTIONAL[family] for family in ("rewritten", "recomputed")}
 #: op name -> family
 FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() for op in ops}
@@ -30,9 +55,9 @@ FAMILY_OF = {op.name: family for family, ops in (FAMILIES | OPTIONAL).items() fo
 OPS = {op.name: op for ops in (FAMILIES | OPTIONAL).values() for op in ops}
 
 
-def contract(family: str) -> str:
-    """Return a digest of what the kernels of a family take: code compiled for another one would read what is not there."""
-    taken = [(op.name, op.arrays, op.params) for op in (FAMILIES | OPTIONAL)[family]]
+def contract(module: str) -> str:
+    """Return a digest of what the kernels of a compiled module take: code compiled for another one would read what is not there."""
+    taken = [(op.name, op.arrays, op.params) for op in COMPILED[module]]
     return hashlib.sha256(repr(taken).encode()).hexdigest()[:16]
 
 

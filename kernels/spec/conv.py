@@ -17,7 +17,7 @@ WINDOW = (*ints("stride_h", "stride_w"), *ints("pad_top", "pad_left", low=0), *i
 GROUPED = ("c", "cg", "groups")
 
 
-def _flops(d: Mapping[str, int]) -> int:
+def flops(d: Mapping[str, int]) -> int:
     return 2 * d["n"] * d["oh"] * d["ow"] * d["co"] * d["kh"] * d["kw"] * d["cg"]
 
 
@@ -45,7 +45,7 @@ OPS = (
         outputs=reals(("y", "n oh ow co"), role="out"),
         tolerance=SUM_TOLERANCE,
         product=GROUPED,
-        flops=_flops,
+        flops=flops,
     ),
     Op(
         "conv2d_custom_forward",
@@ -55,7 +55,7 @@ OPS = (
         outputs=(Array("y", "n oh ow co", role="out"), Array("slope", "n oh ow co", role="out", optional=True)),
         tolerance=SUM_TOLERANCE,
         product=GROUPED,
-        flops=_flops,
+        flops=flops,
     ),
     Op(
         "conv2d_backward_input",
@@ -65,7 +65,7 @@ OPS = (
         outputs=reals(("dx", "n ih iw c"), role="out"),
         tolerance=SUM_TOLERANCE,
         product=GROUPED,
-        flops=_flops,
+        flops=flops,
     ),
     Op(
         "conv2d_backward_weight",
@@ -75,6 +75,6 @@ OPS = (
         outputs=(Array("dw", "kh kw cg co", role="out"), Array("db", "co", role="out", optional=True)),
         tolerance=SUM_TOLERANCE,
         product=GROUPED,
-        flops=_flops,
+        flops=flops,
     ),
 )

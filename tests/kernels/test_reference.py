@@ -191,7 +191,7 @@ POOLS = {
     "apart": {"pool_h": 2, "pool_w": 2, "stride_h": 2, "stride_w": 3, "pad_top": 0, "pad_left": 0, "oh": 2, "ow": 2},
     "whole image": {"pool_h": 5, "pool_w": 6, "stride_h": 5, "stride_w": 6, "pad_top": 0, "pad_left": 0, "oh": 1, "ow": 1},
 }
-GEOMETRIES = {"conv": CONVOLUTIONS, "pool": POOLS, "rewritten": POOLS, "recomputed": POOLS}
+GEOMETRIES = {"conv": CONVOLUTIONS, "gradients": CONVOLUTIONS, "pool": POOLS, "rewritten": POOLS, "recomputed": POOLS}
 
 
 BACKWARD_CASES = [
