@@ -22,7 +22,7 @@ from . import __version__, callbacks, set_seed
 from .config import show_config
 from .datasets import ImageFolder, image_folder, load_mnist
 from .datasets.ahead import map_ahead
-from .datasets.mnist import Split
+from .datasets.mnist import Split, data_sets
 from .kernels import active_backend, use_backend
 from .kernels.backends import BACKENDS, backend_on, kernels_of
 from .kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
@@ -42,6 +42,8 @@ INTERRUPTED = 130
 PREDICT_BATCH = 32
 #: bad files that are named one by one
 MOST_REASONS = 20
+#: what writes the answer for a picture, given its path and its probabilities
+Write = Callable[[str, Any], Any]
 
 
 class Failure(Exception):
@@ -71,19 +73,12 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _given_by(option: str) -> Iterator[None]:
-    """Let errors about a file or folder name the option that it came from, and no argument of a Python function."""
+    """Let errors about a file or folder name the option that it came from."""
     try:
         yield
     except (OSError, ValueError) as error:
-        reason = _reason(error).replace("choose one with name=", "choose one with --data-name")
-        argument, _, rest = reason.partition(": ")
-        if argument == "name":
-            option = "--data-name"
-        if argument in ("directory", "name", "path"):
-            reason = rest
-        if isinstance(error, FileExistsError):
-            reason += "; nothing is overwritten, choose another name"
-        raise Failure(f"{option}: {reason}") from error
+        advice = "; nothing is overwritten, choose another name" if isinstance(error, FileExistsError) else ""
+        raise Failure(f"{option}: {_reason(error)}{advice}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -326,6 +321,9 @@ def _load_images(args: argparse.Namespace) -> tuple[Split, Split] | None:
             raise Failure("--data-name chooses a data set in the folder that --data names; give both")
         return None
     with _given_by("--data"):
+        found = data_sets(args.data)
+        if args.data_name not in found and (args.data_name is not None or len(found) > 1):
+            raise Failure(f"--data-name must be one of {', '.join(map(repr, found))}, the data sets in {args.data}")
         train, test = load_mnist(args.data, args.data_name)
     for x, _ in (train, test):
         if x.dtype != np.uint8 or not x.size:
@@ -423,26 +421,33 @@ def _predict(args: argparse.Namespace) -> int:
     for given in args.images:
         with _given_by("IMAGE"):
             paths += image_folder(given, labels=None, shuffle=False, verbose=False).file_paths if given.is_dir() else [str(given)]
+    table = args.output is not None or any(given.is_dir() for given in args.images)
     failed = False
-    with contextlib.ExitStack() as stack:
-        writer = None
-        if args.output is not None or any(given.is_dir() for given in args.images):
-            with _given_by("--output"):
-                file = (
-                    sys.stdout if args.output is None else stack.enter_context(open(args.output, "x", newline="", encoding="utf-8"))
-                )
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "label", *names])
+    with _table(args.output, names) if table else contextlib.nullcontext(_line(names)) as write:
         for path, notes, scores in _answers(model, paths):
             for note in notes:
                 print(note, file=sys.stderr)
             if scores is None:
                 failed = True
-            elif writer is None:
-                print(f"{path}: {names[scores.argmax()]} ({scores.max():.1%})")
             else:
-                writer.writerow([path, names[scores.argmax()], *(f"{score:.6g}" for score in scores)])
+                write(path, scores)
     return int(failed)
+
+
+def _line(names: Sequence[str]) -> Write:
+    """Return what prints a line for a picture."""
+    return lambda path, scores: print(f"{path}: {names[scores.argmax()]} ({scores.max():.1%})")
+
+
+@contextlib.contextmanager
+def _table(output: Path | None, names: Sequence[str]) -> Iterator[Write]:
+    """Give what writes a row of a table (CSV) for a picture, to a new file or on stdout."""
+    with _given_by("--output"):
+        opened = contextlib.nullcontext(sys.stdout) if output is None else open(output, "x", newline="", encoding="utf-8")
+    with opened as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label", *names])
+        yield lambda path, scores: writer.writerow([path, names[scores.argmax()], *(f"{score:.6g}" for score in scores)])
 
 
 def _class_names(model: Sequential, path: Path) -> list[str]:

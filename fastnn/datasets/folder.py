@@ -242,7 +242,7 @@ def image_folder(
     read = functools.partial(decode, size=size, color_mode=color_mode, interpolation=interpolation, fit=fit)
     paths, numbers, names = _index(directory, labels, class_names, follow_links)
     if not paths:
-        raise ValueError(f"directory: no pictures ({', '.join(EXTENSIONS)}) in {_places(directory, labels, names)}")
+        raise ValueError(f"no pictures ({', '.join(EXTENSIONS)}) in {_places(directory, labels, names)}")
     if verbose:
         print(f"Found {len(paths)} files" + ("." if names is None else f" belonging to {len(names)} classes."))
     targets = None if numbers is None or label_mode is None else _targets(numbers, label_mode, names or [])

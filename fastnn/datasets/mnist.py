@@ -64,21 +64,29 @@ def load_mnist(path: str | os.PathLike[str] | None = None, name: str | None = No
     ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
     """
     if path is not None:
-        return _load(_find_files(Path(path), name))
+        return _load(_chosen(Path(path), name))
     if name is not None:
-        raise ValueError(f"name: expected None without path, since it chooses among the data sets in a folder, got {name!r}")
+        raise ValueError(f"name must be None without path, since it chooses among the data sets in a folder; got {name!r}")
     (x_train, y_train), (x_test, y_test) = _load_packaged()
     return (x_train.copy(), y_train.copy()), (x_test.copy(), y_test.copy())
 
 
 @functools.cache
 def _load_packaged() -> tuple[Split, Split]:
-    return _load(_find_files(PACKAGED, None))
+    return _load(_chosen(PACKAGED, None))
 
 
-def _find_files(folder: Path, name: str | None) -> dict[str, Path]:
-    """Return the four files of the data set `name` (or of the only one) in `folder`, by part."""
-    found: dict[str, dict[str, Path]] = {}  # data set -> part -> file
+def data_sets(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return the files of each data set in a folder, by its name, "" for one without, and by part.
+
+    Raises
+    ------
+    OSError
+        If there are none, or the folder cannot be read.
+    ValueError
+        If there are two files of a part.
+    """
+    found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.iterdir()):  # a plain file comes before its gzipped twin
         match = FILE_NAME.fullmatch(file.name)
         if match is None or not file.is_file():
@@ -87,20 +95,23 @@ def _find_files(folder: Path, name: str | None) -> dict[str, Path]:
         parts = found.setdefault(match["name"] or "", {})
         twin = parts.setdefault(part, file)
         if twin != file and twin.name + ".gz" != file.name:
-            raise ValueError(f"path: expected one file of {part} for a data set in {folder}, got {twin.name} and {file.name}")
-    names = ", ".join(repr(found_name) for found_name in found)
+            raise ValueError(f"there must be one file of {part} for a data set in {folder}; got {twin.name} and {file.name}")
     if not found:
-        raise FileNotFoundError(f"path: no IDX files such as train-images-idx3-ubyte or train-images-idx3-ubyte.gz in {folder}")
-    if name is None:
-        if len(found) > 1:
-            raise ValueError(f"path: {folder} holds several data sets; choose one with name=, expected one of {names}")
+        raise FileNotFoundError(f"no IDX files such as train-images-idx3-ubyte or train-images-idx3-ubyte.gz in {folder}")
+    return found
+
+
+def _chosen(folder: Path, name: str | None) -> dict[str, Path]:
+    """Return the four files of the data set `name` (or of the only one) in `folder`, by part."""
+    found = data_sets(folder)
+    if name is None and len(found) == 1:
         (name,) = found
     if name not in found:
-        raise ValueError(f"name: expected one of {names}, the data sets in {folder}, got {name!r}")
+        raise ValueError(f"name must be one of {', '.join(map(repr, found))}, the data sets in {folder}; got {name!r}")
     missing = [part for part in PARTS if part not in found[name]]
     if missing:
         there = ", ".join(file.name for file in found[name].values())
-        raise FileNotFoundError(f"path: no file of {', '.join(missing)} in {folder}; beside {there}")
+        raise FileNotFoundError(f"no file of {', '.join(missing)} in {folder}; beside {there}")
     return found[name]
 
 
