@@ -207,12 +207,12 @@ def _gathering(calls: Sequence[Call]) -> list[Call]:
 
 def _maxima_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
     """Let the gradient of a batch normalization start from that of the max-pooling behind it, which is left to be found dead."""
-    gathered = {_place(args[-1]): args for name, args in calls if name == _GATHER}
+    gathered = {_place_of_channels(args[-1]): args for name, args in calls if name == _GATHER}
     made = []
     for name, args in calls:
-        if name == "batchnorm_backward" and _place(args[0]) in gathered:
+        if name == "batchnorm_backward" and _place_of_channels(args[0]) in gathered:
             gradient, x, gamma, mean, var, eps, relu, dx, *sums = args
-            dy, argmax, *window, spread = gathered[_place(gradient)]
+            dy, argmax, *window, spread = gathered[_place_of_channels(gradient)]
             inputs = dy, argmax, x.reshape(spread.shape), gamma, mean, var
             name, args = "batchnorm_maxpool_backward", (*inputs, eps, relu, *window, dx.reshape(spread.shape), *sums)
         made.append((name, args))
@@ -226,19 +226,19 @@ def _activations_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
     """
     normalized = {_place(args[5]): args for name, args in calls if name == "batchnorm_forward"}  # by the means
     makers = _ACTIVATIONS.keys() | _FROM_OUTPUT | _AVERAGES
-    made_by = {_place(args[-1]): (name, args) for name, args in calls if name in makers}
+    made_by = {_place_of_channels(args[-1]): (name, args) for name, args in calls if name in makers}
     made = []
     for name, args in calls:
         if name == "batchnorm_backward" and _place(args[3]) in normalized:
             gradient, x, gamma, mean, var, eps, relu, dx, *sums = args
             _, _, beta, _, z, _, _ = normalized[_place(mean)]
             activation = _LINEAR
-            behind, given = made_by.get(_place(gradient), _NOTHING)
+            behind, given = made_by.get(_place_of_channels(gradient), _NOTHING)
             if behind in _FROM_OUTPUT:
-                forward, inputs = made_by.get(_place(given[1]), _NOTHING)
+                forward, inputs = made_by.get(_place_of_channels(given[1]), _NOTHING)
                 if forward in _ACTIVATIONS and _place(inputs[0]) == _place(z):
                     activation, gradient = _code(forward, *inputs[1:]), given[0]
-                    behind, given = made_by.get(_place(gradient), _NOTHING)
+                    behind, given = made_by.get(_place_of_channels(gradient), _NOTHING)
             if behind in _AVERAGES or activation != _LINEAR:
                 dy, *window, spread = given if behind in _AVERAGES else (gradient.reshape(x.shape), *_PIXELS, x)
                 image = _as_images(spread)
@@ -252,12 +252,12 @@ def _activations_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
 def _pools_in_batchnorm_forward(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     """Let a batch normalization activate and pool what nobody else reads."""
     uses = _uses(calls, results)
-    readers = {_place(args[0]): i for i, (name, args) in enumerate(calls) if name in _ACTIVATIONS.keys() | _POOLS}
+    readers = {_place_of_channels(args[0]): i for i, (name, args) in enumerate(calls) if name in _ACTIVATIONS.keys() | _POOLS}
     made: list[Call | None] = list(calls)
 
     def taken_by_reader(array: np.ndarray, *names: str) -> tuple[str, tuple]:
         """Return the only call that reads an array, if it is one of these, and leave it out."""
-        i = readers.get(_place(array)) if uses[id(base_of(array))] == 2 else None
+        i = readers.get(_place_of_channels(array)) if uses[id(base_of(array))] == 2 else None
         if i is None or calls[i][0] not in names:
             return _NOTHING
         made[i] = None
@@ -336,6 +336,14 @@ def _uses(calls: Sequence[Call], results: list[np.ndarray]) -> Counter[int]:
 def _place(array: np.ndarray) -> tuple[int, int]:
     """Return where a contiguous array lies: views of the same elements have different ids."""
     return array.ctypes.data, array.nbytes
+
+
+def _place_of_channels(array: np.ndarray) -> tuple[int, ...]:
+    """Return where a contiguous array lies, and how many channels it has there: pooling may see others than normalization.
+
+    They differ behind a reshaping, and for channels_first images, which are pooled as many images of one channel.
+    """
+    return *_place(array), *array.shape[-1:]
 
 
 def base_of(array: np.ndarray) -> np.ndarray:

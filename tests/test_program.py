@@ -185,17 +185,19 @@ POOLINGS = {
 }
 
 
-def record_block(activation, pooling, also_read=None):
+def record_block(activation, pooling, also_read=None, channels=3):
     """Record batch normalization, activation and pooling, forward and backward; return the calls and what they give.
 
-    The place between two of them that `also_read` names, "normalized" or "activated", is read by another call.
+    The place between two of them that `also_read` names, "normalized" or "activated", is read by another call. The pooling
+    takes what lies there for images of so many `channels`; three are normalized.
     """
     rng = np.random.default_rng(0)
     x, gamma, beta = rng.standard_normal((2, 6, 5, 3)), rng.random(3), rng.standard_normal(3)
     alpha = (0.25,) if activation == "leaky_relu" else ()
     columns, name, window = x.reshape(-1, 3), pooling.partition(",")[0], POOLINGS[pooling]
     out = [(6 + 2 * window[4] - window[0]) // 2 + 1, (5 + 2 * window[5] - window[1]) // 2 + 1] if window else []
-    pooled = np.empty(x.shape if name == "nothing" else (2, *out, 3))
+    images = (6 // channels, 6, 5, channels)
+    pooled = np.empty(x.shape if name == "nothing" else (images[0], *out, channels))
     dy, argmax = rng.standard_normal(pooled.shape), ((np.empty(pooled.shape, np.int32),) if name == "maxpool2d" else ())
     z, a, da, dz, dx = (np.empty(x.shape) for _ in range(5))
     mean, var, dgamma, dbeta = (np.empty(3) for _ in range(4))
@@ -208,8 +210,8 @@ def record_block(activation, pooling, also_read=None):
         else:
             a = z
         if name != "nothing":
-            table.call(f"{name}_forward", a, *window, pooled, *argmax)
-            table.call(f"{name}_backward", dy, *(argmax or window), da)
+            table.call(f"{name}_forward", a.reshape(images), *window, pooled, *argmax)
+            table.call(f"{name}_backward", dy, *(argmax or window), da.reshape(images))
         else:
             da = dy
         if activation:
@@ -249,6 +251,17 @@ def test_a_batch_normalization_that_activates_and_pools_gives_the_same(backend, 
         wanted = {f"batchnorm_{kind}pool_forward", f"batchnorm_{by}pool_backward"}
         wanted |= {f"{activation}_backward"} if activation and pooling == "maxpool2d" else set()
         assert names == wanted | ({"maxpool2d_backward__gather"} if by != kind else set())
+
+
+@pytest.mark.parametrize(("activation", "pooling"), [(a, p) for a in (None, "tanh") for p in POOLINGS if p != "nothing"])
+def test_a_pooling_of_other_channels_than_were_normalized_gives_the_same(backend, activation, pooling):
+    calls, results = record_block(activation, pooling, channels=1)
+    expected = [result.copy() for result in results]
+    for result in results:
+        result[:] = np.nan
+    Program(calls, results[:-1]).run()
+    for result, wanted in zip(results[:-1], expected, strict=False):
+        np.testing.assert_allclose(result, wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("changed", [False, True])

@@ -36,7 +36,7 @@ cdef void _max_row(const real *x, Py_ssize_t pool_h, Py_ssize_t pool_w, Py_ssize
         right = last_inside(ox, stride_w, pad_left, pool_w, iw)
         if bottom - top == 2 and right - left == 2:
             max_of_four(x + (top * iw + left) * c, iw * c, c, top * iw + left, iw, y + ox * c, argmax + ox * c, c,
-                        stride_w >= 2 and ox + 1 < ow)
+                        right < iw and ox + 1 < ow)
         else:
             _max_of_window(x, top, bottom, left, right, iw, y + ox * c, argmax + ox * c, c)
 

@@ -268,6 +268,7 @@ POOLINGS = [
     dict(n=2, image=33, window=5, c=33, co=33, stride=1, pad=2),
     dict(n=40, image=15, window=2, c=6, co=6, stride=2),  # so few channels that vectors go on into other pixels
     dict(n=40, image=15, window=2, c=12, co=12, stride=2),
+    dict(n=1, image=2, window=4, c=6, co=6, stride=2, pad=2),  # where there are none
     dict(n=3, image=13, window=2, c=300, co=300, stride=2),  # more columns than are summed at a time
     dict(n=9, image=20, window=1, c=24, co=24, stride=1),
 ]
