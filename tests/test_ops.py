@@ -444,6 +444,20 @@ class TestDtypes:
     def test_a_python_float_keeps_its_digits(self):
         assert (constant([1.0], "float64") * 0.1).numpy()[0] == 0.1
 
+    @pytest.mark.parametrize(
+        ("one", "other", "dtype"),
+        [
+            (1.0, [2.0, 3.0], np.float32),
+            (np.float64(1.0), [2.0, 3.0], np.float64),
+            (np.float64(1.0), 2.0, np.float64),
+            (np.float32(1.0), np.float64(2.0), np.float64),
+            (np.int64(1), [2.0, 3.0], np.float32),
+        ],
+    )
+    def test_without_a_tensor_the_order_does_not_matter(self, one, other, dtype):
+        for op in (ops.add, ops.maximum, partial(ops.where, [True, False])):
+            assert op(one, other).dtype == op(other, one).dtype == dtype
+
     def test_integers_take_the_dtype_of_floats(self):
         x = constant([1.0, 2.0])
         for integers in (np.array([1, 2]), constant([1, 2]), np.array([1, 2], np.uint8), np.array([True, False])):

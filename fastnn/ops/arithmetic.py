@@ -19,6 +19,8 @@ def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
     Python and NumPy scalars and lists take the dtype of the float tensor they meet, integers that of the floats they meet.
     """
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):  # NumPy's scalars have a dtype, which the other one takes
+        a, b = (as_tensor(value) if isinstance(value, np.generic) else value for value in (a, b))
     if not isinstance(a, Tensor):
         a = _operand(a, b)
     if not isinstance(b, Tensor):
