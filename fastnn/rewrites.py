@@ -44,20 +44,21 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         The ops that the backend has.
     """
     results = [base_of(array) for array in results]
-    made = _relu_in_batchnorm(_derivatives_behind_pools(calls, results), results)
+    families = {family for family, ops in spec.OPTIONAL.items() if all(op.name in provided for op in ops)}
+    made = _relu_in_gradients(_derivatives_behind_pools(calls, results), results)
     made = _penalties_in_gradients(made, results)
-    if all(op.name in provided for op in spec.OPTIONAL["rewritten"]):
+    if "rewritten" in families:
         made = _maxima_in_batchnorm_backward(_gathering(made))
-        if all(op.name in provided for op in spec.OPTIONAL["recomputed"]):
+        if "recomputed" in families:
             made = _activations_in_batchnorm_backward(made)
         made = _pools_in_batchnorm_forward(_without_dead_calls(made, results), results)
-    if all(op.name in provided for op in spec.OPTIONAL["descent"]):
+    if "descent" in families:
         made = _descents(made, results)
-    if all(op.name in provided for op in spec.OPTIONAL["halves"]):
+    if "halves" in families:
         made = _in_halves(made, results)
     made = _without_dead_calls(made, results)
-    if all(op.name in provided for op in spec.OPTIONAL["gradients"]):
-        made = _gradients_together(made, results)
+    if "gradients" in families:
+        made = _relu_in_gradients(_gradients_together(made), results)
     return made
 
 
@@ -91,16 +92,17 @@ def _derivatives_behind_pools(calls: Sequence[Call], results: list[np.ndarray]) 
     return made
 
 
-def _relu_in_batchnorm(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
-    """Let the gradient of a batch normalization take the derivative of relu before it, whose output it reads anyway."""
+def _relu_in_gradients(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Let a gradient whose op can do so take the derivative of relu before it, whose output it reads anyway."""
     uses = _uses(calls, results)
     made: list[Call] = []
     for name, args in calls:
-        before, given = made[-1] if made else ("", ())
-        if (before, name) == ("batchnorm_backward", "relu_backward"):
-            (dy, y, dx), (*inputs, _, gradient, dgamma, dbeta) = args, given
-            if [_place(dy), _place(y)] == [_place(gradient), _place(inputs[1])] and uses[id(base_of(gradient))] == 2:
-                made[-1] = (before, (*inputs, 1, dx.reshape(gradient.shape), dgamma, dbeta))
+        before, given = made[-1] if made else _NOTHING
+        if name == "relu_backward" and before and "relu" in (names := spec.OPS[before].argument_names):
+            (dy, y, by_input), own = args, dict(zip(names, given, strict=True))
+            gradient = own["dx"]
+            if [_place(dy), _place(y)] == [_place(gradient), _place(own["x"])] and uses[id(base_of(gradient))] == 2:
+                made[-1] = before, tuple((own | {"relu": 1, "dx": by_input.reshape(gradient.shape)}).values())
                 continue
         made.append((name, args))
     return made
@@ -152,9 +154,8 @@ def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     return [call for call in made if call]
 
 
-def _gradients_together(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
-    """Take both gradients of a convolution in one, and the derivative of a relu before it, whose output that reads anyway."""
-    uses = _uses(calls, results)
+def _gradients_together(calls: Sequence[Call]) -> list[Call]:
+    """Take both gradients of a convolution in one."""
     made: list[Call] = []
     for name, args in calls:
         before, given = made[-1] if made else _NOTHING
@@ -162,11 +163,6 @@ def _gradients_together(calls: Sequence[Call], results: list[np.ndarray]) -> lis
             (dy, w, *window, dx), (x, errors, *own_window, dw, db) = given, args
             if _place(dy) == _place(errors) and window == own_window and x.shape == dx.shape:
                 made[-1] = "conv2d_backward", (x, dy, w, *window, 0, dx, dw, db)
-                continue
-        elif (before, name) == ("conv2d_backward", "relu_backward"):
-            (x, dy, w, *window, _, dx, dw, db), (gradient, y, by_input) = given, args
-            if [_place(gradient), _place(y)] == [_place(dx), _place(x)] and uses[id(base_of(dx))] == 2:
-                made[-1] = before, (x, dy, w, *window, 1, by_input.reshape(dx.shape), dw, db)
                 continue
         made.append((name, args))
     return made
