@@ -46,13 +46,28 @@ cdef inline void repeat(any_real *coefficient, Py_ssize_t width, Py_ssize_t fold
         coefficient[j] = coefficient[j - width]
 
 
-cdef inline void normalization(const real *x, const real *gamma, const real *beta, double eps, real *mean, real *var, real *center,
-                               real *scale, real *offset, Py_ssize_t m, Py_ssize_t c, Py_ssize_t width, int threads) noexcept nogil:
-    """Mean and variance of `width` of c columns, and what normalizes them: (x - center) * scale + offset."""
+# What normalizes columns, `affine`, is COLUMNS centers, as many scales and as many offsets, each repeated side by side.
+
+cdef inline void normalize(const real *x, const real *affine, real *y, Py_ssize_t n) noexcept nogil:
+    """y = (x - center) * scale + offset."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        y[j] = (x[j] - affine[j]) * affine[COLUMNS + j] + affine[2 * COLUMNS + j]
+
+
+cdef inline void repeat_affine(real *affine, Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
+    repeat(affine, width, fold)
+    repeat(affine + COLUMNS, width, fold)
+    repeat(affine + 2 * COLUMNS, width, fold)
+
+
+cdef inline void normalization(const real *x, const real *gamma, const real *beta, double eps, real *mean, real *var, real *affine,
+                               Py_ssize_t m, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold, int threads) noexcept nogil:
+    """Mean and variance of `width` of c columns, and what normalizes them."""
     cdef double deviation[PARTS * COLUMNS]
     cdef double square[PARTS * COLUMNS]
     cdef double first_moment, second_moment, middle
-    cdef Py_ssize_t fold = side_by_side(width, c), j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
+    cdef Py_ssize_t j, k, rows = part_rows(m), parts = (m + rows - 1) // rows
     if team(m * width, threads) == 1:
         for k in range(parts):
             _moments(x, x + k * rows * c, min(rows, m - k * rows), c, width, fold, deviation + k * COLUMNS, square + k * COLUMNS)
@@ -71,9 +86,10 @@ cdef inline void normalization(const real *x, const real *gamma, const real *bet
         mean[j] = <real>middle
         var[j] = <real>second_moment
         # the mean is subtracted in two parts: rounded to float it may be wrong by more than y may be
-        center[j] = <real>middle
-        scale[j] = <real>(gamma[j] / sqrt(second_moment + eps))
-        offset[j] = <real>(beta[j] - (middle - center[j]) * (gamma[j] / sqrt(second_moment + eps)))
+        affine[j] = <real>middle
+        affine[COLUMNS + j] = <real>(gamma[j] / sqrt(second_moment + eps))
+        affine[2 * COLUMNS + j] = <real>(beta[j] - (middle - affine[j]) * (gamma[j] / sqrt(second_moment + eps)))
+    repeat_affine(affine, width, fold)
 
 
 cdef inline void _moments(const real *origin, const real *x, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,

@@ -5,8 +5,8 @@ from libc.math cimport rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 
 from activate cimport relu_gradient
-from batch cimport (COLUMNS, PARTS, Terms, block_width, fold_sums, gradient_of, normalization, part_rows, repeat, set_centers, set_terms,
-                    side_by_side)
+from batch cimport (COLUMNS, PARTS, Terms, block_width, fold_sums, gradient_of, normalization, normalize, part_rows, repeat_affine,
+                    set_centers, set_terms, side_by_side)
 from call cimport real
 from parallel cimport chunk_length, chunk_start, chunks, team
 from sums cimport row_dot, row_dot_centered, row_squares, row_sum
@@ -20,60 +20,49 @@ cdef enum:
 
 cdef void batchnorm_forward(const real *x, const real *gamma, const real *beta, double eps, real *y, real *mean, real *var,
                             Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
-    cdef real center[COLUMNS]
-    cdef real scale[COLUMNS]
-    cdef real offset[COLUMNS]
+    cdef real affine[3 * COLUMNS]
     cdef Py_ssize_t first = 0, width, fold
     while first < c:
         width = min(block_width(c), c - first)
         fold = side_by_side(width, c)
-        normalization(x + first, gamma + first, beta + first, eps, mean + first, var + first, center, scale, offset, m, c, width, threads)
-        repeat(center, width, fold)
-        repeat(scale, width, fold)
-        repeat(offset, width, fold)
-        _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
+        normalization(x + first, gamma + first, beta + first, eps, mean + first, var + first, affine, m, c, width, fold, threads)
+        _affine(x + first, affine, y + first, m, c, width, fold, threads)
         first += width
 
 
-cdef void _affine(const real *x, const real *center, const real *scale, const real *offset, real *y, Py_ssize_t m, Py_ssize_t c,
-                  Py_ssize_t width, Py_ssize_t fold, int threads) noexcept nogil:
-    """y = (x - center) * scale + offset in `width` columns."""
+cdef void _affine(const real *x, const real *affine, real *y, Py_ssize_t m, Py_ssize_t c, Py_ssize_t width, Py_ssize_t fold,
+                  int threads) noexcept nogil:
+    """Normalize `width` columns."""
     cdef Py_ssize_t k, rows = part_rows(m), parts = (m + rows - 1) // rows
     if team(m * width, threads) == 1:
         for k in range(parts):
-            _affine_rows(x + k * rows * c, center, scale, offset, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
+            _affine_rows(x + k * rows * c, affine, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
     else:
         for k in prange(parts, num_threads=threads, schedule="static"):
-            _affine_rows(x + k * rows * c, center, scale, offset, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
+            _affine_rows(x + k * rows * c, affine, y + k * rows * c, min(rows, m - k * rows), c, width, fold)
 
 
-cdef void _affine_rows(const real *x, const real *center, const real *scale, const real *offset, real *y, Py_ssize_t rows, Py_ssize_t c,
-                       Py_ssize_t width, Py_ssize_t fold) noexcept nogil:
-    cdef Py_ssize_t i, j, done = (rows // fold) * fold * c
-    for i in range(rows // fold):
-        for j in range(width * fold):
-            y[i * fold * c + j] = (x[i * fold * c + j] - center[j]) * scale[j] + offset[j]
-    for j in range((rows % fold) * width):
-        y[done + j] = (x[done + j] - center[j]) * scale[j] + offset[j]
+cdef void _affine_rows(const real *x, const real *affine, real *y, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t width,
+                       Py_ssize_t fold) noexcept nogil:
+    cdef Py_ssize_t done = 0
+    while done < rows:
+        normalize(x + done * c, affine, y + done * c, min(fold, rows - done) * width)
+        done += fold
 
 
 cdef void batchnorm_inference(const real *x, const real *gamma, const real *beta, const real *mean, const real *var, double eps, real *y,
                               Py_ssize_t m, Py_ssize_t c, int threads) noexcept nogil:
-    cdef real center[COLUMNS]
-    cdef real scale[COLUMNS]
-    cdef real offset[COLUMNS]
+    cdef real affine[3 * COLUMNS]
     cdef Py_ssize_t first = 0, width, fold, j
     while first < c:
         width = min(block_width(c), c - first)
         fold = side_by_side(width, c)
         for j in range(width):
-            center[j] = mean[first + j]
-            scale[j] = <real>(gamma[first + j] / sqrt(var[first + j] + eps))
-            offset[j] = beta[first + j]
-        repeat(center, width, fold)
-        repeat(scale, width, fold)
-        repeat(offset, width, fold)
-        _affine(x + first, center, scale, offset, y + first, m, c, width, fold, threads)
+            affine[j] = mean[first + j]
+            affine[COLUMNS + j] = <real>(gamma[first + j] / sqrt(var[first + j] + eps))
+            affine[2 * COLUMNS + j] = beta[first + j]
+        repeat_affine(affine, width, fold)
+        _affine(x + first, affine, y + first, m, c, width, fold, threads)
         first += width
 
 

@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from call cimport real
 from parallel cimport team
-from windows cimport first_inside, last_inside, max_of_four, scatter_max, take
+from windows cimport first_inside, last_inside, max_of_four, scatter_max, take_pixel
 
 cdef enum:
     COLUMNS = 64  # channels summed at a time
@@ -45,20 +45,12 @@ cdef inline void _max_of_window(const real *x, Py_ssize_t top, Py_ssize_t bottom
                                 real *y, int32_t *argmax, Py_ssize_t c) noexcept nogil:
     cdef Py_ssize_t iy, ix, k
     cdef const real *pixel = x + (top * iw + left) * c
-    cdef int32_t at
-    cdef real best
     for k in range(c):
         y[k] = pixel[k]
         argmax[k] = <int32_t>(top * iw + left)
     for iy in range(top, bottom):
         for ix in range(left, right):
-            pixel = x + (iy * iw + ix) * c
-            for k in range(c):
-                best = y[k]
-                at = argmax[k]
-                take(pixel[k], <int32_t>(iy * iw + ix), &best, &at)
-                y[k] = best
-                argmax[k] = at
+            take_pixel(x + (iy * iw + ix) * c, iy * iw + ix, y, argmax, c)
 
 
 cdef void maxpool2d_backward(const real *dy, const int32_t *argmax, real *dx, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t c,

@@ -8,11 +8,11 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from activate cimport activate_inplace, relu_gradient
-from batch cimport (COLUMNS, PARTS, Terms, block_width, fold_sums, gradient_of, normalization, repeat, set_centers, set_terms,
+from batch cimport (COLUMNS, PARTS, Terms, block_width, fold_sums, gradient_of, normalization, normalize, set_centers, set_terms,
                     side_by_side)
 from call cimport real
 from parallel cimport team
-from windows cimport first_inside, last_inside, max_of_four, scatter_max, take
+from windows cimport first_inside, last_inside, max_of_four, scatter_max, take_pixel
 
 
 cdef struct Pooling:
@@ -53,18 +53,14 @@ cdef void batchnorm_avgpool_forward(const real *x, const real *gamma, const real
 cdef void _forward(const real *x, const real *gamma, const real *beta, double eps, const Activation *activation, const Pooling *p, real *y,
                    int32_t *argmax, real *mean, real *var, int threads) noexcept nogil:
     """The largest element of each window, or, where `argmax` is NULL, the mean."""
-    cdef real affine[3 * COLUMNS]  # center, scale and offset
+    cdef real affine[3 * COLUMNS]
     cdef Py_ssize_t first = 0, width, fold, k, pixels = p.n * p.ih * p.iw
     cdef bint single = argmax == NULL and p.pool_h == p.pool_w == p.stride_h == p.stride_w == 1 and p.pad_top == p.pad_left == 0
     cdef Py_ssize_t lines = (pixels + LINE - 1) // LINE if single else p.n * p.oh
     while first < p.c:
         width = min(block_width(p.c), p.c - first)
         fold = side_by_side(width, p.c)
-        normalization(x + first, gamma + first, beta + first, eps, mean + first, var + first, affine, affine + COLUMNS, affine + 2 * COLUMNS,
-                      pixels, p.c, width, threads)
-        repeat(affine, width, fold)
-        repeat(affine + COLUMNS, width, fold)
-        repeat(affine + 2 * COLUMNS, width, fold)
+        normalization(x + first, gamma + first, beta + first, eps, mean + first, var + first, affine, pixels, p.c, width, fold, threads)
         if team(pixels * width, threads) == 1:
             for k in range(lines):
                 _forward_line(x, affine, activation, p, y, argmax, single, k, first, width, fold)
@@ -129,10 +125,7 @@ cdef inline void _normalize_pixels(const real *x, const real *affine, const Acti
 
 
 cdef inline void _normalize(const real *x, const real *affine, const Activation *activation, real *y, Py_ssize_t width) noexcept nogil:
-    """y = activation((x - center) * scale + offset)."""
-    cdef Py_ssize_t j
-    for j in range(width):
-        y[j] = (x[j] - affine[j]) * affine[COLUMNS + j] + affine[2 * COLUMNS + j]
+    normalize(x, affine, y, width)
     activate_inplace(y, width, activation.code, <real>activation.alpha)
 
 
@@ -140,8 +133,6 @@ cdef inline void _max_of_window(const real *image, const real *affine, const Act
                                 Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, real *y, int32_t *argmax,
                                 Py_ssize_t width) noexcept nogil:
     cdef real pixel[COLUMNS]
-    cdef real best
-    cdef int32_t at
     cdef Py_ssize_t iy, ix, j, place
     for iy in range(top, bottom):
         for ix in range(left, right):
@@ -152,12 +143,7 @@ cdef inline void _max_of_window(const real *image, const real *affine, const Act
                     y[j] = pixel[j]
                     argmax[j] = <int32_t>place
                 continue
-            for j in range(width):
-                best = y[j]
-                at = argmax[j]
-                take(pixel[j], <int32_t>place, &best, &at)
-                y[j] = best
-                argmax[j] = at
+            take_pixel(<const real *>pixel, place, y, argmax, width)
 
 
 cdef inline void _mean_of_window(const real *image, const real *affine, const Activation *activation, const Pooling *p, Py_ssize_t top,

@@ -52,14 +52,27 @@ cdef inline void _max_of_channels(const real *x, Py_ssize_t row, Py_ssize_t colu
     for k in range(channels):
         best = x[k]
         at = <int32_t>place
-        take(x[column + k], <int32_t>(place + 1), &best, &at)
-        take(x[row + k], <int32_t>(place + iw), &best, &at)
-        take(x[row + column + k], <int32_t>(place + iw + 1), &best, &at)
+        _take(x[column + k], <int32_t>(place + 1), &best, &at)
+        _take(x[row + k], <int32_t>(place + iw), &best, &at)
+        _take(x[row + column + k], <int32_t>(place + iw + 1), &best, &at)
         y[k] = best
         argmax[k] = at
 
 
-cdef inline void take(real candidate, int32_t place, real *best, int32_t *at) noexcept nogil:
+cdef inline void take_pixel(const real *pixel, Py_ssize_t place, real *best, int32_t *at, Py_ssize_t c) noexcept nogil:
+    """Let what is larger of a pixel at `place` take the place of the largest so far."""
+    cdef Py_ssize_t k
+    cdef real largest
+    cdef int32_t where
+    for k in range(c):
+        largest = best[k]
+        where = at[k]
+        _take(pixel[k], <int32_t>place, &largest, &where)
+        best[k] = largest
+        at[k] = where
+
+
+cdef inline void _take(real candidate, int32_t place, real *best, int32_t *at) noexcept nogil:
     """Let a larger candidate, or the first NaN, take the place of `best`; an equal one does not, so the first maximum stays."""
     # selects between two values each: compilers vectorize these, conditions joined by `and` only sometimes
     cdef int32_t if_nan = place if best[0] == best[0] else at[0], if_number = place if candidate > best[0] else at[0]

@@ -112,16 +112,16 @@ cdef inline bint winograd_pays(const Window *window, Py_ssize_t n, Py_ssize_t fi
             < n * window.oh * window.ow * 9 * c * filters)
 
 
-cdef inline Py_ssize_t forward_block(Py_ssize_t c, Py_ssize_t filters, const real *tag) noexcept nogil:
-    """Tiles of a block."""
-    cdef Py_ssize_t fitting = FORWARD_BYTES // (PLANES * (c + filters) * <Py_ssize_t>sizeof(real))
+cdef inline Py_ssize_t tiles_within(Py_ssize_t size, Py_ssize_t channels, const real *tag) noexcept nogil:
+    """Tiles of a block whose planes, of so many channels together, have about `size` bytes."""
+    cdef Py_ssize_t fitting = size // (PLANES * channels * <Py_ssize_t>sizeof(real))
     return max(min(fitting // TILE_ROWS * TILE_ROWS, <Py_ssize_t>MOST_TILES), <Py_ssize_t>LEAST_TILES)
 
 
 cdef inline bint winograd_forward(const real *x, const real *w, const real *b, real *y, const Window *window, Py_ssize_t n,
                                   Py_ssize_t filters, Py_ssize_t activation, double alpha, int threads) noexcept nogil:
     """y = activation(x * w + b), with w of shape (3, 3, c, filters); False if there is no memory for it."""
-    cdef Py_ssize_t c = window.c, block = forward_block(c, filters, x), tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
+    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, x), tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
     cdef Py_ssize_t blocks = (tiles + block - 1) // block, task
     # each thread's planes, a line of zeros to read where a tile leaves the image, and a line to write there
     cdef Py_ssize_t scratch = PLANES * block * (c + filters) + c + filters
@@ -219,7 +219,7 @@ cdef inline bint winograd_backward_input(const real *dy, const real *w, real *dx
     band is computed first, then those between: no two threads write the same row, and each pixel is summed in an order that depends
     on shapes alone.
     """
-    cdef Py_ssize_t c = window.c, block = forward_block(filters, c, dy), rows = n * tiles_of(window.oh), band, bands, task
+    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, dy), rows = n * tiles_of(window.oh), band, bands, task
     # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
     cdef Py_ssize_t scratch = PLANES * block * (c + filters) + 9 * c + c + filters
     cdef real *planes = <real *>malloc((PLANES * c * filters + threads * scratch) * sizeof(real))
@@ -265,7 +265,7 @@ cdef inline void _backward_band(const real *dy, const real *filter_planes, real 
                                 Py_ssize_t filters, real *scratch, Py_ssize_t block, Py_ssize_t band,
                                 Py_ssize_t number) noexcept nogil:
     """Add what the tiles of a band of tile rows give."""
-    cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh)
+    cdef Py_ssize_t across = tiles_of(window.ow), down = tiles_of(window.oh)
     cdef Py_ssize_t first = number * band, last = min(first + band, n * down), row, top, bottom, blocks, task
     for row in range(first, last):
         # zero the rows of pixels that this band is the first to write: an odd one shares two with each of its neighbours, who came before
@@ -277,14 +277,19 @@ cdef inline void _backward_band(const real *dy, const real *filter_planes, real 
             bottom = window.ih
         elif row == last - 1 and number % 2 == 0:
             bottom += 2
-        top = max(top, <Py_ssize_t>0)
-        bottom = min(bottom, window.ih)
-        if top < bottom:
-            memset(dx + (row // down * window.ih + top) * window.iw * c, 0, (bottom - top) * window.iw * c * sizeof(real))
+        _clear_rows(dx, window, row // down, top, bottom)
     blocks = ((last - first) * across + block - 1) // block
     for task in range(blocks):
         _backward_block(dy, filter_planes, dx, window, filters, scratch, block, first * across + task * (last - first) * across // blocks,
                         first * across + (task + 1) * (last - first) * across // blocks)
+
+
+cdef inline void _clear_rows(real *dx, const Window *window, Py_ssize_t image, Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
+    """Zero rows [top, bottom) of pixels, as far as the image has them."""
+    top = max(top, <Py_ssize_t>0)
+    bottom = min(bottom, window.ih)
+    if top < bottom:
+        memset(dx + (image * window.ih + top) * window.iw * window.c, 0, (bottom - top) * window.iw * window.c * sizeof(real))
 
 
 cdef inline void _backward_block(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t filters,
@@ -341,9 +346,7 @@ cdef inline bint winograd_backward_weight(const real *x, const real *dy, real *d
         for task in prange(c, num_threads=threads, schedule="static"):
             _filter_gradient(sums, size, chunks, c, filters, task, dw)
     if db:
-        memset(db, 0, filters * sizeof(real))
-        for task in range(chunks):
-            _add(sums + task * size + PLANES * c * filters, filters, db)
+        _bias_gradient(sums + PLANES * c * filters, size, chunks, filters, db)
     free(zeros)
     free(sums)
     return True
@@ -359,26 +362,33 @@ cdef inline Py_ssize_t _power_of_two(Py_ssize_t chunks) noexcept nogil:
 cdef inline void _gradient_chunk(const real *x, const real *dy, const Window *window, Py_ssize_t filters, const real *zeros,
                                  real *scratch, real *sums, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Write the sums over tiles [first, last)."""
-    cdef Py_ssize_t c = window.c, blocks = max((last - first + GRADIENT_BLOCK - 1) // GRADIENT_BLOCK, 1), block, begin, count, tile, p
+    cdef Py_ssize_t c = window.c, blocks = max((last - first + GRADIENT_BLOCK - 1) // GRADIENT_BLOCK, 1), block, begin, count, p
     cdef real *inputs = scratch
     cdef real *errors = scratch + PLANES * GRADIENT_BLOCK * c
     cdef real *db = sums + PLANES * c * filters
-    cdef const real *pixels[36]
-    cdef real *outputs[16]
     memset(db, 0, filters * sizeof(real))
     for block in range(blocks):
         begin = first + block * (last - first) // blocks
         count = first + (block + 1) * (last - first) // blocks - begin
-        for tile in range(count):
-            _input_pixels(x, window, begin + tile, zeros, pixels)
-            winograd_input(pixels, c, inputs + tile * c, count * c)
-            _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
-            winograd_errors(<const real **>outputs, filters, errors + tile * filters, count * filters)
-            # element (1, 1) of A dy A' is the sum of the tile's errors
-            _add(errors + (7 * count + tile) * filters, filters, db)
+        _transform_tiles(x, dy, window, filters, zeros, inputs, errors, db, begin, count)
         for p in range(PLANES):
             _multiply_plane(inputs + p * count * c, 1, c, errors + p * count * filters, sums + p * c * filters, c, count, filters,
                             TILE_ACCUMULATE if block else 0)
+
+
+cdef inline void _transform_tiles(const real *x, const real *dy, const Window *window, Py_ssize_t filters, const real *zeros,
+                                  real *inputs, real *errors, real *db, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+    """Write the planes of inputs and errors of `count` tiles, from `first` on, and add the errors to db."""
+    cdef Py_ssize_t c = window.c, tile
+    cdef const real *pixels[36]
+    cdef real *outputs[16]
+    for tile in range(count):
+        _input_pixels(x, window, first + tile, zeros, pixels)
+        winograd_input(pixels, c, inputs + tile * c, count * c)
+        _output_pixels(dy, window, filters, first + tile, zeros, outputs)
+        winograd_errors(<const real **>outputs, filters, errors + tile * filters, count * filters)
+        # element (1, 1) of A dy A' is the sum of the tile's errors
+        _add(errors + (7 * count + tile) * filters, filters, db)
 
 
 cdef inline void _filter_gradient(real *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t row,
@@ -389,6 +399,14 @@ cdef inline void _filter_gradient(real *sums, Py_ssize_t size, Py_ssize_t chunks
         for p in range(PLANES):
             _add(sums + chunk * size + (p * c + row) * filters, filters, sums + (p * c + row) * filters)
     winograd_filter_gradient(sums + row * filters, c * filters, filters, dw + row * filters, c * filters)
+
+
+cdef inline void _bias_gradient(const real *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t filters, real *db) noexcept nogil:
+    """Add up what the chunks, whose sums lie `size` elements apart, have for db."""
+    cdef Py_ssize_t chunk
+    memset(db, 0, filters * sizeof(real))
+    for chunk in range(chunks):
+        _add(sums + chunk * size, filters, db)
 
 
 cdef inline void _add(const real *values, Py_ssize_t n, real *total) noexcept nogil:
@@ -403,7 +421,7 @@ cdef inline bint winograd_backward(const real *x, const real *dy, const real *w,
 
     Images are cut into chunks, as many as the shape alone says, of which each has sums of its own for dw: no two share rows of dx.
     """
-    cdef Py_ssize_t c = window.c, task, fitting
+    cdef Py_ssize_t c = window.c, task
     cdef Py_ssize_t size = (PLANES * c + 1) * filters  # of a chunk's sums: planes, then db
     cdef Py_ssize_t chunks = min(n, min(<Py_ssize_t>MOST_CHUNKS, SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))))
     cdef Py_ssize_t block, scratch
@@ -412,8 +430,7 @@ cdef inline bint winograd_backward(const real *x, const real *dy, const real *w,
     cdef real *own
     if chunks < BOTH_CHUNKS:
         return False
-    fitting = BOTH_BYTES // (PLANES * (2 * c + filters) * <Py_ssize_t>sizeof(real))
-    block = max(min(fitting // TILE_ROWS * TILE_ROWS, <Py_ssize_t>MOST_TILES), <Py_ssize_t>LEAST_TILES)
+    block = tiles_within(BOTH_BYTES, 2 * c + filters, x)
     # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
     scratch = PLANES * block * (2 * c + filters) + 9 * c + c + max(c, filters)
     planes = <real *>malloc((PLANES * c * filters + chunks * size + threads * scratch) * sizeof(real))
@@ -439,9 +456,7 @@ cdef inline bint winograd_backward(const real *x, const real *dy, const real *w,
             for task in prange(c, schedule="static"):
                 _filter_gradient(sums, size, chunks, c, filters, task, dw)
     if db:
-        memset(db, 0, filters * sizeof(real))
-        for task in range(chunks):
-            _add(sums + task * size + PLANES * c * filters, filters, db)
+        _bias_gradient(sums + PLANES * c * filters, size, chunks, filters, db)
     free(planes)
     return True
 
@@ -451,8 +466,8 @@ cdef inline void _both_gradients(const real *x, const real *dy, const real *filt
                                  Py_ssize_t last_image) noexcept nogil:
     """Write dx of some images, and their sums for dw."""
     cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh), first = image * across * down
-    cdef Py_ssize_t size = window.ih * window.iw * c
-    cdef Py_ssize_t tiles = last_image * across * down - first, blocks = (tiles + block - 1) // block, part, begin, count, tile, p
+    cdef Py_ssize_t size = window.ih * window.iw * c, row, top, p
+    cdef Py_ssize_t tiles = last_image * across * down - first, blocks = (tiles + block - 1) // block, part, begin, count, tile
     cdef real *inputs = scratch
     cdef real *errors = inputs + PLANES * block * c
     cdef real *products = errors + PLANES * block * filters
@@ -460,38 +475,25 @@ cdef inline void _both_gradients(const real *x, const real *dy, const real *filt
     cdef real *zeros = outside + c
     cdef real *db = sums + PLANES * c * filters
     cdef const real *pixels[36]
-    cdef real *outputs[16]
     memset(outside, 0, (c + max(c, filters)) * sizeof(real))
     memset(db, 0, filters * sizeof(real))
     for part in range(blocks):
         begin = first + part * tiles // blocks
         count = first + (part + 1) * tiles // blocks - begin
-        for tile in range(count):
-            _input_pixels(x, window, begin + tile, zeros, pixels)
-            winograd_input(pixels, c, inputs + tile * c, count * c)
-            _output_pixels(dy, window, filters, begin + tile, zeros, outputs)
-            winograd_errors(<const real **>outputs, filters, errors + tile * filters, count * filters)
-            # element (1, 1) of A dy A' is the sum of the tile's errors
-            _add(errors + (7 * count + tile) * filters, filters, db)
+        _transform_tiles(x, dy, window, filters, zeros, inputs, errors, db, begin, count)
         for p in range(PLANES):
             _multiply_plane(errors + p * count * filters, filters, 1, filter_planes + p * c * filters, products + p * count * c, count,
                             filters, c, 0)
             _multiply_plane(inputs + p * count * c, 1, c, errors + p * count * filters, sums + p * c * filters, c, count, filters,
                             TILE_ACCUMULATE if part else 0)
         for tile in range(count):
-            if (begin + tile) % across == 0:
-                _clear_rows(dx, window, begin + tile)
+            if (begin + tile) % across == 0:  # zero the rows of pixels to which this row of tiles is the first to add
+                row = (begin + tile) // across % down
+                top = row * TILE - window.pad_top
+                _clear_rows(dx, window, (begin + tile) // (across * down), top + 2 if row else top,
+                            window.ih if row == down - 1 else top + 6)
             _input_pixels(dx, window, begin + tile, outside, pixels)
             winograd_input_gradient(products + tile * c, count * c, c, <real **>pixels)
             if relu and (begin + tile + 1) % (across * down) == 0:
                 image = (begin + tile) // (across * down)
                 relu_gradient(dx + image * size, x + image * size, dx + image * size, size)
-
-
-cdef inline void _clear_rows(real *dx, const Window *window, Py_ssize_t tile) noexcept nogil:
-    """Zero the rows of pixels to which the row of tiles that starts at `tile` is the first to add."""
-    cdef Py_ssize_t row = tile // tiles_of(window.ow), down = tiles_of(window.oh), top = row % down * TILE - window.pad_top
-    cdef Py_ssize_t bottom = window.ih if row % down == down - 1 else min(top + 6, window.ih)
-    top = max(top + 2 if row % down else 0, <Py_ssize_t>0)
-    if top < bottom:
-        memset(dx + (row // down * window.ih + top) * window.iw * window.c, 0, (bottom - top) * window.iw * window.c * sizeof(real))
