@@ -172,8 +172,13 @@ def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
         plain = np.require(array, dtype, ["C", "A"])
     if plain is not array and not np.may_share_memory(plain, array):
-        python_step(f"conversion of {array.dtype} to {dtype}")  # a replayed step would see the copy of the first time
+        python_step(_conversion(array.dtype, dtype))  # a replayed step would see the copy of the first time
     return plain
+
+
+@functools.cache  # NumPy takes longer to print two dtypes than to convert an array
+def _conversion(given: np.dtype, dtype: np.dtype) -> str:
+    return f"conversion of {given} to {dtype}"
 
 
 def real(name: str, value: Any, dtype: np.dtype | None = None) -> np.ndarray:
