@@ -11,9 +11,11 @@ import importlib
 import sys
 from collections.abc import Iterable
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
+
+from .additions import additions, public
 
 __all__ = ["COURSES", "install"]
 
@@ -72,11 +74,23 @@ class _CourseFinder(MetaPathFinder, Loader):
         self.modules: dict[str, str] = {}
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name in self.modules else None
+        if name not in self.modules:
+            return None
+        own = PathFinder.find_spec(name, path)
+        spec = ModuleSpec(name, self, loader_state=own)
+        spec.submodule_search_locations = own.submodule_search_locations if own else None
+        return spec
 
     def exec_module(self, module: ModuleType) -> None:
-        # the import system hands out what stands in sys.modules after this: the module itself, under the course's name as well
-        sys.modules[module.__name__] = importlib.import_module(self.modules[module.__name__])
+        here, own = importlib.import_module(self.modules[module.__name__]), module.__spec__.loader_state  # type: ignore[union-attr]
+        names = public(here)
+        added = additions(own, names)
+        if added is None:
+            # the import system hands out what is in sys.modules after this: the module itself, under the course's name as well
+            sys.modules[module.__name__] = here
+        else:
+            vars(module).update(names, __file__=own.origin)
+            exec(added, vars(module))
 
 
 class _PackageFinder(MetaPathFinder):
@@ -90,11 +104,13 @@ class _PackageFinder(MetaPathFinder):
 _finder = _CourseFinder()
 
 
-def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
+def install(course: str, only: Iterable[str] | None = None, package: str | None = None) -> tuple[str, ...]:
     """Put fastnn's modules in the place of a course's own, for all imports that follow.
 
-    Everything else of the course's code stays as it is: its other modules, the student's classes, the data. Where the
-    course's package is not found, an empty one stands for it.
+    Everything else of the course's code stays as it is: its other modules, the student's classes, the data. That goes for
+    additions to a module that is replaced as well: functions and classes in the course's own file, and variables, of names that
+    fastnn has no replacement for. They find fastnn's functions under the course's names. A function that is *changed* in that
+    file gives way, however: leave its module out, with `only`. Where the course's package is not found, an empty one stands for it.
 
     Parameters
     ----------
@@ -103,6 +119,9 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
     only : iterable of str, optional
         Some of the modules of ``COURSES[course]``; all of them if left out. Who writes ``cs231n.layers`` as an assignment wants
         ``["cs231n.fast_layers", "cs231n.im2col_cython"]``, or it is not the assignment that gets checked.
+    package : str, optional
+        Where the modules lie, if not where the course has them: ``"assignment2.cs231n"`` for code that says
+        ``from assignment2.cs231n.layers import affine_forward``.
 
     Returns
     -------
@@ -128,15 +147,19 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
         raise ValueError(f"course must be one of {', '.join(map(repr, COURSES))}; got {course!r:.60}")
     if isinstance(only, str):
         raise TypeError(f"only must be a list of modules, such as [{only!r}]; got {only!r}")
-    table = COURSES[course]
-    names = tuple(table) if only is None else tuple(only)
-    for name in names:
-        if name not in table:
-            raise ValueError(f"only must name some of {', '.join(map(repr, table))}; got {name!r:.60}")
-        there = _finder.modules.get(name, table[name])
-        if there != table[name]:
+    course_table = COURSES[course]
+    for name in only or ():
+        if name not in course_table:
+            raise ValueError(f"only must name some of {', '.join(map(repr, course_table))}; got {name!r:.60}")
+    table = {
+        name if package is None else f"{package}.{name.rpartition('.')[2]}": course_table[name]
+        for name in (course_table if only is None else only)
+    }
+    for name, here in table.items():
+        there = _finder.modules.get(name, here)
+        if there != here:
             raise ValueError(f"{name} is {there} already; run the course {course!r} in a process of its own")
-        if name in sys.modules and sys.modules[name] is not sys.modules.get(table[name]):
+        if name in sys.modules and name not in _finder.modules:
             raise RuntimeError(
                 f"{name} is imported already, and code that took functions out of it would keep them: "
                 f"call install({course!r}) before the course's own imports (in a notebook: restart, then run it first)"
@@ -144,5 +167,5 @@ def install(course: str, only: Iterable[str] | None = None) -> tuple[str, ...]:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
         sys.meta_path.append(_PackageFinder())
-    _finder.modules.update((name, table[name]) for name in names)
-    return names
+    _finder.modules.update(table)
+    return tuple(table)

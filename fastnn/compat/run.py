@@ -24,19 +24,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="MODULE",
         help="replace this module only, for example cs231n.fast_layers; may be repeated",
     )
+    parser.add_argument(
+        "--package",
+        metavar="PACKAGE",
+        help="where the modules lie, for example assignment2.cs231n, if not where the course has them",
+    )
     parser.add_argument("script", help="the script")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="the script's own arguments")
     options = parser.parse_args(argv)
     if not os.path.isfile(options.script):
         parser.error(f"there is no file {options.script}")
     try:
-        names = install(options.course, options.only)
+        names = install(options.course, options.only, options.package)
     except ValueError as error:
         parser.error(str(error))
     print(f"fastnn stands in for {', '.join(names)}", file=sys.stderr)
     sys.argv = [options.script, *options.args]
     sys.path.insert(0, os.path.dirname(os.path.abspath(options.script)))
-    runpy.run_path(options.script, run_name="__main__")
+    try:
+        runpy.run_path(options.script, run_name="__main__")
+    finally:
+        if not any(name in sys.modules for name in names):
+            print("the script imported none of these: nothing was replaced (--package says where they lie)", file=sys.stderr)
 
 
 if __name__ == "__main__":

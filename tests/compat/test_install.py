@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from fastnn import compat
@@ -28,7 +29,7 @@ def fresh(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "meta_path", sys.meta_path[:])
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("cs231n", "common")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("cs231n", "common", "week2")]:
         del sys.modules[name]
 
 
@@ -125,6 +126,65 @@ def test_two_courses_with_one_name(fresh):
     compat.install("dlfs")
     with pytest.raises(ValueError, match=r"common.functions is fastnn.compat.dlfs.functions already; run the course 'dlfs2'"):
         compat.install("dlfs2")
+
+
+ADDITIONS = """
+    import numpy as np
+    from common.functions import *
+
+    class Affine:
+        pass
+
+    class LeakyRelu:
+        def forward(self, x):
+            return np.where(x > 0, x, 0.1 * relu(-x))
+
+    class Rows(Affine):
+        def forward(self, x):
+            return super().forward(x.reshape(len(x), -1))
+
+    SLOPE, (first, *_rest) = 0.1, (1, 2, 3)
+    rate: float = 0.5
+    """
+
+
+def test_what_is_added_to_a_module_stays(fresh):
+    write(fresh, {"common/__init__.py": "", "common/functions.py": BROKEN, "common/layers.py": ADDITIONS})
+    compat.install("dlfs")
+    from common import layers as own
+
+    from fastnn.compat.dlfs import layers
+
+    assert own.Affine is layers.Affine is own.Rows.__base__
+    assert own.Rows(np.eye(2), np.ones(2)).forward(np.ones((3, 1, 2))).tolist() == [[2, 2]] * 3
+    assert own.LeakyRelu().forward(np.array([-2.0, 3.0])).tolist() == [0.2, 3]
+    assert (own.SLOPE, own.first, own.rate) == (0.1, 1, 0.5)
+    assert own.__file__ == str(fresh / "common" / "layers.py")
+    assert own.__name__ == "common.layers" and layers.__name__ == "fastnn.compat.dlfs.layers"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["print 'a book for Python 2'\n", "def _helper(): pass\nraise ImportError\n", "def relu(x): return x\nraise ImportError\n"],
+)
+def test_a_file_without_additions_is_not_run(fresh, text):
+    write(fresh, {"common/__init__.py": "", "common/functions.py": text})
+    compat.install("dlfs")
+    import common.functions
+
+    assert common.functions.__name__ == "fastnn.compat.dlfs.functions"
+
+
+def test_modules_that_lie_elsewhere(fresh):
+    write(fresh, {"week2/__init__.py": "", "week2/common/__init__.py": "", "week2/common/layers.py": BROKEN})
+    assert compat.install("dlfs", only=["common.layers"], package="week2.common") == ("week2.common.layers",)
+    assert compat.install("coursera", only=["dnn_utils_v2"], package="week2") == ("week2.dnn_utils_v2",)
+    from week2.common.layers import Affine
+    from week2.dnn_utils_v2 import relu
+
+    assert Affine.__module__ == "fastnn.compat.dlfs.layers" and relu.__module__ == "fastnn.compat.coursera.dnn"
+    with pytest.raises(ModuleNotFoundError):
+        import common.layers  # noqa: F401
 
 
 def test_wrong_names(fresh):
@@ -238,6 +298,17 @@ def test_the_runner_replaces_some_modules_only(tmp_path):
     write(tmp_path, files)
     done = run("--course", "dlfs", "--only", "common.util", "script.py", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "fastnn stands in for common.util\n")
+
+
+def test_the_runner_says_if_nothing_was_replaced(tmp_path):
+    write(
+        tmp_path, {"week2/common/functions.py": BROKEN, "script.py": "from week2.common.functions import relu; print(relu(-1))\n"}
+    )
+    done = run("--course", "dlfs", "--package", "week2.common", "--only", "common.functions", "script.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "fastnn stands in for week2.common.functions\n")
+    done = run("--course", "dlfs", "script.py", cwd=tmp_path)
+    assert done.returncode == 1 and "the course's own module was imported" in done.stderr
+    assert "the script imported none of these: nothing was replaced (--package says where they lie)" in done.stderr
 
 
 @pytest.mark.parametrize(
