@@ -3,7 +3,7 @@
 The kernels know float32 and float64. Integers are computed in float64 and float16 in float32, and the result gets NumPy's dtype.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,13 +46,14 @@ def promoted(*, floating: bool = False, **values: Any) -> tuple[list[np.ndarray]
 def as_array(name: str, value: Any) -> np.ndarray:
     """Return `value` as an array, the same object if it is one; raise an error that names it if it is not one of real numbers."""
     if value is None:
-        raise TypeError(f"{name} must be an array of numbers; got None (a backward pass comes after the forward pass)")
+        raise TypeError(f"{name} must be an array of numbers; got None, as what is left out, or not computed yet, is")
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be an array of real numbers; got dtype {array.dtype}")
+        got = type(value).__name__ if array.dtype == object and array.ndim == 0 else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must be an array of real numbers; got {got}")
     return array
 
 
@@ -62,9 +63,34 @@ def require(condition: bool, formula: str, **given: Any) -> None:
         raise ValueError(f"{formula}; got {', '.join(f'{name} {value}' for name, value in given.items())}")
 
 
-def bias(name: str, b: np.ndarray, size: int) -> np.ndarray:
-    """Return a bias as (size,): NumPy would add one of that shape, one row, or one number to each row of the result."""
-    require(b.size in (1, size), f"{name} must hold one number for each of the {size} outputs", **{name: b.shape})
+def entries(name: str, settings: Any, *keys: str) -> list[Any]:
+    """Return entries of a dict of settings.
+
+    Raises
+    ------
+    TypeError, KeyError
+        If it is no dict, or an entry is missing.
+    """
+    wanted = f"{name} must be a dict with {', '.join(map(repr, keys))}"
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"{wanted}; got {type(settings).__name__}")
+    if not settings.keys() >= set(keys):
+        raise KeyError(f"{wanted}; got {dict(settings)!r:.120}")
+    return [settings[key] for key in keys]
+
+
+def unpacked(cache: Any, forward: str, contents: str) -> Sequence[Any]:
+    """Return a cache; raise ValueError unless it has the contents, such as "x, w, b", that the function `forward` gives it."""
+    count = contents.count(",") + 1
+    if not isinstance(cache, tuple | list) or len(cache) != count:
+        got = f"{len(cache)} entries" if isinstance(cache, tuple | list) else type(cache).__name__
+        raise ValueError(f"the cache must be ({contents}), the second result of {forward}; got {got}")
+    return cache
+
+
+def bias(name: str, b: np.ndarray, size: int, formula: str, **shapes: Any) -> np.ndarray:
+    """Return a bias as (size,); raise ValueError with the formula and the shapes unless NumPy would add it to each row."""
+    require(b.size == 1 or (b.size == size == b.shape[-1]), formula, **shapes, **{name: b.shape})
     return np.broadcast_to(b.reshape(-1), (size,))
 
 
@@ -82,13 +108,15 @@ def in_place(**arrays: Any) -> Iterator[list[np.ndarray]]:
 
     Raises
     ------
-    TypeError
-        If an argument is not an array of floating-point numbers.
+    TypeError, ValueError
+        If an argument is not an array of floating-point numbers, or read-only.
     """
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
             what = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(f"{name} is updated in place and must be an array of floats, as array.astype(float) is; got {what}")
+        if not array.flags.writeable:
+            raise ValueError(f"{name} is updated in place, and this array is read-only; give a copy of it, array.copy()")
     dtype = F32 if max(array.itemsize for array in arrays.values()) <= 4 else F64
     work = [a if a.dtype == dtype and a.flags.carray else np.array(a, dtype=dtype, order="C") for a in arrays.values()]
     yield work

@@ -587,6 +587,42 @@ def test_shapes_that_do_not_fit_are_explained():
         coursera.linear_forward(A, "W", b)
 
 
+def test_arguments_of_the_wrong_kind_are_explained():
+    A, W, b = np.zeros((3, 2)), np.zeros((1, 3)), np.zeros((1, 1))
+    parameters, grads = {"W1": W, "b1": b}, {"dW1": W, "db1": b}
+    AL, caches = coursera.L_model_forward(A, parameters)
+    with pytest.raises(TypeError, match="parameters must be a dict with W1, b1, ..., WL, bL; got list"):
+        coursera.L_model_forward(A, [W, b])
+    with pytest.raises(ValueError, match="W3, b3; W2 is missing among W1, b1"):
+        initialization.forward_propagation(A, parameters)
+    with pytest.raises(ValueError, match=r"at least one sample; got W1? \(1, 3\) and A0? \(3, 0\)"):
+        coursera.L_model_forward(A[:, :0], parameters)
+    with pytest.raises(ValueError, match="Y must be an array of real numbers; got list"):
+        coursera.L_model_backward(AL, caches, np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"\(A_prev, W, b\), the second result of linear_forward; got 2 entries"):
+        coursera.linear_backward(AL, (A, W))
+    with pytest.raises(ValueError, match=r"v must have dW1, as initialize_velocity .*; got \[\]"):
+        coursera.update_parameters_with_momentum(parameters, grads, {}, 0.9, 0.1)
+    with pytest.raises(ValueError, match="the second result of conv_forward; got ndarray"):
+        coursera.conv_backward(A, A)
+
+
+def test_accuracies_are_printed_as_the_notebooks_sum_them(capsys):
+    X = np.ones((2, 209))
+    dnn_app.predict(X, np.ones((1, 209)), {"W1": np.ones((1, 2)), "b1": np.ones((1, 1))})
+    assert capsys.readouterr().out == "Accuracy: 0.9999999999999998\n"
+
+
+def test_translated_notebooks_say_whether_to_draw(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("fastnn.compat.coursera.data.scatter", lambda *arrays: drawn.append(arrays))
+    for module in initialization, optimization:
+        with_picture, without = module.load_dataset(), module.load_dataset(is_plot=False)
+        assert len(drawn) == 1
+        np.testing.assert_array_equal(drawn.pop()[0], without[0])
+        np.testing.assert_array_equal(with_picture[0], without[0])
+
+
 def test_images_that_do_not_fit_are_explained():
     A_prev, W, b = np.zeros((2, 5, 5, 3)), np.zeros((3, 3, 3, 8)), np.zeros((1, 1, 1, 8))
     ok = {"stride": 1, "pad": 0}

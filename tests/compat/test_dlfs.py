@@ -644,10 +644,10 @@ def test_patched_numpy_makes_no_difference(monkeypatch):
     ("module", "names"),
     [
         ("dlfs.functions", "identity_function step_function sigmoid sigmoid_grad relu relu_grad softmax sum_squared_error "
-                           "cross_entropy_error softmax_loss np"),
+                           "mean_squared_error cross_entropy_error softmax_loss np"),
         ("dlfs.layers", "Relu Sigmoid Affine SoftmaxWithLoss Dropout BatchNormalization Convolution Pooling im2col col2im "
                         "identity_function step_function sigmoid sigmoid_grad relu relu_grad softmax sum_squared_error "
-                        "cross_entropy_error softmax_loss np"),
+                        "mean_squared_error cross_entropy_error softmax_loss np"),
         ("dlfs.util", "smooth_curve shuffle_dataset conv_output_size im2col col2im np"),
         ("dlfs.gradient", "numerical_gradient numerical_gradient_2d np"),
         ("dlfs.optimizer", "SGD Momentum Nesterov AdaGrad RMSprop Adam np"),
@@ -683,7 +683,11 @@ IMAGES = np.zeros((2, 3, 5, 5))
             ValueError,
             r"x @ W \+ b; got x \(3, 5\), W \(4, 2\)",
         ),
-        (lambda: layers.Affine(np.zeros((5, 2)), np.zeros(3)).forward(np.zeros((3, 5))), ValueError, r"2 outputs; got b \(3,\)"),
+        (
+            lambda: layers.Affine(np.zeros((5, 2)), np.zeros(3)).forward(np.zeros((3, 5))),
+            ValueError,
+            r"b \(out,\), and gives x @ W \+ b; got .*W \(5, 2\), b \(3,\)",
+        ),
         (lambda: layers.Affine(np.zeros((5, 2)), np.zeros(2)).backward(np.zeros((3, 2))), RuntimeError, "call forward first"),
         (
             lambda: layers.Convolution(np.zeros((2, 1, 3, 3)), np.zeros(2)).forward(IMAGES),
@@ -702,8 +706,21 @@ IMAGES = np.zeros((2, 3, 5, 5))
         (
             lambda: layers.BatchNormalization(np.ones(3), np.zeros(3)).forward(np.zeros((2, 4))),
             ValueError,
-            r"4 outputs; got gamma \(3,\)",
+            r"D is C \* H \* W for images; got x \(.*\), gamma \(3,\)",
         ),
+        (
+            lambda: layers.Affine(np.zeros((5, 2)), np.zeros((2, 1))).forward(np.zeros((2, 5))),
+            ValueError,
+            r"b \(out,\).*got .*b \(2, 1\)",
+        ),
+        (
+            lambda: layers.SoftmaxWithLoss().forward(np.zeros((2, 3)), np.eye(3)[:2].T),
+            ValueError,
+            r"\(N, C\) of one-hot rows; got y \(2, 3\), t \(3, 2\)",
+        ),
+        (lambda: functions.sum_squared_error(np.ones(3), np.ones(4)), ValueError, r"the same shape.*got y \(3,\), t \(4,\)"),
+        (lambda: optimizer.SGD().update({"W": np.ones(3)}, {"b": np.ones(3)}), KeyError, r"'W' is not among \['b'\]"),
+        (lambda: gradient.numerical_gradient(np.sin, np.ones(3)), ValueError, r"f must return one number.*shape \(3,\)"),
         (lambda: gradient.numerical_gradient(sum, np.arange(3)), TypeError, "floats, as x.astype"),
         (lambda: gradient.numerical_gradient(sum, [1.0]), TypeError, "got list"),
         (
@@ -723,3 +740,16 @@ IMAGES = np.zeros((2, 3, 5, 5))
 def test_wrong_arguments_are_explained(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_one_hot_rows_of_one_sample_may_lack_the_axis_of_samples():
+    layer = layers.SoftmaxWithLoss()
+    loss = layer.forward(np.array([[1.0, 2.0, 4.0]]), np.array([0, 0, 1]))
+    assert loss == pytest.approx(-np.log(np.exp(4) / (np.exp(1) + np.exp(2) + np.exp(4)) + 1e-7), rel=1e-12)
+    assert layer.backward().shape == (1, 3)
+
+
+def test_parameters_in_a_list_are_replaced():
+    params = {"w": [1.0, 2.0]}
+    optimizer.SGD(lr=0.5).update(params, {"w": np.array([1.0, 4.0])})
+    np.testing.assert_array_equal(params["w"], [0.5, 0.0])

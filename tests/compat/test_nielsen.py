@@ -399,3 +399,28 @@ def test_a_zip_that_is_used_up_is_no_training(module):
     net.SGD(pairs, 1, 5, 0.1)
     with pytest.raises(ValueError, match="training_data has no pairs.*list"):
         net.SGD(pairs, 1, 5, 0.1)
+
+
+@pytest.mark.parametrize("cost", [network2.QuadraticCost, network2.CrossEntropyCost])
+def test_a_cost_may_be_given_as_an_object(cost, tmp_path, monkeypatch):
+    networks = []
+    for given in cost, cost():
+        np.random.seed(0)
+        random.seed(0)
+        net = network2.Network([5, 4, 3], cost=given)
+        # the steps are replayed, not computed sample by sample
+        monkeypatch.setattr(network2.Network, "_gradients", None)
+        net.SGD(samples(20), 2, 4, 0.5, lmbda=0.1)
+        networks.append(net)
+    for one, other in zip(networks[0].weights, networks[1].weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    net.save(tmp_path / "net.json")
+    assert network2.load(tmp_path / "net.json").cost is cost
+
+
+def test_what_is_evaluated_has_digits_and_costs_are_classes():
+    net, pairs = network.Network([5, 4, 3]), samples(4)
+    with pytest.raises(ValueError, match=r"y must be a digit.*got shape \(3, 1\).*np.argmax"):
+        net.SGD(pairs, 1, 2, 0.1, test_data=pairs)
+    with pytest.raises(TypeError, match=r"fn\(a, y\) and delta\(z, a, y\); got 'cross_entropy'"):
+        network2.Network([5, 3], cost="cross_entropy")

@@ -545,3 +545,30 @@ def test_a_layer_whose_arrays_were_replaced_is_updated():
     nnfs.Optimizer_SGD().update_params(layer)
     np.testing.assert_array_equal(layer.weights, [[-1, 1], [0, 2], [1, 3]])
     np.testing.assert_array_equal(layer.biases, [[0, -1]])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nnfs.Layer_Dense(2, 2).backward(np.ones((1, 2))), "Layer_Dense has no inputs yet: call its forward first"),
+        (
+            lambda: nnfs.Activation_Softmax().backward(np.ones((1, 2))),
+            "Activation_Softmax has no output yet: call its forward first",
+        ),
+        (lambda: nnfs.Layer_Dropout(0.5).backward(np.ones((1, 2))), "Layer_Dropout has no binary_mask yet: call its forward first"),
+        (lambda: nnfs.Loss_MeanSquaredError().dinputs, "Loss_MeanSquaredError has no dinputs yet: call its backward first"),
+        (lambda: nnfs.Activation_ReLU().weights, "'Activation_ReLU' object has no attribute 'weights'"),
+    ],
+)
+def test_what_a_pass_sets_is_not_there_before(call, message):
+    with pytest.raises(AttributeError, match=message):
+        call()
+
+
+def test_training_needs_an_optimizer_and_an_accuracy():
+    model = nnfs.Model()
+    model.add(nnfs.Layer_Dense(2, 1))
+    model.set(loss=nnfs.Loss_MeanSquaredError())
+    model.finalize()
+    with pytest.raises(ValueError, match=r"set\(optimizer=..., accuracy=...\)"):
+        model.train(np.ones((3, 2)), np.ones((3, 1)))

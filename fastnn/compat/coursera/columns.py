@@ -20,10 +20,10 @@ def linear(A: Any, W: Any, b: Any, layer: int | None = None) -> np.ndarray:
     name = "" if layer is None else str(layer)
     before = "" if layer is None else str(layer - 1)
     W, b, A = as_float(f"W{name}", W), as_float(f"b{name}", b), as_float(f"A{before}", A)
-    if W.ndim != 2 or A.ndim != 2 or W.shape[1] != A.shape[0]:
+    if W.ndim != 2 or A.ndim != 2 or W.shape[1] != A.shape[0] or not A.shape[1]:
         raise ValueError(
             f"Z{name} = W{name} A{before} + b{name} needs W{name} of shape (n_l, n_prev) and A{before} of shape (n_prev, m), "
-            f"a column for each sample; got W{name} {W.shape} and A{before} {A.shape}"
+            f"a column for each of at least one sample; got W{name} {W.shape} and A{before} {A.shape}"
         )
     if b.size != 1 and b.shape != (len(W), 1):
         raise ValueError(
@@ -86,18 +86,27 @@ def _times(weight: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def layer_count(parameters: Mapping[str, Any]) -> int:
-    """Return L, for parameters W1, b1, ..., WL, bL.
+    """Return L, for parameters W1, b1, ..., WL, bL; raise an error if one of these is missing."""
+    count = len(parameters) // 2 if isinstance(parameters, Mapping) else 1
+    check_parameters(parameters, max(count, 1))
+    return count
+
+
+def check_parameters(parameters: Any, layers: int) -> None:
+    """Raise an error unless there are parameters of so many layers.
 
     Raises
     ------
-    ValueError
-        If one of these is missing.
+    TypeError, ValueError
+        If they are no dict, or one is missing.
     """
-    count = len(parameters) // 2
-    for key in names(max(count, 1)):
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters must be a dict with W1, b1, ..., WL, bL; got {type(parameters).__name__}")
+    for key in names(layers):
         if key not in parameters:
-            raise ValueError(f"parameters must have W1, b1, ..., WL, bL; {key} is missing among {', '.join(map(str, parameters))}")
-    return count
+            raise ValueError(
+                f"parameters must have W1, b1, ..., W{layers}, b{layers}; {key} is missing among {', '.join(map(str, parameters))}"
+            )
 
 
 def names(layers: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import kernels
 from ...kernels.functions.checks import F64, integer
+from ..as_numpy import unpacked
 from ..given import as_float
 
 
@@ -91,7 +92,7 @@ def conv_backward(dZ, cache):
     dW : ndarray, shape (f, f, n_C_prev, n_C)
     db : ndarray, shape (1, 1, 1, n_C)
     """
-    A_prev, W, _, hparameters = cache
+    A_prev, W, _, hparameters = unpacked(cache, "conv_forward", "A_prev, W, b, hparameters")
     images, filters, stride, pad = _convolution(A_prev, W, hparameters)
     dZ = _images("dZ", dZ)
     sizes = [(n - f + 2 * pad) // stride + 1 for n, f in zip(images.shape[1:3], filters.shape[:2], strict=True)]
@@ -143,7 +144,7 @@ def pool_backward(dA, cache, mode="max"):
     -------
     ndarray, shape (m, n_H_prev, n_W_prev, n_C)
     """
-    A_prev, hparameters = cache
+    A_prev, hparameters = unpacked(cache, "pool_forward", "A_prev, hparameters")
     images, f, stride = _pooling(A_prev, hparameters)
     dA = _images("dA", dA)
     m, n_H, n_W, n_C = images.shape

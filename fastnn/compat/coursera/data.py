@@ -1,4 +1,7 @@
-"""The data that the notebooks' helpers load: drawn, from scikit-learn, or from the files that come with a notebook."""
+"""The data that the notebooks' helpers load: drawn, from scikit-learn, or from the files that come with a notebook.
+
+The argument `is_plot` is that of the translated notebooks.
+"""
 
 from __future__ import annotations
 
@@ -31,34 +34,37 @@ def load_extra_datasets():
     )
 
 
-def load_circles():
-    """Return train_X (2, 300), train_Y (1, 300), test_X (2, 100), test_Y (1, 100), and draw the training data."""
+def load_circles(is_plot=True):
+    """Return train_X (2, 300), train_Y (1, 300), test_X (2, 100), test_Y (1, 100), and with `is_plot` draw the training data."""
     from sklearn.datasets import make_circles
 
     np.random.seed(1)
     train = make_circles(n_samples=300, noise=0.05)
     np.random.seed(2)
     test = make_circles(n_samples=100, noise=0.05)
-    scatter(train[0].T, train[1])
+    if is_plot:
+        scatter(train[0].T, train[1])
     return train[0].T, train[1].reshape(1, -1), test[0].T, test[1].reshape(1, -1)
 
 
-def load_moons():
-    """Return train_X (2, 300) and train_Y (1, 300), and draw them."""
+def load_moons(is_plot=True):
+    """Return train_X (2, 300) and train_Y (1, 300), and with `is_plot` draw them."""
     from sklearn.datasets import make_moons
 
     np.random.seed(3)
     X, y = make_moons(n_samples=300, noise=0.2)
-    scatter(X.T, y)
+    if is_plot:
+        scatter(X.T, y)
     return X.T, y.reshape(1, -1)
 
 
-def load_2D_dataset():
-    """Return train_X, train_Y, test_X, test_Y of ``datasets/data.mat``, which comes with the notebook, and draw the first two."""
+def load_2D_dataset(is_plot=True):
+    """Return train_X, train_Y, test_X, test_Y of the notebook's ``datasets/data.mat``, and with `is_plot` draw the first two."""
     from scipy.io import loadmat
 
     data = loadmat("datasets/data.mat")
-    scatter(data["X"].T, data["y"])
+    if is_plot:
+        scatter(data["X"].T, data["y"])
     return data["X"].T, data["y"].T, data["Xval"].T, data["yval"].T
 
 

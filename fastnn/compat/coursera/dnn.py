@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import kernels
+from ..as_numpy import unpacked
 from ..given import as_float
 from .columns import (
     cross_entropy_gradient,
@@ -116,24 +117,24 @@ def compute_cost(AL, Y):
 
 def linear_backward(dZ, cache):
     """Return ``dA_prev = W^T dZ``, ``dW = dZ A_prev^T / m`` and db, the mean of dZ over samples, of shape (n_l, 1)."""
-    A_prev, W, _ = cache
+    A_prev, W, _ = unpacked(cache, "linear_forward", "A_prev, W, b")
     return linear_gradients(dZ, A_prev, W, 1 / max(np.shape(A_prev)[1], 1))
 
 
 def linear_activation_backward(dA, cache, activation):
     """Return dA_prev, dW and db from the gradient by the output of `linear_activation_forward`."""
     _check_activation(activation)
-    linear_cache, activation_cache = cache
+    linear_cache, activation_cache = unpacked(cache, "linear_activation_forward", "linear_cache, activation_cache")
     backward = sigmoid_backward if activation == "sigmoid" else relu_backward
     return linear_backward(backward(dA, activation_cache), linear_cache)
 
 
 def L_model_backward(AL, Y, caches):
     """Return the gradients dA0, dW1, db1, ..., dA(L-1), dWL, dbL of the cost, from the output of `L_model_forward`."""
-    AL = as_float("AL", AL)
-    if np.size(Y) != AL.size:
-        raise ValueError(f"Y must have the shape of AL, {AL.shape}; got {np.shape(Y)}")
-    dA = cross_entropy_gradient(AL, as_float("Y", Y).reshape(AL.shape))
+    AL, Y = as_float("AL", AL), as_float("Y", Y)
+    if Y.size != AL.size:
+        raise ValueError(f"Y must have the shape of AL, {AL.shape}; got {Y.shape}")
+    dA = cross_entropy_gradient(AL, Y.reshape(AL.shape))
     grads = {}
     for layer in range(len(caches), 0, -1):
         activation = "sigmoid" if layer == len(caches) else "relu"

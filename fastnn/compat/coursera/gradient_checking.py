@@ -14,6 +14,7 @@ __all__ = [
     "forward_propagation_n",
     "gradient_check_n",
     "gradients_to_vector",
+    "np",
     "relu",
     "sigmoid",
     "vector_to_dictionary",

@@ -17,6 +17,7 @@ __all__ = [
     "initialize_parameters_random",
     "initialize_parameters_zeros",
     "load_dataset",
+    "np",
     "plot_decision_boundary",
     "predict",
     "predict_dec",

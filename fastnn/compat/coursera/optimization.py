@@ -22,6 +22,7 @@ __all__ = [
     "initialize_velocity",
     "load_dataset",
     "load_params_and_grads",
+    "np",
     "plot_decision_boundary",
     "predict",
     "predict_dec",
@@ -135,6 +136,8 @@ def update_parameters_with_adam(
 
 
 def _average(name, averages, key, w):
+    if f"d{key}" not in averages:
+        raise ValueError(f"{name} must have d{key}, as initialize_velocity and initialize_adam make it; got {list(averages)}")
     average = copied(f"{name}['d{key}']", averages[f"d{key}"], w.dtype)
     if average.shape != w.shape:
         raise ValueError(f"{name}['d{key}'] must have the shape of parameters['{key}'], {w.shape}; got {average.shape}")

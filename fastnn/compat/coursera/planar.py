@@ -17,6 +17,7 @@ __all__ = [
     "layer_sizes",
     "load_extra_datasets",
     "load_planar_dataset",
+    "np",
     "plot_decision_boundary",
     "predict",
     "sigmoid",

@@ -7,7 +7,7 @@ import numpy as np
 from ... import kernels
 from ...kernels.functions.checks import number
 from ..given import as_float
-from .columns import initial, linear
+from .columns import check_parameters, initial, linear
 from .data import load_2D_dataset
 from .initialization import compute_loss as compute_cost
 from .plots import plot_decision_boundary
@@ -23,6 +23,7 @@ __all__ = [
     "forward_propagation_with_dropout",
     "initialize_parameters",
     "load_2D_dataset",
+    "np",
     "plot_decision_boundary",
     "predict",
     "predict_dec",
@@ -60,6 +61,7 @@ def forward_propagation_with_dropout(X, parameters, keep_prob=0.5):
     ``D = np.random.rand(*A.shape) < keep_prob``, seeded with 1, says which activations are kept, and divided by `keep_prob`.
     """
     _check(keep_prob)
+    check_parameters(parameters, layers=3)
     np.random.seed(1)
     A, cache = X, []
     for layer in 1, 2:

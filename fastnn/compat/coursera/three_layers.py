@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import kernels
-from .columns import elementwise, labels, linear, linear_gradients, updated
+from .columns import check_parameters, elementwise, labels, linear, linear_gradients, updated
 
 
 def sigmoid(x):
@@ -20,6 +20,7 @@ def relu(x):
 
 def forward_propagation(X, parameters):
     """Return a3, the output (1, m), and ``(z1, a1, W1, b1, z2, a2, W2, b2, z3, a3, W3, b3)``."""
+    check_parameters(parameters, layers=3)
     a, cache = X, []
     for layer in 1, 2, 3:
         W, b = parameters[f"W{layer}"], parameters[f"b{layer}"]

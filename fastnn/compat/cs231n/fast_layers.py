@@ -8,6 +8,7 @@ import numpy as np
 from ... import kernels as _kernels
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
+from ..as_numpy import unpacked as _unpacked
 from . import patches as _patches
 from . import windows as _windows
 from .im2col import *  # noqa: F403 (the course's module passes these on)
@@ -80,8 +81,7 @@ def conv_backward_strides(dout, cache):
     dx, dw, db : ndarray
         Of the shapes of x, w and b.
     """
-    x, w, b, conv_param = cache[:4]
-    return _windows.conv_backward(dout, x, w, b, conv_param)
+    return _windows.conv_backward(dout, cache)
 
 
 conv_backward_im2col = conv_backward_strides
@@ -112,11 +112,10 @@ def max_pool_forward_fast(x, pool_param):
 
 def max_pool_backward_fast(dout, cache):
     """Return the gradient by x, from the cache of `max_pool_forward_fast`."""
-    method, inner = cache
+    method, inner = _unpacked(cache, "max_pool_forward_fast", "method, cache of the method")
     backward = {"reshape": max_pool_backward_reshape, "im2col": max_pool_backward_im2col}
-    _require(
-        method in backward, "the cache must be that of max_pool_forward_fast, which begins with 'reshape' or 'im2col'", cache=method
-    )
+    if not isinstance(method, str) or method not in backward:
+        raise ValueError(f"the cache of max_pool_forward_fast begins with 'reshape' or 'im2col'; got {type(method).__name__}")
     return backward[method](dout, inner)
 
 
@@ -137,7 +136,7 @@ def max_pool_forward_reshape(x, pool_param):
 
 def max_pool_backward_reshape(dout, cache):
     """Return the gradient by x, from the cache of `max_pool_forward_reshape`. Equal maxima share it equally."""
-    x, x_reshaped, out = cache
+    x, x_reshaped, out = _unpacked(cache, "max_pool_forward_reshape", "x, x_reshaped, out")
     (dout,), dtype = _promoted(dout=dout)
     _require(dout.shape == out.shape, f"dout must have the shape of the output, {out.shape}", dout=dout.shape)
     size = x_reshaped.shape[3]
@@ -159,13 +158,9 @@ def max_pool_forward_im2col(x, pool_param):
 
 def max_pool_backward_im2col(dout, cache):
     """Return the gradient by x, from the cache of `max_pool_forward_im2col`. Of equal maxima the first gets it."""
-    return _windows.pool_backward(dout, *cache)
+    return _windows.pool_backward(dout, *_unpacked(cache, "max_pool_forward_im2col", "x, argmax, pool_param"))
 
 
 def _tiles(shape, pool_param):
-    size = pool_param["stride"]
-    return (
-        len(shape) == 4
-        and pool_param["pool_height"] == pool_param["pool_width"] == size
-        and shape[2] % size == shape[3] % size == 0
-    )
+    height, width, size = _windows.pool_window(pool_param)
+    return len(shape) == 4 and height == width == size and shape[2] % size == shape[3] % size == 0

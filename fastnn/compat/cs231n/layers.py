@@ -9,14 +9,16 @@ from ... import kernels as _kernels
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
+from ..as_numpy import entries as _entries
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
+from ..as_numpy import unpacked as _unpacked
 from . import windows as _windows
 
 _AFFINE = (
     "an affine layer takes x (N, d_1, ..., d_k), w (D, M) with D = d_1 * ... * d_k, and b (M,), and gives x.reshape(N, D) @ w + b"
 )
-_SCORES = "a loss takes scores x (N, C) and labels y (N,), integers from 0 to C - 1"
+_SCORES = "a loss takes scores x (N, C) of at least one sample, and labels y (N,), integers from 0 to C - 1"
 
 
 def affine_forward(x, w, b):
@@ -37,7 +39,7 @@ def affine_forward(x, w, b):
     """
     (rows, weights, biases), dtype = _promoted(x=x, w=w, b=b)
     rows = _affine_rows(rows, weights)
-    out = _kernels.dense_forward(rows, weights, _bias("b", biases, weights.shape[1]))
+    out = _kernels.dense_forward(rows, weights, _bias("b", biases, weights.shape[1], _AFFINE, x=np.shape(x), w=weights.shape))
     return out.astype(dtype, copy=False), (x, w, b)
 
 
@@ -56,7 +58,7 @@ def affine_backward(dout, cache):
     dw : ndarray, shape (D, M)
     db : ndarray, shape (M,)
     """
-    x, w, _ = cache
+    x, w, _ = _unpacked(cache, "affine_forward", "x, w, b")
     (dout, rows, weights), dtype = _promoted(dout=dout, x=x, w=w)
     shape = rows.shape
     rows = _affine_rows(rows, weights)
@@ -140,9 +142,9 @@ def svm_loss(x, y):
 def _scores(x, y):
     (x,), dtype = _promoted(floating=True, x=x)
     y = _as_array("y", y)
-    _require(x.ndim == 2 and y.shape == x.shape[:1], _SCORES, x=x.shape, y=y.shape)
+    _require(x.ndim == 2 and len(x) and y.shape == x.shape[:1], _SCORES, x=x.shape, y=y.shape)
     _require(y.dtype.kind in "iu", _SCORES, y=f"of dtype {y.dtype}")
-    _require(y.size == 0 or (y.min() >= 0 and y.max() < x.shape[1]), _SCORES, C=x.shape[1], y=f"from {y.min()} to {y.max()}")
+    _require(y.min() >= 0 and y.max() < x.shape[1], _SCORES, C=x.shape[1], y=f"from {y.min()} to {y.max()}")
     return x, y, dtype
 
 
@@ -184,7 +186,7 @@ def batchnorm_backward(dout, cache):
     """
     if cache is None:
         raise ValueError("the cache must be that of a forward pass in mode 'train'; got None, as mode 'test' leaves it")
-    x, gamma, mean, var, eps, data_format = cache
+    x, gamma, mean, var, eps, data_format = _unpacked(cache, "the forward pass", "x, gamma, mean, var, eps, data_format")
     (dout, x, gamma, mean, var), dtype = _promoted(floating=True, dout=dout, x=x, gamma=gamma, mean=mean, var=var)
     _require(dout.shape == x.shape, "dout must have the shape of x", dout=dout.shape, x=x.shape)
     gradients = _kernels.batchnorm_backward(dout, x, gamma, mean, var, eps, data_format)
@@ -204,8 +206,8 @@ spatial_batchnorm_backward = batchnorm_backward
 
 
 def _batchnorm(x, gamma, beta, bn_param, data_format):
-    if bn_param.get("mode") not in ("train", "test"):
-        raise ValueError(f"bn_param['mode'] must be 'train' or 'test'; got {bn_param.get('mode')!r}")
+    (mode,) = _entries("bn_param", bn_param, "mode")
+    _check_mode("bn_param", mode)
     eps, momentum = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
     (x, gamma, beta), dtype = _promoted(floating=True, x=x, gamma=gamma, beta=beta)
     features = x.shape[1]
@@ -215,17 +217,29 @@ def _batchnorm(x, gamma, beta, bn_param, data_format):
         gamma=gamma.shape,
         beta=beta.shape,
     )
-    running = [bn_param.get(name) for name in ("running_mean", "running_var")]
-    running = [np.zeros(features, dtype=dtype) if average is None else np.asarray(average) for average in running]
-    if bn_param["mode"] == "test":
+    running = [np.asarray(bn_param.get(name, np.zeros(features, dtype=dtype))) for name in ("running_mean", "running_var")]
+    _require(
+        all(average.shape == (features,) for average in running),
+        f"bn_param['running_mean'] and ['running_var'] must have shape ({features},), a number for each feature of x",
+        x=x.shape,
+        running_mean=running[0].shape,
+        running_var=running[1].shape,
+    )
+    if mode == "test":
         out = _kernels.batchnorm_inference(x, gamma, beta, *running, eps, data_format)
         cache = None
     else:
+        _require(x.size > 0, "mean and variance are those of a batch of at least one sample", x=x.shape)
         out, mean, var = _kernels.batchnorm_forward(x, gamma, beta, eps, data_format)
         cache = x, gamma, mean, var, eps, data_format
         running = [_averaged(average, new, momentum) for average, new in zip(running, (mean, var), strict=True)]
     bn_param["running_mean"], bn_param["running_var"] = running
     return out.astype(dtype, copy=False), cache
+
+
+def _check_mode(name, mode):
+    if mode not in ("train", "test"):
+        raise ValueError(f"{name}['mode'] must be 'train' or 'test'; got {mode!r}")
 
 
 def layernorm_forward(x, gamma, beta, ln_param):
@@ -258,7 +272,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
 
 def layernorm_backward(dout, cache):
     """Return ``dx, dgamma, dbeta``, of the shapes of x, gamma and beta."""
-    x, gamma, mean, var, eps = cache
+    x, gamma, mean, var, eps = _unpacked(cache, "layernorm_forward", "x, gamma, mean, var, eps")
     (dout, x, gamma, mean, var), dtype = _promoted(floating=True, dout=dout, x=x, gamma=gamma, mean=mean, var=var)
     _require(dout.shape == x.shape, "dout must have the shape of x", dout=dout.shape, x=x.shape)
     gradients = _kernels.layernorm_backward(dout, x, gamma, mean, var, eps)
@@ -300,7 +314,9 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
 
 def spatial_groupnorm_backward(dout, cache):
     """Return ``dx, dgamma, dbeta``, of the shapes of x, gamma and beta."""
-    groups, normalized, gamma, mean, var, eps, shape = cache
+    groups, normalized, gamma, mean, var, eps, shape = _unpacked(
+        cache, "spatial_groupnorm_forward", "groups, normalized, gamma, mean, var, eps, shape"
+    )
     (dout, groups, normalized, gamma), dtype = _promoted(
         floating=True, dout=dout, groups=groups, normalized=normalized, gamma=gamma
     )
@@ -336,9 +352,8 @@ def dropout_forward(x, dropout_param):
     cache : tuple
         ``(dropout_param, mask)``; the mask is 0 or 1 / p, None in test mode.
     """
-    p, mode = dropout_param["p"], dropout_param["mode"]
-    if mode not in ("train", "test"):
-        raise ValueError(f"dropout_param['mode'] must be 'train' or 'test'; got {mode!r}")
+    p, mode = _entries("dropout_param", dropout_param, "p", "mode")
+    _check_mode("dropout_param", mode)
     if not 0 < p <= 1:
         raise ValueError(f"dropout_param['p'], the probability to keep an element, must be in (0, 1]; got {p!r}")
     if "seed" in dropout_param:
@@ -352,7 +367,7 @@ def dropout_forward(x, dropout_param):
 
 def dropout_backward(dout, cache):
     """Return ``dout * mask``; ``dout`` itself in test mode."""
-    _, mask = cache
+    _, mask = _unpacked(cache, "dropout_forward", "dropout_param, mask")
     dout = _as_array("dout", dout)
     if mask is None:
         return dout
@@ -382,8 +397,7 @@ def conv_forward_naive(x, w, b, conv_param):
 
 def conv_backward_naive(dout, cache):
     """Return ``dx, dw, db``, of the shapes of x, w and b."""
-    x, w, b, conv_param = cache[:4]
-    return _windows.conv_backward(dout, x, w, b, conv_param)
+    return _windows.conv_backward(dout, cache)
 
 
 def max_pool_forward_naive(x, pool_param):
@@ -407,6 +421,6 @@ def max_pool_forward_naive(x, pool_param):
 
 def max_pool_backward_naive(dout, cache):
     """Return the gradient by x; of equal maxima the first gets it."""
-    x, pool_param = cache
+    x, pool_param = _unpacked(cache, "max_pool_forward_naive", "x, pool_param")
     _, argmax = _windows.pool_forward(x, pool_param)
     return _windows.pool_backward(dout, x, argmax, pool_param)

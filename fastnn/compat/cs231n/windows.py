@@ -3,7 +3,8 @@
 import numpy as np
 
 from ... import kernels as _kernels
-from ..as_numpy import as_array, bias, promoted, require
+from ...kernels.functions.checks import integer
+from ..as_numpy import as_array, entries, promoted, require, unpacked
 from ..channels_first import conv2d, conv2d_gradients
 from .patches import output_size
 
@@ -18,12 +19,15 @@ def conv_forward(x, w, b, conv_param, exact=False):
     """Return the convolution; with `exact`, the stride has to divide."""
     (x, w, b), dtype = promoted(x=x, w=w, b=b)
     conv_shape(x, w, conv_param, exact)
-    y = conv2d(x, w, bias("b", b, len(w)), conv_param["stride"], conv_param["pad"])
+    require(b.size in (1, len(w)), CONVOLUTION, x=x.shape, w=w.shape, b=b.shape)
+    y = conv2d(x, w, np.broadcast_to(b.reshape(-1), len(w)), conv_param["stride"], conv_param["pad"])
     return y.astype(dtype, copy=False)
 
 
-def conv_backward(dout, x, w, b, conv_param):
-    """Return the gradients by x, w and b of ``sum(dout * conv_forward(x, w, b, conv_param))``."""
+def conv_backward(dout, cache):
+    """Return the gradients by x, w and b of ``sum(dout * conv_forward(x, w, b, conv_param))``; the cache may have columns."""
+    with_columns = isinstance(cache, tuple | list) and len(cache) == 5
+    x, w, _, conv_param = unpacked(cache[:4] if with_columns else cache, "the convolution", "x, w, b, conv_param")
     dtypes = [as_array(name, array).dtype for name, array in (("dout", dout), ("x", x), ("w", w))]
     (dout, x, w), _ = promoted(dout=dout, x=x, w=w)
     shape = conv_shape(x, w, conv_param)
@@ -40,7 +44,7 @@ def conv_backward(dout, x, w, b, conv_param):
 def conv_shape(x, w, conv_param, exact=False):
     """Return the shape of the output; raise ValueError if there is none."""
     require(x.ndim == 4 and w.ndim == 4 and x.shape[1] == w.shape[1], CONVOLUTION, x=x.shape, w=w.shape)
-    pad, stride = _entries("conv_param", conv_param, "pad", "stride")
+    pad, stride = _integers("conv_param", conv_param, pad=0, stride=1)
     return (len(x), len(w), *(output_size(x.shape[i], w.shape[i], pad, stride, exact) for i in (2, 3)))
 
 
@@ -48,7 +52,7 @@ def pool_forward(x, pool_param, exact=False):
     """Return the maxima of the windows, and where they are in the image; the first one where several are equal."""
     (x,), dtype = promoted(x=x)
     pool_shape(x, pool_param, exact)
-    height, width, stride = _entries("pool_param", pool_param, "pool_height", "pool_width", "stride")
+    height, width, stride = pool_window(pool_param)
     y, argmax = _kernels.maxpool2d_forward(x, (height, width), stride, data_format="channels_first")
     return y.astype(dtype, copy=False), argmax
 
@@ -67,15 +71,17 @@ def pool_backward(dout, x, argmax, pool_param):
 def pool_shape(x, pool_param, exact=False):
     """Return the shape of the output; raise ValueError if there is none."""
     require(x.ndim == 4, POOLING, x=x.shape)
-    height, width, stride = _entries("pool_param", pool_param, "pool_height", "pool_width", "stride")
+    height, width, stride = pool_window(pool_param)
     rows, columns = output_size(x.shape[2], height, 0, stride, exact), output_size(x.shape[3], width, 0, stride, exact)
     return (*x.shape[:2], rows, columns)
 
 
-def _entries(name, param, *keys):
-    missing = [key for key in keys if key not in param]
-    if missing:
-        raise KeyError(
-            f"{name} must have {', '.join(map(repr, keys))}; {', '.join(map(repr, missing))} is not among {sorted(param)}"
-        )
-    return [param[key] for key in keys]
+def pool_window(pool_param):
+    """Return height, width and stride of the window."""
+    return _integers("pool_param", pool_param, pool_height=1, pool_width=1, stride=1)
+
+
+def _integers(name, settings, **least):
+    """Return entries of a dict of settings, integers of at least these."""
+    values = zip(least, entries(name, settings, *least), strict=True)
+    return [integer(f"{name}[{key!r}]", value, least[key]) for key, value in values]

@@ -52,10 +52,17 @@ def softmax(x):
 def sum_squared_error(y, t):
     """Return ``0.5 * sum((y - t)**2)``, over everything."""
     (y, t), dtype = _promoted(floating=True, y=y, t=t)
-    y, t = np.broadcast_arrays(y, t)
+    try:
+        y, t = np.broadcast_arrays(y, t)
+    except ValueError:
+        raise ValueError(f"y and t must have the same shape, for 0.5 * sum((y - t)**2); got y {y.shape}, t {t.shape}") from None
     _require(y.size > 0, "y must have at least one element", y=y.shape)
     mean = _kernels.mse_forward(y.reshape(1, -1), t.reshape(1, -1))
     return (mean * (0.5 * y.size)).astype(dtype)[0]
+
+
+#: the name of the first printings
+mean_squared_error = sum_squared_error
 
 
 def cross_entropy_error(y, t):
@@ -89,9 +96,14 @@ def _labels(y, t):
     """Return the class of each of the samples y (N, C) as integers (N,)."""
     wanted = "a loss takes y (N, C), and t (N,) of integer labels from 0 to C - 1 or (N, C) of one-hot rows"
     t = _as_array("t", t)
-    _require(y.ndim == 2 and t.size in (y.size, len(y)), wanted, y=y.shape, t=t.shape)
-    if t.size == y.size:
+    if _is_one_hot(y, t):
         return t.reshape(y.shape).argmax(axis=1)
+    _require(y.ndim == 2 and t.size == len(y), wanted, y=y.shape, t=t.shape)
     _require(t.dtype.kind in "iub", wanted, y=y.shape, t=f"of dtype {t.dtype}")
     _require(t.size == 0 or (t.min() >= 0 and t.max() < y.shape[1]), wanted, C=y.shape[1], t=f"from {t.min()} to {t.max()}")
     return t.reshape(-1).astype(np.int32, copy=False)
+
+
+def _is_one_hot(y, t):
+    """Return whether t has a row for each sample of y; that of a single sample may come without the axis of samples."""
+    return t.shape == y.shape or (len(y) == 1 and t.shape == y.shape[1:])

@@ -14,6 +14,7 @@ def numerical_gradient(f, x):
     Parameters
     ----------
     f : callable
+        Returns one number.
     x : ndarray of float, of any shape
 
     Returns
@@ -48,7 +49,10 @@ def _central_difference(f, x, index):
         below = f(x)
     finally:
         x[index] = value
-    return (above - below) / (2 * _STEP)
+    difference = np.asarray(above - below) / (2 * _STEP)
+    if difference.size != 1:
+        raise ValueError(f"f must return one number, such as the sum of its elements; got an array of shape {difference.shape}")
+    return difference.reshape(())
 
 
 def _check(x):

@@ -14,11 +14,14 @@ from ..as_numpy import require as _require
 from ..channels_first import conv2d as _conv2d
 from ..channels_first import conv2d_gradients as _conv2d_gradients
 from .functions import *  # noqa: F403 (the book's module passes these on)
-from .functions import _labels, cross_entropy_error, relu, sigmoid, softmax
+from .functions import _is_one_hot, _labels, cross_entropy_error, relu, sigmoid, softmax
 from .util import _output_size, col2im, im2col  # noqa: F401
 
 _AFFINE = (
     "an affine layer takes x (N, ...), W (in, out) with in the product of the other axes of x, and b (out,), and gives x @ W + b"
+)
+_BATCHNORM = (
+    "batch normalization takes x (N, D) or (N, C, H, W), of at least one sample, and gamma and beta (D,); D is C * H * W for images"
 )
 _CONVOLUTION = (
     "a convolution takes x (N, C, H, W), W (FN, C, FH, FW) and b (FN,), and gives "
@@ -111,7 +114,8 @@ class Affine:
         self.x = x.reshape(len(x), int(np.prod(x.shape[1:])))
         (x, W, b), dtype = _promoted(x=self.x, W=self.W, b=self.b)
         _require(W.ndim == 2 and x.shape[1] == len(W), _AFFINE, x=self.original_x_shape, W=W.shape)
-        return _kernels.dense_forward(x, W, _bias("b", b, W.shape[1])).astype(dtype, copy=False)
+        b = _bias("b", b, W.shape[1], _AFFINE, x=self.original_x_shape, W=W.shape)
+        return _kernels.dense_forward(x, W, b).astype(dtype, copy=False)
 
     def backward(self, dout):
         """Return the gradient by x; set `dW` and `db`."""
@@ -153,7 +157,7 @@ class SoftmaxWithLoss:
         _require_forward(self, self.y)
         (y,), dtype = _promoted(y=self.y)
         samples = len(self.t)
-        if self.t.size == self.y.size:
+        if _is_one_hot(self.y, self.t):
             dx = _kernels.rescale(y, 1 / samples)
             _kernels.accumulate(self.t.reshape(y.shape), dx, -1 / samples)
             return dx.astype(np.result_type(dtype, self.t), copy=False)
@@ -231,12 +235,13 @@ class BatchNormalization:
     def forward(self, x, train_flg=True):
         """Return the normalized batch, of the shape of `x`."""
         x = _as_array("x", x)
-        _require(x.ndim >= 2 and len(x), "batch normalization takes x (N, D) or (N, C, H, W), of at least one sample", x=x.shape)
+        _require(x.ndim >= 2 and len(x), _BATCHNORM, x=x.shape)
         self.input_shape = x.shape
         (x, gamma, beta), dtype = _promoted(floating=True, x=x, gamma=self.gamma, beta=self.beta)
         x = x.reshape(len(x), -1)
         features = x.shape[1]
-        gamma, beta = _bias("gamma", gamma, features), _bias("beta", beta, features)
+        gamma = _bias("gamma", gamma, features, _BATCHNORM, x=self.input_shape)
+        beta = _bias("beta", beta, features, _BATCHNORM, x=self.input_shape)
         if self.running_mean is None:
             self.running_mean = np.zeros(features, dtype=np.float64)
             self.running_var = np.zeros(features, dtype=np.float64)
@@ -257,7 +262,7 @@ class BatchNormalization:
         x, mean, var = self._batch
         (dout, gamma), dtype = _promoted(floating=True, dout=dout, gamma=self.gamma)
         _require(dout.shape == self.input_shape, "dout must have the shape of x", dout=dout.shape, x=self.input_shape)
-        gamma = _bias("gamma", gamma, x.shape[1])
+        gamma = _bias("gamma", gamma, x.shape[1], _BATCHNORM)
         dx, dgamma, dbeta = _kernels.batchnorm_backward(dout.reshape(x.shape), x, gamma, mean, var, self._EPS)
         dtype = np.result_type(dtype, x)
         self.dgamma, self.dbeta = dgamma.astype(dtype, copy=False), dbeta.astype(dtype, copy=False)
@@ -320,7 +325,7 @@ class Convolution:
         self._shape(images, W)
         self.x = _as_array("x", x)
         images, W, b = (a.astype(np.float64, copy=False) for a in (images, W, b))
-        return _conv2d(images, W, _bias("b", b, len(W)), self.stride, self.pad)
+        return _conv2d(images, W, _bias("b", b, len(W), _CONVOLUTION, x=x.shape, W=W.shape), self.stride, self.pad)
 
     def backward(self, dout):
         """Return the gradient by x; set `dW` and `db`."""

@@ -1,7 +1,7 @@
 """The book's ``common.optimizer``: SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam.
 
 ``update(params, grads)`` changes the arrays in `params` themselves, which the layers hold as well. Both are dictionaries, as in
-volume 1, or lists, as in volume 2. A plain number among them is replaced.
+volume 1, or lists, as in volume 2. A plain number, or list, among them is replaced.
 """
 
 import numpy as np
@@ -33,12 +33,8 @@ class _Optimizer:
                 zeros = {key: np.zeros_like(params[key], dtype=np.result_type(params[key], 0.0)) for key in keys}
                 setattr(self, name, zeros if hasattr(params, "keys") else list(zeros.values()))
         for key in keys:
-            w = (
-                params[key]
-                if isinstance(params[key], np.ndarray)
-                else np.array(params[key], dtype=np.result_type(params[key], 0.0))
-            )
-            g = _of_shape(w.shape, key, grads[key])
+            w = params[key] if isinstance(params[key], np.ndarray) else np.array(params[key], dtype=float)
+            g = _of_shape(w.shape, key, grads)
             averages = {f"{name}[{key!r}]": getattr(self, name)[key] for name in self._averages}
             with _in_place(**{f"params[{key!r}]": w}, **averages) as arrays:
                 self._step(g, *arrays)
@@ -46,9 +42,12 @@ class _Optimizer:
                 params[key] = w[()]
 
 
-def _of_shape(shape, key, gradient):
+def _of_shape(shape, key, grads):
     """Return a gradient as an array of `shape`, as NumPy would see it when it is subtracted from one."""
-    gradient = _as_array(f"grads[{key!r}]", gradient)
+    names = grads.keys() if hasattr(grads, "keys") else range(len(grads))
+    if key not in names:
+        raise KeyError(f"grads must have a gradient for each of params; {key!r} is not among {list(names)}")
+    gradient = _as_array(f"grads[{key!r}]", grads[key])
     if gradient.shape == shape:
         return gradient
     try:

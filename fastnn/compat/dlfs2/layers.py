@@ -18,7 +18,7 @@ from .functions import cross_entropy_error, sigmoid, softmax
 
 GPU = False  # the book's module passes on its setting; the kernels of these layers compute on the processor
 
-_PRODUCT = "x @ W takes x (..., in) and W (in, out)"
+_PRODUCT = "x @ W, and x @ W + b, take x (..., in), W (in, out) and b (out,)"
 
 
 class MatMul:
@@ -78,7 +78,8 @@ class Affine:
 def _product(x, W, *b):
     (x, W, *b), dtype = _promoted(x=x, W=W, **dict(zip("b", b, strict=False)))
     _require(x.ndim >= 1 and W.ndim == 2 and x.shape[-1] == len(W), _PRODUCT, x=x.shape, W=W.shape)
-    out = _kernels.dense_forward(x.reshape(-1, len(W)), W, *(_bias("b", each, W.shape[1]) for each in b))
+    b = [_bias("b", each, W.shape[1], _PRODUCT, x=x.shape, W=W.shape) for each in b]
+    out = _kernels.dense_forward(x.reshape(-1, len(W)), W, *b)
     return out.astype(dtype, copy=False).reshape(*x.shape[:-1], W.shape[1])
 
 

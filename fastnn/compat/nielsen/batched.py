@@ -109,6 +109,18 @@ class BatchedNetwork:
         book = next(cls for cls in type(self).__mro__ if cls.__module__.startswith(__package__))
         return any(name in vars(self) or getattr(type(self), name) is not getattr(book, name) for name in methods)
 
+    def _right_answers(self, data: Sequence[tuple[Any, Any]]) -> int:
+        """Return for how many pairs (x, digit) the largest output is that of the digit."""
+        right = 0
+        for answer, (_, digit) in zip(self._answers(data), data, strict=True):
+            if np.size(digit) != 1:
+                raise ValueError(
+                    f"y must be a digit in data that are evaluated; got shape {np.shape(digit)}: columns are for training, "
+                    "and np.argmax(y) makes a digit of one"
+                )
+            right += int(answer == digit)
+        return right
+
     def _answers(self, data: Sequence[tuple[Any, Any]]) -> Iterator[int]:
         """Yield for each pair (x, y) which output is the largest."""
         for start in range(0, len(data), CHUNK):

@@ -10,7 +10,7 @@ from ... import kernels
 from .batched import BatchedNetwork, mini_batches, sigmoid, sigmoid_prime, stepped
 from .replayed import ReplayedSteps
 
-__all__ = ["Network", "sigmoid", "sigmoid_prime"]
+__all__ = ["Network", "np", "sigmoid", "sigmoid_prime"]
 
 
 class Network(BatchedNetwork):
@@ -70,7 +70,7 @@ class Network(BatchedNetwork):
 
     def evaluate(self, test_data):
         """Return for how many pairs (x, digit) the largest output is that of the digit."""
-        return sum(int(answer == y) for answer, (_, y) in zip(self._answers(test_data), test_data, strict=True))
+        return self._right_answers(test_data)
 
     def cost_derivative(self, output_activations, y):
         """Return the derivative of the cost by the output."""

@@ -13,7 +13,7 @@ from ..given import as_float
 from .batched import CHUNK, BatchedNetwork, mini_batches, sigmoid, sigmoid_prime, stepped
 from .replayed import Error, ReplayedSteps
 
-__all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "load", "sigmoid", "sigmoid_prime", "vectorized_result"]
+__all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "load", "np", "sigmoid", "sigmoid_prime", "vectorized_result"]
 
 
 class QuadraticCost:
@@ -62,12 +62,16 @@ class Network(BatchedNetwork):
     ----------
     sizes : sequence of int
         Neurons in each layer, the input's first.
-    cost : class with static methods ``fn(a, y)`` and ``delta(z, a, y)``, default CrossEntropyCost
+    cost : class with static methods ``fn(a, y)`` and ``delta(z, a, y)``, or an object of one, default CrossEntropyCost
         Own costs are called for one sample at a time, with columns.
     """
 
     def __init__(self, sizes, cost=CrossEntropyCost):
         super().__init__(sizes)
+        if not (hasattr(cost, "fn") and hasattr(cost, "delta")):
+            raise TypeError(
+                f"cost must be CrossEntropyCost, QuadraticCost, or a class with fn(a, y) and delta(z, a, y); got {cost!r:.60}"
+            )
         self.default_weight_initializer()
         self.cost = cost
 
@@ -123,8 +127,8 @@ class Network(BatchedNetwork):
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy = [], [], [], []
         best_accuracy, epochs_without_gain = 0, 0
         replayed = None
-        if self.cost in ERRORS and not self._has_own("update_mini_batch", "backprop"):
-            replayed = ReplayedSteps(self, ERRORS[self.cost], eta, decay=lmbda / max(len(training_data), 1))
+        if self._error and not self._has_own("update_mini_batch", "backprop"):
+            replayed = ReplayedSteps(self, self._error, eta, decay=lmbda / max(len(training_data), 1))
         for epoch in range(epochs):
             random.shuffle(training_data)
             batches = mini_batches(training_data, mini_batch_size)
@@ -167,7 +171,7 @@ class Network(BatchedNetwork):
 
         def error(z):
             arguments = z, sigmoid(z), self._target(y, z.shape[1])
-            if self._cost_takes_samples_side_by_side():
+            if self._error:
                 return self.cost.delta(*arguments)
             return np.concatenate([self.cost.delta(*sample) for sample in _columns(*arguments)], axis=1)
 
@@ -178,8 +182,7 @@ class Network(BatchedNetwork):
 
         y is a digit; with `convert`, for training data, a column.
         """
-        right = (np.argmax(y) if convert else y for _, y in data)
-        return sum(int(answer == y) for answer, y in zip(self._answers(data), right, strict=True))
+        return self._right_answers([(x, np.argmax(y)) for x, y in data] if convert else data)
 
     def total_cost(self, data, lmbda, convert=False):
         """Return the mean cost of pairs plus the regularization, ``0.5 * lmbda / n * sum(w**2)``.
@@ -192,7 +195,7 @@ class Network(BatchedNetwork):
         for start in range(0, len(data), CHUNK):
             x, y = self._batch(data[start : start + CHUNK])
             a = self.feedforward(x)
-            if self._cost_takes_samples_side_by_side():
+            if self._error:
                 cost += self.cost.fn(a, y)
             else:
                 cost += sum(self.cost.fn(*sample) for sample in _columns(a, y))
@@ -205,13 +208,19 @@ class Network(BatchedNetwork):
             "sizes": [int(size) for size in self.sizes],
             "weights": [w.tolist() for w in self.weights],
             "biases": [b.tolist() for b in self.biases],
-            "cost": self.cost.__name__,
+            "cost": self._cost_class.__name__,
         }
         with open(filename, "w") as file:
             json.dump(data, file)
 
-    def _cost_takes_samples_side_by_side(self):
-        return self.cost in ERRORS
+    @property
+    def _error(self):
+        """The error by kernels, of a cost of the book, which takes samples side by side; None for an own cost."""
+        return ERRORS.get(self._cost_class)
+
+    @property
+    def _cost_class(self):
+        return self.cost if isinstance(self.cost, type) else type(self.cost)
 
 
 def load(filename):

@@ -6,9 +6,10 @@ import numpy as np
 
 from ... import kernels
 from ..given import as_float
+from .results import Results
 
 
-class Activation_ReLU:
+class Activation_ReLU(Results):
     """``max(0, inputs)``; the gradient at 0 is 0."""
 
     def forward(self, inputs, training=True):
@@ -22,7 +23,7 @@ class Activation_ReLU:
         return outputs
 
 
-class Activation_Softmax:
+class Activation_Softmax(Results):
     """``exp(inputs) / sum(exp(inputs))`` of each sample."""
 
     def forward(self, inputs, training=True):
@@ -39,7 +40,7 @@ class Activation_Softmax:
         return np.argmax(outputs, axis=1)
 
 
-class Activation_Sigmoid:
+class Activation_Sigmoid(Results):
     """``1 / (1 + exp(-inputs))``."""
 
     def forward(self, inputs, training=True):
@@ -53,7 +54,7 @@ class Activation_Sigmoid:
         return (np.asarray(outputs) > 0.5) * 1
 
 
-class Activation_Linear:
+class Activation_Linear(Results):
     """The inputs themselves."""
 
     def forward(self, inputs, training=True):

@@ -7,16 +7,17 @@ import numpy as np
 from ...kernels import accumulate, dense_backward_input, dense_backward_weight, dense_forward
 from ...kernels.functions.checks import F32, F64, integer, number
 from ..given import as_float
+from .results import Results
 
 
-class Layer_Input:
+class Layer_Input(Results):
     """Passes a model's input on."""
 
     def forward(self, inputs, training=True):
         self.output = inputs
 
 
-class Layer_Dense:
+class Layer_Dense(Results):
     """``output = inputs @ weights + biases``.
 
     Parameters
@@ -102,7 +103,7 @@ class Layer_Dense:
         return x, weights, biases.reshape(-1)
 
 
-class Layer_Dropout:
+class Layer_Dropout(Results):
     """Sets a share `rate` of the inputs to zero and divides the others by ``1 - rate``.
 
     Attributes

@@ -8,9 +8,10 @@ from ... import kernels
 from ...kernels.functions.checks import check_below, integers
 from ..given import as_float
 from .activations import Activation_Softmax
+from .results import Results
 
 
-class Loss:
+class Loss(Results):
     """What all losses have; a subclass has ``forward(y_pred, y_true)``, each sample's loss, and ``backward(dvalues, y_true)``."""
 
     trainable_layers = ()
@@ -80,7 +81,7 @@ class Loss_CategoricalCrossentropy(Loss):
         self.dinputs = gradient
 
 
-class Activation_Softmax_Loss_CategoricalCrossentropy:
+class Activation_Softmax_Loss_CategoricalCrossentropy(Results):
     """Softmax and cross-entropy in one, whose gradient by the softmax's inputs is ``(probabilities - onehot) / samples``."""
 
     def __init__(self):

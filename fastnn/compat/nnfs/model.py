@@ -63,6 +63,8 @@ class Model:
             Evaluated after each epoch.
         """
         X, y = self._data(X, y)
+        if not (hasattr(self, "optimizer") and hasattr(self, "accuracy")):
+            raise ValueError("the model needs an optimizer and an accuracy to train: set(optimizer=..., accuracy=...)")
         self.accuracy.init(y)
         batches = _batches(len(X), batch_size)
         for epoch in range(1, epochs + 1):
