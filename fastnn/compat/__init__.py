@@ -147,15 +147,14 @@ def install(course: str, only: Iterable[str] | None = None, package: str | None 
         raise ValueError(f"course must be one of {', '.join(map(repr, COURSES))}; got {course!r:.60}")
     if isinstance(only, str):
         raise TypeError(f"only must be a list of modules, such as [{only!r}]; got {only!r}")
-    course_table = COURSES[course]
+    replaced = COURSES[course] if only is None else {}
     for name in only or ():
-        if name not in course_table:
-            raise ValueError(f"only must name some of {', '.join(map(repr, course_table))}; got {name!r:.60}")
-    table = {
-        name if package is None else f"{package}.{name.rpartition('.')[2]}": course_table[name]
-        for name in (course_table if only is None else only)
-    }
-    for name, here in table.items():
+        if name not in COURSES[course]:
+            raise ValueError(f"only must name some of {', '.join(map(repr, COURSES[course]))}; got {name!r:.60}")
+        replaced[name] = COURSES[course][name]
+    if package is not None:
+        replaced = {f"{package}.{name.rpartition('.')[2]}": here for name, here in replaced.items()}
+    for name, here in replaced.items():
         there = _finder.modules.get(name, here)
         if there != here:
             raise ValueError(f"{name} is {there} already; run the course {course!r} in a process of its own")
@@ -167,5 +166,5 @@ def install(course: str, only: Iterable[str] | None = None, package: str | None 
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
         sys.meta_path.append(_PackageFinder())
-    _finder.modules.update(table)
-    return tuple(table)
+    _finder.modules.update(replaced)
+    return tuple(replaced)

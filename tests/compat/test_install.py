@@ -175,10 +175,17 @@ def test_a_file_without_additions_is_not_run(fresh, text):
     assert common.functions.__name__ == "fastnn.compat.dlfs.functions"
 
 
+@pytest.mark.parametrize(("course", "name"), [(course, name) for course, table in compat.COURSES.items() for name in table])
+def test_a_module_gives_only_the_courses_names(course, name):
+    """Or an addition of such a name would give way to a helper."""
+    names = compat.public(importlib.import_module(compat.COURSES[course][name]))
+    assert not names.keys() & {"as_float", "kernels", "linear", "promoted", "updated", "Any"}
+
+
 def test_modules_that_lie_elsewhere(fresh):
     write(fresh, {"week2/__init__.py": "", "week2/common/__init__.py": "", "week2/common/layers.py": BROKEN})
     assert compat.install("dlfs", only=["common.layers"], package="week2.common") == ("week2.common.layers",)
-    assert compat.install("coursera", only=["dnn_utils_v2"], package="week2") == ("week2.dnn_utils_v2",)
+    assert compat.install("coursera", only=iter(["dnn_utils_v2"]), package="week2") == ("week2.dnn_utils_v2",)
     from week2.common.layers import Affine
     from week2.dnn_utils_v2 import relu
 

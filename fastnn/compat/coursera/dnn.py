@@ -18,6 +18,24 @@ from .columns import (
     updated,
 )
 
+__all__ = [
+    "L_model_backward",
+    "L_model_forward",
+    "compute_cost",
+    "initialize_parameters",
+    "initialize_parameters_deep",
+    "linear_activation_backward",
+    "linear_activation_forward",
+    "linear_backward",
+    "linear_forward",
+    "np",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "update_parameters",
+]
+
 ACTIVATIONS = ("sigmoid", "relu")
 
 
