@@ -20,9 +20,11 @@ def replace_file(path: PathLike, data: bytes) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; a file that was there is then still the same.
+        If it cannot be written, or is a folder, a device or a pipe; what was there is then still the same.
     """
     target = Path(os.path.realpath(path))  # a link stays one
+    if target.exists() and not target.is_file():  # root could even replace /dev/null
+        raise FileExistsError(errno.EEXIST, "this is no file, and is not replaced by one", str(target))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder to write a file to", str(target.parent))
     temporary = target.with_name(secrets.token_hex(8).join(UNFINISHED))

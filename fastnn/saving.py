@@ -32,8 +32,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -379,7 +378,7 @@ def _model_from(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) ->
     """Return the model that a header describes, with the values of the tensors."""
     from .model import Sequential  # which needs the callbacks, which need this module
 
-    with _random_numbers_kept(), blank_weights(sum(array.nbytes for array in tensors.values())):
+    with random.drawing_from(0), blank_weights(sum(array.nbytes for array in tensors.values())):
         model = Sequential.from_config(header["model"])
     weights, states = weights_and_states(model)
     if (compiled := header["compile"]) is not None:
@@ -445,17 +444,6 @@ def _with_arrays_put_back(value: Any, tensors: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, list):
         return [_with_arrays_put_back(item, tensors) for item in value]
     return value
-
-
-@contextmanager
-def _random_numbers_kept() -> Iterator[None]:
-    """Put the process's random numbers back to where they were: layers may draw a seed that is then replaced."""
-    generator = random.generator()
-    state = generator.bit_generator.state
-    try:
-        yield
-    finally:
-        generator.bit_generator.state = state
 
 
 def _described(array: np.ndarray) -> str:

@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 import zipfile
@@ -549,6 +550,17 @@ def test_permissions_and_links_are_kept(tmp_path):
     assert_same_weights(fastnn.load_model(tmp_path / "new"), model)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_pipes_and_devices_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="is no file.*pipe"):
+            small().save(tmp_path / name)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 def test_paths_that_are_no_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         fastnn.load_model(tmp_path / "missing")
@@ -941,3 +953,21 @@ def test_files_of_keras_and_pytorch_hold_no_model(tmp_path, start):
         ModelFileError, match=r"'.*m.keras' is a file of Keras or PyTorch.*make the model and call its load_weights"
     ):
         fastnn.load_model(tmp_path / "m.keras")
+
+
+def test_random_numbers_that_another_thread_draws_meanwhile_do_not_come_again(tmp_path):
+    drawn = []
+
+    @layers.register_layer
+    class Slow(layers.Dropout):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            other = threading.Thread(target=lambda: drawn.append(random.generator().random()))
+            other.start()
+            other.join()
+
+    model = fastnn.Sequential([layers.Input((3,)), Slow(0.5)])
+    model.save(tmp_path / "m")
+    fastnn.load_model(tmp_path / "m")
+    drawn.append(random.generator().random())
+    assert len(drawn) == len(set(drawn)) == 4
