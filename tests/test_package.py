@@ -109,6 +109,55 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), call.get_num_threads()
     assert run_python(code, "-W", "ignore::DeprecationWarning") == "0 2"
 
 
+@pytest.mark.skipif(not BACKENDS["cython"].installed(), reason="no compiled kernels")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_threads_that_a_forked_child_would_wait_for_are_refused():
+    code = """
+import os, numpy as np, fastnn
+def child(run):
+    number = os.fork()
+    if number == 0:
+        os._exit(run() or 0)
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+def set_two():
+    try:
+        fastnn.set_num_threads(2)
+    except RuntimeError as error:
+        assert "made by fork" in str(error) and fastnn.get_num_threads() == 1
+        return 9
+a = np.ones((400, 400), np.float32)
+fastnn.set_num_threads(2)
+print(child(lambda: set_two() or fastnn.kernels.matmul(a, a)[0, 0] != 400))  # no kernel had run
+fastnn.kernels.matmul(a, a)
+print(child(set_two), child(lambda: child(set_two)))
+"""
+    assert run_python(code, "-W", "ignore::DeprecationWarning").split() == ["0", "9", "9"]
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [({"max": "150000 100000"}, 2), ({"max": "max 100000"}, 3), ({"max": "1000 100000"}, 1), ({"max": "900000 100000"}, 3)]
+    + [
+        ({"quota": "200000", "period": "100000"}, 2),
+        ({"quota": "-1", "period": "100000"}, 3),
+        ({"quota": "100000"}, 3),
+        ({"max": ""}, 3),
+        ({}, 3),
+    ],
+)
+def test_threads_are_no_more_than_a_container_has_time_for(files, cpus, tmp_path, monkeypatch):
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    monkeypatch.setattr(threads, "QUOTAS", ((f"{tmp_path}/max",), (f"{tmp_path}/quota", f"{tmp_path}/period")))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2}, raising=False)
+    assert threads.available_cpus() == cpus
+
+
+def test_docstrings_may_be_left_out():
+    code = "import fastnn.compat.run as run; run.main(['--help'])"
+    assert "Run an unmodified script" in run_python(code, "-OO")
+
+
 def test_show_config_names_version_backends_and_threads():
     lines = []
     fastnn.show_config(lines.append)

@@ -16,7 +16,10 @@ from . import COURSES, install
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Install a course's modules, then run the script as ``python script.py [args]`` would."""
-    parser = argparse.ArgumentParser(prog="python -m fastnn.compat.run", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fastnn.compat.run",
+        description="Run an unmodified script of a course with fastnn's modules in the place of the course's own.",
+    )
     parser.add_argument("--course", required=True, choices=COURSES, help="which course's modules to replace")
     parser.add_argument(
         "--only",
