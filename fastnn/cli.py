@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import io
 import itertools
 import math
 import sys
@@ -52,6 +53,8 @@ class Failure(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as of stderr: a name of a file must not end the command
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
@@ -250,7 +253,6 @@ def _train(args: argparse.Namespace) -> int:
     try:
         history = model.fit(data.x, data.y, None if own_batches else batch_size, epochs, **fit).history
     except KeyboardInterrupt:
-        bar.on_train_end()
         model.save(folder / MODEL_FILE)
         print(
             f"fastnn: interrupted; the model so far is in {folder / MODEL_FILE}; the same command with --resume goes on from the "

@@ -11,12 +11,23 @@ import numpy as np
 from .layers.base import output_shapes
 
 HEADER = ("Layer (type)", "Output Shape", "Param #")
+#: what the table is drawn with where an encoding has no lines, as those of files on Windows
+PLAIN = str.maketrans("┏┳┓┡╇┩├┼┤└┴┘━─┃│", "++++++++++++=-||")
 
 
-def summary_text(model: Any) -> str:
-    """Return the table of layers, output shapes and parameter counts, laid out as Keras users expect it."""
+def summary_text(model: Any, encoding: str | None = None) -> str:
+    """Return the table of layers, output shapes and parameter counts, laid out as Keras users expect it.
+
+    If an encoding is given, the table has no characters but those of the encoding.
+    """
     table = _table(HEADER, _rows(model), (str.ljust, str.ljust, str.rjust))
-    return "\n".join([_title(model), *table, *(f" {line}" for line in _totals(model))])
+    text = "\n".join([_title(model), *table, *(f" {line}" for line in _totals(model))])
+    if encoding is None:
+        return text
+    try:
+        return text.encode(encoding).decode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "replace").decode(encoding)
 
 
 def summary_html(model: Any) -> str:

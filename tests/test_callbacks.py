@@ -2,9 +2,12 @@
 
 import csv
 import math
+import os
+import sys
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 import fastnn
 from fastnn import callbacks, layers, optimizers
@@ -377,6 +380,33 @@ def test_csv_loses_no_name_that_comes_up_later(tmp_path):
     assert rows_of(path)[3] == {"epoch": "0", "loss": "NA", "val_loss": "NA", "accuracy": "0.5"}
 
 
+def test_csv_of_before_stays_until_there_is_something_new(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n0,5.0\n")
+    callbacks.CSVLogger(path).on_train_begin()
+    assert path.read_text() == "epoch,loss\n0,5.0\n"
+    train(callbacks.CSVLogger(path), {"loss": [1.0]})
+    assert path.read_text() == "epoch,loss\n0,1.0\n"
+
+
+def test_csv_keeps_its_rows_if_it_cannot_be_written_anew(tmp_path, monkeypatch):
+    path = tmp_path / "log.csv"
+    train(callbacks.CSVLogger(path), {"loss": [1.0]})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        train(callbacks.CSVLogger(path, append=True), {"loss": [2.0], "accuracy": [0.5]})
+    assert path.read_text() == "epoch,loss\n0,1.0\n"
+
+
+def test_csv_is_utf_8_everywhere(tmp_path):
+    train(callbacks.CSVLogger(tmp_path / "log.csv"), {"größe": [1.0, 2.0]})
+    assert (tmp_path / "log.csv").read_bytes().decode() == "epoch,größe\n0,1.0\n1,2.0\n"
+
+
 # the others
 
 
@@ -450,3 +480,24 @@ def test_messages_do_not_tear_the_bar(capsys):
     out, err = capsys.readouterr()
     assert out == "Epoch 1: learning rate 0.1\n"
     assert err.rstrip("\n").split("\r")[-1].startswith("Epoch 1/1 ")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_error_of_a_callback_is_told_and_leaves_no_bar(hook, capsys):
+    def fail(*arguments):
+        raise ArithmeticError(hook)
+
+    model = fastnn.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 2), np.float32)
+    with pytest.raises(ArithmeticError, match=f"^{hook}$") as told:  # which keeps the frames, as a notebook does
+        model.fit(x, x[:, :1], verbose=1, validation_data=(x, x[:, :1]), callbacks=[callbacks.LambdaCallback(**{hook: fail})])
+    assert not tqdm._instances, told
+    model.fit(x, x[:, :1], verbose=0)
+
+
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+def test_programs_without_a_console_train(verbose, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    train(callbacks.LearningRateScheduler(lambda epoch: 0.1, verbose=1), {"loss": [2.0]}, verbose=verbose)

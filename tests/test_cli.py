@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import os
 import re
 import signal
@@ -186,7 +187,10 @@ class TestTrain:
                 assert main(argv) == 130
             assert "the same command with --resume goes on" in error_line_after_output(capsys)
             assert (tmp_path / "fastnn-runs" / folder / "checkpoint").is_dir()
+        history = tmp_path / "fastnn-runs" / "mnist-mlp-2" / "history.csv"
+        rows = history.read_text()
         assert main([*argv, "--resume", "--epochs", "5"]) == 1
+        assert history.read_text() == rows and len(rows.splitlines()) == 4
         line = error_line(capsys)
         assert line.startswith("--resume needs the options that the training began with (--epochs, --batch-size,")
         assert "is not of this training: learning_rate was" in line
@@ -359,6 +363,15 @@ class TestPredict:
         for name, line in zip(("missing.png", "text.png", "blank.png", "half.png"), lines, strict=True):
             assert line.startswith("fastnn: error: ") and name in line
         assert lines[0] == "fastnn: error: No such file or directory: 'missing.png'"
+
+    def test_names_that_stdout_cannot_show_are_escaped(self, trained, monkeypatch):
+        self.image.fromarray(load_mnist()[1][0][0]).save("größe.png")
+        stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            assert main(["predict", str(trained), "größe.png", "größe.png"]) == 0
+        stdout.seek(0)
+        assert [line.partition(":")[0] for line in stdout] == ["gr\\xf6\\xdfe.png"] * 2
 
     def test_what_is_wrong_with_files_and_folders_names_the_option(self, trained, tmp_path, capsys):
         self.image.fromarray(load_mnist()[1][0][0]).save("seven.png")

@@ -82,9 +82,12 @@ class Callback:
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of an evaluation."""
 
+    def _close(self) -> None:
+        """Let go of what must not outlast a training, which may have ended with an error or Ctrl-C."""
+
 
 class History(Callback):
-    """Keeps the logs of all epochs; what `fit` returns.
+    """Keeps the logs of all epochs; what `fit` returns, and, but for its `model`, what ``model.history`` is.
 
     Attributes
     ----------
@@ -99,6 +102,9 @@ class History(Callback):
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
+
+    def set_model(self, model: Any) -> None:
+        """Take no model: one that keeps what keeps it is freed late, by the garbage collector, with all its memory."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
@@ -158,7 +164,8 @@ class LambdaCallback(Callback):
 
 
 def say(text: str) -> None:
-    """Print a line without tearing a progress bar."""
+    """Print a line without tearing a progress bar; nothing, as `print`, in a program that has no stdout."""
     from tqdm import tqdm  # where it is used: the import takes a while
 
-    tqdm.write(text, file=sys.stdout)
+    if sys.stdout is not None:
+        tqdm.write(text, file=sys.stdout)

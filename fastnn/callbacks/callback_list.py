@@ -88,6 +88,11 @@ class CallbackList:
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._all("on_test_batch_end", logs, batch)
 
+    def close(self) -> None:
+        """End the training for the callbacks, however it ended."""
+        for callback in self.callbacks:
+            callback._close()
+
     def _all(self, hook: str, logs: Logs | None, *number: int) -> None:
         logs = {} if logs is None else logs
         for callback in self.callbacks:

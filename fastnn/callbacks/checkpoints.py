@@ -164,6 +164,9 @@ class BackupAndRestore(Callback):
         if self.delete_checkpoint:
             self.delete()
 
+    def _close(self) -> None:
+        self.callbacks = ()  # of which this is one
+
     def delete(self) -> None:
         """Remove the checkpoint, and the folder if nothing else is in it."""
         if os.path.exists(self.path):

@@ -27,7 +27,7 @@ class ProgressBar(Callback):
     def __init__(self, verbose: int | str = 1) -> None:
         if verbose not in (1, 2, "auto"):
             raise ValueError(f"verbose must be 0, 1, 2 or 'auto'; got {verbose!r}")
-        self.verbose = (1 if sys.stderr.isatty() or "ipykernel" in sys.modules else 2) if verbose == "auto" else verbose
+        self.verbose = (1 if _shows_bars() else 2) if verbose == "auto" else verbose
         self._bar: Any = None
         self._done = 0
         self._started = self._batch_ended = self._test_started = 0.0
@@ -37,7 +37,7 @@ class ProgressBar(Callback):
         self._started = self._batch_ended = time.perf_counter()
         self._done = 0
         self._waiting = []
-        if self.verbose == 1:
+        if self.verbose == 1 and sys.stderr is not None:
             total = self.params.get("samples") or self.params.get("steps")
             self._bar = _new_bar(self._title(epoch), total, self._unit())
 
@@ -69,9 +69,6 @@ class ProgressBar(Callback):
             speed = self._done / max(self._batch_ended - self._started, 1e-9)
             parts = [self._title(epoch), f"{seconds:.1f} s", f"{speed:,.0f} {self._unit()}/s", *_texts(logs), *self._waiting]
             print(" - ".join(parts), flush=True)
-        self._close()
-
-    def on_train_end(self, logs: Logs | None = None) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -151,6 +148,11 @@ class LivePlot(Callback):
         self.display_ = HistoryDisplay(curves=self._curves).plot(figure, names=self.names)
         show()
         self._due = time.perf_counter() + 4 * (time.perf_counter() - started)
+
+
+def _shows_bars() -> bool:
+    """Say whether stderr is a terminal or a notebook; what a program without a console has in its place may not be able to tell."""
+    return "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
 
 
 def _new_bar(title: str, total: int | None, unit: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from .. import saving
 from ..autodiff import GradientTape, Variable
+from ..files import replace_file
 from .base import Callback, Logs
 
 
@@ -42,42 +44,41 @@ class CSVLogger(Callback):
     @property
     def text(self) -> str:
         """What is in the file; a training that goes on from a backup has the rows of that moment in it again, and no others."""
-        with open(self.filename, newline="") as file:
+        with open(self.filename, newline="", encoding="utf-8") as file:
             return file.read()
 
     @text.setter
     def text(self, text: str) -> None:
-        with open(self.filename, "w", newline="") as file:
-            file.write(text)
+        replace_file(self.filename, text.encode())
         self._names = self._read()[0]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._names = []
-        if self.append and os.path.exists(self.filename):
-            self._names = self._read()[0]
-        else:
-            open(self.filename, "w").close()
+        open(self.filename, "a").close()  # what cannot be written to shows now; old rows stay until there are new ones
+        self._names = self._read()[0] if self.append else []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch, **(logs or {})}
         new = [name for name in row if name not in self._names]
         if new:
-            rows = self._read()[1]
-            self._names += new
-            self._write("w", rows, header=True)
-        self._write("a", [row])
+            rows = self._read()[1] if self._names else []
+            self._names = [*self._names, *new]
+            self.text = self._csv([*rows, row], header=True)
+        else:
+            with open(self.filename, "a", newline="", encoding="utf-8") as file:
+                file.write(self._csv([row]))
 
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
-        with open(self.filename, newline="") as file:
+        with open(self.filename, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, delimiter=self.separator)
             return list(reader.fieldnames or ()), list(reader)
 
-    def _write(self, mode: str, rows: Sequence[Mapping[str, Any]], header: bool = False) -> None:
-        with open(self.filename, mode, newline="") as file:
-            writer = csv.DictWriter(file, self._names, restval="NA", delimiter=self.separator, lineterminator="\n")
-            if header:
-                writer.writeheader()
-            writer.writerows(rows)
+    def _csv(self, rows: Sequence[Mapping[str, Any]], header: bool = False) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._names, restval="NA", delimiter=self.separator, lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
 
 class TensorBoard(Callback):
@@ -114,7 +115,7 @@ class TensorBoard(Callback):
             for name, variable in weights_by_name(self.model).items():
                 self._writer("train").add_histogram(name, variable.data, epoch)
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
+    def _close(self) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
