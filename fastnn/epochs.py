@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class ArrayEpochs:
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
     ) -> None:
-        self.model = model
+        self._model = weakref.ref(model)  # which keeps this
         self.optimizer, _ = model._compiled_with()
         self.meters = Meters(model._resolved_metrics())
         self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
@@ -71,6 +72,11 @@ class ArrayEpochs:
         self._recorded: dict[int, tuple[TrainStep, Pace]] = {}
         self._ahead: tuple[TrainStep, EpochLog, Pace] | None = None
         self._count(len(x), shuffle)
+
+    @property
+    def model(self) -> Any:
+        """The model that is trained."""
+        return self._model()
 
     def _count(self, samples: int, shuffle: bool) -> None:
         size = integer("batch_size", self._batch_size, low=1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -72,6 +75,7 @@ class Sequential:
         self.history: callbacks_module.History | None = None
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses_module.Loss | None = None
+        self._lock = threading.RLock()
         self._given_metrics: list[Any] = []
         self._metrics: list[metrics_module.Metric] | None = None
         self._forget_steps()
@@ -83,8 +87,14 @@ class Sequential:
             self.add(layer)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what copies and pickles hold: all but the recorded steps, which are made again."""
-        return {**self.__dict__, "_arena": Arena(), "_predict_step": None}
+        """Return what copies and pickles hold: all but the recorded steps, which are made again, and who uses them."""
+        state = {**self.__dict__, "_arena": Arena(), "_predict_step": None}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        self.__dict__.update(attributes)
+        self._lock = threading.RLock()
 
     # ---------------------------------------------------------------- layers
 
@@ -235,7 +245,7 @@ class Sequential:
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the table of layers, output shapes and parameter counts."""
-        print_fn(summary_text(self))
+        print_fn(summary_text(self, getattr(sys.stdout, "encoding", None) if print_fn is print else None))
 
     def _repr_html_(self) -> str:
         return summary_html(self)
@@ -303,6 +313,25 @@ class Sequential:
         self._steps = StepCache()
         self._trainable: list[Layer | Variable] | None = None
         self._predict_step: PredictStep | None = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Train or evaluate: refused while another thread does, whose steps have the same memory for their temporaries.
+
+        Where it fails, or is interrupted, the steps are let go, with their memory, and recorded anew the next time.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                f"model {self.name!r} is being trained or evaluated by another thread; wait for it, or use a copy, "
+                "copy.deepcopy(model). predict may be called meanwhile"
+            )
+        try:
+            yield
+        except BaseException:
+            self._forget_steps()
+            raise
+        finally:
+            self._lock.release()
 
     def _compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""
@@ -380,7 +409,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            If the model is not compiled.
+            If the model is not compiled, or another thread trains or evaluates it.
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
@@ -421,7 +450,7 @@ class Sequential:
                     self._prepare(*batch_parts(validation_data[0]), None)  # which takes nothing away from who iterates
             except (TypeError, ValueError) as error:
                 raise ValueError(f"validation_data does not fit: {error}") from error
-        with source as batches:
+        with self._alone(), source as batches:
             return self._run_epochs(batches, initial_epoch, epochs, verbose, callbacks, validation_data, validation_batch_size)
 
     @contextmanager
@@ -476,21 +505,24 @@ class Sequential:
         self.history = history
         self.stop_training = False
         self.initial_epoch = epoch
-        calls.on_train_begin()
-        epoch = self.initial_epoch  # a callback that goes on with an earlier training sets it
-        diverged = False
-        while epoch < epochs and not self.stop_training:
-            if validation_data is None and calls.only_history and source.one_step:
-                epoch += source.run_ahead(history, epoch, epochs - epoch)
-            else:
-                calls.on_epoch_begin(epoch)
-                logs = source.run(calls)
-                if validation_data is not None:
-                    logs.update(self._validate(validation_data, validation_batch_size, calls))
-                calls.on_epoch_end(epoch, logs)
-                epoch += 1
-            diverged = diverged or self._warn_if_diverged(history, source.arrays, validation_data)
-        calls.on_train_end()
+        with closing(calls):
+            calls.on_train_begin()
+            epoch = self.initial_epoch  # a callback that goes on with an earlier training sets it
+            diverged = False
+            while epoch < epochs and not self.stop_training:
+                if validation_data is None and calls.only_history and source.one_step:
+                    epoch += source.run_ahead(history, epoch, epochs - epoch)
+                else:
+                    calls.on_epoch_begin(epoch)
+                    logs = source.run(calls)
+                    if validation_data is not None:
+                        logs.update(self._validate(validation_data, validation_batch_size, calls))
+                    calls.on_epoch_end(epoch, logs)
+                    epoch += 1
+                diverged = diverged or self._warn_if_diverged(history, source.arrays, validation_data)
+            calls.on_train_end()
+        history = copy.copy(history)
+        history.model = self
         return history
 
     def _warn_if_diverged(self, history: callbacks_module.History, arrays: Mapping[str, Any], validation_data: Any) -> bool:
@@ -524,10 +556,11 @@ class Sequential:
         """
         self._compiled_with()
         x, y, weight = self._prepare(x, y, sample_weight, class_weight)
-        step = self._cached_step("train", x, y, weight)
-        step.meters.reset()
-        self._train_batch(step, x, y, weight)
-        return list(step.meters.logs().values())
+        with self._alone():
+            step = self._cached_step("train", x, y, weight)
+            step.meters.reset()
+            self._train_batch(step, x, y, weight)
+            return list(step.meters.logs().values())
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> list[float]:
         """Return the loss of one batch, followed by its metrics."""
@@ -638,7 +671,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            If the model is not compiled.
+            If the model is not compiled, or another thread trains or evaluates it.
         ValueError, TypeError
             If the data does not fit the model or the loss.
         """
@@ -658,28 +691,29 @@ class Sequential:
         self, x: Any, y: Any, batch_size: int | None, sample_weight: Any, calls: Any, source: str = "x"
     ) -> dict[str, float]:
         self._compiled_with()
-        totals: Meters | None = None
-        if calls is not None:
-            calls.on_test_begin()
-        for number, batch in enumerate(self._batches(x, y, sample_weight, _inference_batch(batch_size))):
+        with self._alone():
+            totals: Meters | None = None
             if calls is not None:
-                calls.on_test_batch_begin(number)
+                calls.on_test_begin()
+            for number, batch in enumerate(self._batches(x, y, sample_weight, _inference_batch(batch_size))):
+                if calls is not None:
+                    calls.on_test_batch_begin(number)
+                if totals is None:
+                    totals = Meters(self._resolved_metrics())
+                    totals.reset()
+                step = self._cached_step("test", *batch)
+                step.meters.reset_native()
+                step.batch.copy_from(*batch)
+                step.run()
+                totals.add(step.meters)
+                if calls is not None:
+                    calls.on_test_batch_end(number, totals.logs())
             if totals is None:
-                totals = Meters(self._resolved_metrics())
-                totals.reset()
-            step = self._cached_step("test", *batch)
-            step.meters.reset_native()
-            step.batch.copy_from(*batch)
-            step.run()
-            totals.add(step.meters)
+                raise ValueError(f"{source} gave no batches to evaluate on{GENERATOR_HINT}")
+            logs = totals.logs()
             if calls is not None:
-                calls.on_test_batch_end(number, totals.logs())
-        if totals is None:
-            raise ValueError(f"{source} gave no batches to evaluate on{GENERATOR_HINT}")
-        logs = totals.logs()
-        if calls is not None:
-            calls.on_test_end(logs)
-        return logs
+                calls.on_test_end(logs)
+            return logs
 
     def _batches(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Iterator[tuple]:
         if has_batches(x, y):
@@ -727,6 +761,13 @@ class Sequential:
         if not self.built:
             self.build((None, *x.shape[1:]))
         size = _inference_batch(batch_size)
+        try:
+            return self._predict_batches(x, size)
+        except BaseException:
+            self._forget_steps()
+            raise
+
+    def _predict_batches(self, x: np.ndarray, size: int) -> np.ndarray:
         if 0 < len(x) <= size:
             self._predict_step = step = self._cached_step("predict", x)
             return step.run(x)

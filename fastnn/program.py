@@ -110,12 +110,12 @@ class Replay:
                 results = list(self._step())
             if recording.complete:
                 break
-        self._recorded = True
         if recording.python_steps:
             names = ", ".join(dict.fromkeys(recording.python_steps))
             warnings.warn(f"{self._owner} runs step by step in Python, not replayed natively, because of: {names}", stacklevel=2)
         else:
             self._program = Program(recording.calls, results, self._arena)
+        self._recorded = True
         return int(run)
 
 

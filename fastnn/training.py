@@ -7,8 +7,10 @@ buffers by Python.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +20,10 @@ from . import ops
 from .autodiff import GradientTape, Tensor
 from .kernels import table
 from .kernels.precision import arithmetic
-from .program import Replay
+from .program import Arena, Replay
+
+#: kernels take the order of the samples as int32
+MAX_SAMPLES = 2**31 - 1
 
 
 class Batch:
@@ -91,6 +96,8 @@ class ArraySource:
 
     def take(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> dict[int, np.ndarray]:
         """Gather from other arrays of the same types; return by which ones those in calls recorded so far are to be replaced."""
+        if len(x) > MAX_SAMPLES:
+            raise ValueError(f"x must have at most {MAX_SAMPLES} samples, got {len(x)}; train on an iterable of batches of them")
         self.x, self.y, self.weight = _read_only(x), _read_only(y), None if weight is None else _read_only(weight)
         self.order = np.arange(len(x), dtype=np.int32)
         before = self._rows
@@ -215,7 +222,24 @@ class EpochLog:
         return dict(zip(self._meters.names, self._log[:epochs].T.tolist(), strict=True))
 
 
-class TrainStep:
+class Step:
+    """The base of the steps: a subclass defines `_step`, which computes from the buffers and returns what is read afterwards.
+
+    A model keeps its steps, which do not keep the model, nor a recording its step: once nobody holds the model, all of it is freed,
+    and does not wait for the garbage collector, which does not know how much memory it is.
+    """
+
+    def __init__(self, model: Any, batch: Any, purpose: str, arena: Arena | None) -> None:
+        self.model: Any = weakref.proxy(model)
+        self.batch = batch
+        step = functools.partial(type(self)._step, weakref.proxy(self))
+        self._replay = Replay(step, f"{purpose} of {model.name!r}", arena)
+
+    def _step(self) -> Iterable[np.ndarray]:
+        raise NotImplementedError
+
+
+class TrainStep(Step):
     """Forward, backward and update for one batch size.
 
     Parameters
@@ -235,9 +259,9 @@ class TrainStep:
     def __init__(
         self, model: Any, batch: Batch, meters: Meters, source: ArraySource | None = None, log: EpochLog | None = None
     ) -> None:
-        self.model, self.batch, self.meters, self.source, self.log = model, batch, meters, source, log
+        super().__init__(model, batch, "training", model._arena)
+        self.meters, self.source, self.log = meters, source, log
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"training of {model.name!r}", model._arena)
 
     def run(self, times: int = 1) -> None:
         """Run steps; one at a time where a metric is computed by Python."""
@@ -280,13 +304,13 @@ class TrainStep:
         return results
 
 
-class TestStep:
+class TestStep(Step):
     """Forward and loss for one batch size, without learning."""
 
     def __init__(self, model: Any, batch: CopiedBatch, meters: Meters) -> None:
-        self.model, self.batch, self.meters = model, batch, meters
+        super().__init__(model, batch, "evaluation", model._arena)
+        self.meters = meters
         self.pred = np.empty(0)
-        self._replay = Replay(self._step, f"evaluation of {model.name!r}", model._arena)
 
     def run(self) -> None:
         """Run the step on what the buffers hold."""
@@ -331,14 +355,13 @@ class StepCache:
                 del self._steps[next(iter(self._steps))]
 
 
-class PredictStep:
+class PredictStep(Step):
     """Forward for one batch size, safe to call from several threads and while the model trains: its temporaries are its own."""
 
     def __init__(self, model: Any, batch: CopiedBatch) -> None:
-        self.model, self.batch = model, batch
+        super().__init__(model, batch, "prediction", None)
         self._arithmetic = arithmetic()
         self._lock = threading.Lock()
-        self._replay = Replay(self._step, f"prediction of {model.name!r}")
 
     def fits(self, x: Any) -> bool:
         """Say whether `x` is an array that can be copied into the buffers as it is, for the backend and precision in use."""

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import io
 import pickle
 import sys
 import threading
@@ -18,6 +19,7 @@ from fastnn.data import split_validation
 from fastnn.kernels import table
 from fastnn.kernels.backends import BACKENDS
 from fastnn.program import Program
+from fastnn.training import ArraySource
 
 INSTALLED = [name for name, backend in BACKENDS.items() if name != "cuda" and backend.installed()]
 RNG = np.random.default_rng(3)
@@ -155,6 +157,12 @@ def test_a_trained_model_keeps_no_data(data):
     del images
     gc.collect()
     assert alive() is None
+
+
+def test_more_samples_than_kernels_can_count_are_refused():
+    x = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (2**31, 1), (0, 0))
+    with pytest.raises(ValueError, match="x must have at most 2147483647 samples, got 2147483648"):
+        ArraySource(x, x, None, np.zeros(1), 1)
 
 
 def test_every_epoch_takes_all_samples_in_an_order_of_its_own():
@@ -654,6 +662,19 @@ def test_summary_is_the_table_that_keras_prints():
         " Trainable params: 19 (76.00 B)\n"
         " Non-trainable params: 0 (0.00 B)"
     ]
+
+
+@pytest.mark.parametrize(("encoding", "rule"), [("utf-8", "┏━━━"), ("cp1252", "+==="), ("ascii", "+===")])
+def test_summary_is_printed_with_what_stdout_can_show(encoding, rule, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding)
+    model = fastnn.Sequential([layers.Input((4,)), layers.Dense(3, name="größe")])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        model.summary()
+    stdout.seek(0)
+    lines = stdout.read().splitlines()
+    assert lines[1].startswith(rule) and len({len(line) for line in lines[1:6]}) == 1
+    assert ("größe" if encoding != "ascii" else "gr??e") in lines[4]
 
 
 def test_summary_of_models_that_share_layers_shows_the_shapes_of_each():

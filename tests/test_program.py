@@ -8,7 +8,7 @@ import pytest
 from fastnn import memory
 from fastnn.kernels import spec, table, use_backend
 from fastnn.kernels.backends import BACKENDS
-from fastnn.program import Program, Replay
+from fastnn.program import Arena, Program, Replay
 
 INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed()]
 
@@ -405,6 +405,28 @@ def test_a_python_step_is_repeated_in_python_and_said_once():
         warnings.simplefilter("error")
         replay.run(2)
     assert len(runs) == 5
+
+
+def test_a_step_that_there_was_no_memory_for_is_recorded_again():
+    runs, count = [], np.zeros(1)
+
+    class Full(Arena):
+        def take(self, size):
+            if len(runs) == 1:
+                raise MemoryError
+            return super().take(size)
+
+    def step():
+        runs.append(None)
+        table.call("increment", count)
+        return []
+
+    replay = Replay(step, "counting", Full())
+    with pytest.raises(MemoryError):
+        replay.run()
+    replay.run(3)
+    assert len(runs) == 2  # and not each time from now on
+    assert count[0] == 3
 
 
 def test_a_native_step_runs_its_function_once():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -237,7 +238,8 @@ class NetworkEstimator(BaseEstimator):
             samples, held = self._set_aside(samples, random_state)
         X, _, targets, weight = samples
         shuffler = random_state if self.shuffle else None
-        with self.model_._array_epochs(X, targets, weight, self._batch_size(len(X)), shuffler, network.Epochs) as epochs:
+        size = self._batch_size(len(X))
+        with self.model_._alone(), self.model_._array_epochs(X, targets, weight, size, shuffler, network.Epochs) as epochs:
             self._run_epochs(epochs, held, incremental)
 
     def _run_epochs(self, epochs: ArrayEpochs, held: Samples | None, incremental: bool) -> None:
@@ -248,39 +250,40 @@ class NetworkEstimator(BaseEstimator):
         best = model.get_weights() if stopping else []
         self.n_iter_ = 0
         model.stop_training = False
-        calls.on_train_begin()
-        try:
-            for epoch in range(self.max_iter):
-                calls.on_epoch_begin(epoch)
-                logs = epochs.run(calls)
-                self.loss_ = logs["loss"]
-                self.n_iter_ += 1
-                self.t_ += epochs.samples
-                self.loss_curve_.append(self.loss_)
-                if self.verbose:
-                    print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if held is not None:
-                    logs.update(self._validate(held))
-                if self._note_progress(logs):
-                    best = model.get_weights()
-                self._end_epoch(optimizer)
-                calls.on_epoch_end(epoch, logs)
-                if self._no_improvement_count > self._patience():
-                    if self._stops(optimizer):
+        with closing(calls):
+            calls.on_train_begin()
+            try:
+                for epoch in range(self.max_iter):
+                    calls.on_epoch_begin(epoch)
+                    logs = epochs.run(calls)
+                    self.loss_ = logs["loss"]
+                    self.n_iter_ += 1
+                    self.t_ += epochs.samples
+                    self.loss_curve_.append(self.loss_)
+                    if self.verbose:
+                        print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    if held is not None:
+                        logs.update(self._validate(held))
+                    if self._note_progress(logs):
+                        best = model.get_weights()
+                    self._end_epoch(optimizer)
+                    calls.on_epoch_end(epoch, logs)
+                    if self._no_improvement_count > self._patience():
+                        if self._stops(optimizer):
+                            break
+                        self._no_improvement_count = 0
+                    if incremental or model.stop_training:
                         break
-                    self._no_improvement_count = 0
-                if incremental or model.stop_training:
-                    break
-                if self.n_iter_ == self.max_iter and self.tol is not None:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                        "converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=5,
-                    )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        calls.on_train_end()
+                    if self.n_iter_ == self.max_iter and self.tol is not None:
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                            "converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=5,
+                        )
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=5)
+            calls.on_train_end()
         if stopping:
             model.set_weights(best)
 

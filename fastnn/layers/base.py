@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from operator import index
@@ -23,6 +24,8 @@ AddWeight = TypeVar("AddWeight", bound=Callable[..., Variable])
 
 #: the flag `training` of the layer call that is running, which the layers called by it inherit
 _training: ContextVar[bool] = ContextVar("training", default=False)
+#: held while a layer is built, by the layers in it too: a second thread that wants to build it comes too late
+_build_lock = threading.RLock()
 
 
 def _name_first(add_weight: AddWeight) -> AddWeight:
@@ -459,22 +462,23 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Any], None]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, input_shape: Sequence[int | None]) -> None:
-        if self._building:  # by super().build
-            build(self, tuple(input_shape))
-        elif not self.built:
-            before = self._added.copy(), self._regularized.copy(), self._frozen.copy()
-            self._building = True
-            try:
-                _build(self, functools.partial(build, self), tuple(input_shape))
-            except BaseException:  # leave nothing behind, so that it can be built for another shape
-                self.built = False
-                self._added, self._regularized, self._frozen = before
-                self._extents.clear()
-                raise
-            finally:
-                self._building = False
-        else:
-            self._check_input(tuple(input_shape))
+        with _build_lock:
+            if self._building:  # by super().build
+                build(self, tuple(input_shape))
+            elif not self.built:
+                before = self._added.copy(), self._regularized.copy(), self._frozen.copy()
+                self._building = True
+                try:
+                    _build(self, functools.partial(build, self), tuple(input_shape))
+                except BaseException:  # leave nothing behind, so that it can be built for another shape
+                    self.built = False
+                    self._added, self._regularized, self._frozen = before
+                    self._extents.clear()
+                    raise
+                finally:
+                    self._building = False
+            else:
+                self._check_input(tuple(input_shape))
 
     return wrapper
 
