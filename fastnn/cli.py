@@ -13,6 +13,7 @@ import io
 import itertools
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -490,14 +491,17 @@ def _warmup(args: argparse.Namespace) -> int:
     kernels = kernels_of("numba")
     from tqdm import tqdm  # where it is used: these imports take a while
 
-    from .kernels.numba_jit import cache
+    from .kernels.numba_jit import cache, team
 
-    folder = cache.folder()
-    if folder is None:
-        raise Failure("there is nowhere to keep compiled kernels; set NUMBA_CACHE_DIR to a folder that can be written")
-    for kernel in tqdm(kernels.values(), desc="compiling", unit="kernel"):
-        kernel.compile()
-    print(f"{len(kernels)} kernels in {folder}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", cache.NotKept)
+        try:
+            team.native()
+            for kernel in tqdm(kernels.values(), desc="compiling", unit="kernel"):
+                kernel.compile()
+        except cache.NotKept as error:
+            raise Failure(error) from None
+    print(f"{len(kernels)} kernels in {cache.folder()}")
     return 0
 
 

@@ -13,12 +13,14 @@ def compiler() -> ModuleType:
     Raises
     ------
     ImportError
-        If Numba is not installed.
+        If Numba is not installed, or told to compile nothing.
     """
     try:
-        import numba  # noqa: F401
+        import numba
     except ImportError as error:
         raise ImportError("functions of your own are compiled by Numba: pip install 'fastnn-kernels[numba]'") from error
+    if numba.config.DISABLE_JIT:
+        raise ImportError("functions of your own are compiled by Numba, but NUMBA_DISABLE_JIT is set: unset it")
     from ..kernels.custom import compile
 
     return compile

@@ -12,6 +12,11 @@ from .. import spec
 if importlib.util.find_spec("numba") is None:
     raise ImportError("the numba backend needs Numba: pip install 'fastnn-kernels[numba]'", name="numba")
 
+from numba import config
+
+if config.DISABLE_JIT:
+    raise ImportError("the numba backend compiles its kernels, but NUMBA_DISABLE_JIT is set: unset it, or set FASTNN_BACKEND=numpy")
+
 from .call import Kernel
 
 #: op name -> kernel; nothing is compiled yet

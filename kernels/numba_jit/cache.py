@@ -2,13 +2,14 @@
 
 The folder is in ``NUMBA_CACHE_DIR`` or, where that is not set, in the user's cache folder; never in the package's own, where files
 that nobody installed would stay after an uninstall. Where it cannot be written, as for a service without a home, every process
-compiles anew.
+compiles what it does not hold, and a warning says so. It is read in any case: it may be part of an image that nobody can change.
 """
 
+import contextlib
 import functools
 import hashlib
-import os
 import pathlib
+import warnings
 
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
@@ -19,20 +20,26 @@ from numba.misc.appdirs import AppDirs
 SOURCES = pathlib.Path(__file__).parent
 
 
+class NotKept(UserWarning):
+    """Compiled code could not be written to the folder."""
+
+
 @functools.cache
-def folder() -> pathlib.Path | None:
-    """Return the folder where the compiled code of this installation is kept, or None if it cannot be written."""
+def folder() -> pathlib.Path:
+    """Return the folder where the compiled code of this installation is kept."""
     installation = hashlib.sha256(str(SOURCES).encode()).hexdigest()[:16]
     parent = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
-    path = pathlib.Path(parent, f"fastnn_{installation}")
-    probe = path / f"probe-{os.getpid()}"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        return None
-    return path
+    return pathlib.Path(parent, f"fastnn_{installation}")
+
+
+@functools.cache  # once in a process; Python's own memory of warnings does not outlast Numba's compiler
+def _tell_not_kept(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels cannot be kept in {folder()} ({reason}), so every process will compile them anew; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        NotKept,
+        stacklevel=2,
+    )
 
 
 @functools.cache
@@ -52,7 +59,7 @@ class _Locator:
         self._function = function
 
     def ensure_cache_path(self):
-        pass  # folder() has made it
+        folder().mkdir(parents=True, exist_ok=True)
 
     def get_cache_path(self):
         return str(folder())
@@ -75,6 +82,20 @@ class _CacheImpl(CompileResultCacheImpl):
 class _Cache(FunctionCache):
     _impl_class = _CacheImpl
 
+    def load_overload(self, signature, target_context):
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:  # whatever is wrong with a file: one that cannot be read, or one that a crash left half written
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, signature, data):
+        try:
+            super().save_overload(signature, data)
+        except OSError as error:
+            _tell_not_kept(error.strerror)
+
     def _index_key(self, signature, codegen):
         # Numba's own key has the values that a function closes over, of which other functions differ from process to process. Here
         # they are known by the op, which is in the signature, and by the sources' digest.
@@ -83,19 +104,8 @@ class _Cache(FunctionCache):
 
 def compiled(function, signature) -> CFunc:
     """Return the function as machine code with a C calling convention, from the cache or compiled now."""
-
-    def code():
-        options = {"nopython": True, "fastmath": {"contract"}, "error_model": "numpy"}
-        return CFunc(function, normalize_signature(signature), {}, options)
-
-    if folder() is not None:
-        kept = code()
-        kept._cache = _Cache(function)  # as enable_caching does, with a folder and a stamp of our own
-        try:
-            kept.compile()
-            return kept
-        except OSError:
-            pass  # the disk is full, or the folder has gone: then without
-    new = code()
-    new.compile()
-    return new
+    options = {"nopython": True, "fastmath": {"contract"}, "error_model": "numpy"}
+    code = CFunc(function, normalize_signature(signature), {}, options)
+    code._cache = _Cache(function)  # as enable_caching does, with a folder and a stamp of our own
+    code.compile()
+    return code

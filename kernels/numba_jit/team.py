@@ -162,7 +162,7 @@ class _Helpers:
     def _serve(self):
         while True:
             job = self._jobs.get()
-            _native()[1](job.ctypes.data)
+            native()[1](job.ctypes.data)
             del job
             self._idle.release()
 
@@ -182,8 +182,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_helpers)
 
 
-def _native():
-    """Return `run_steps` and `help_with` as functions that ctypes calls without the interpreter lock."""
+def native():
+    """Return `run_steps` and `help_with`, compiled, as functions that ctypes calls without the interpreter lock."""
     with _compiling:
         return _compiled()[0]
 
@@ -204,4 +204,4 @@ def run(steps: np.ndarray, times: int = 1) -> None:
     if wanted and steps[:, 3].any():
         job = np.zeros(JOB_WORDS, np.int64)
         _helpers.join(job, wanted)
-    _native()[0](steps.ctypes.data, len(steps), times, None if job is None else job.ctypes.data)
+    native()[0](steps.ctypes.data, len(steps), times, None if job is None else job.ctypes.data)

@@ -36,16 +36,16 @@ print(json.dumps({"right": answer.tolist() == [0, 2], "compiled": [code.__qualna
 """
 
 
-def relu_in_a_process(**environment):
+def relu_in_a_process(warnings="error", **environment):
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", RELU],
+        [sys.executable, "-W", warnings, "-c", RELU],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return {**json.loads(done.stdout), "stderr": done.stderr}
 
 
 @pytest.fixture
@@ -63,23 +63,55 @@ def test_the_second_process_loads_what_the_first_compiled(tmp_path):
     assert os.path.dirname(first["folder"]) == str(tmp_path)
 
 
-def test_without_a_folder_to_write_to_it_compiles_in_each_process(tmp_path):
+def test_without_a_folder_to_write_to_it_compiles_in_each_process_and_says_so(tmp_path):
     (tmp_path / "file").write_text("no folder, not even for root")
-    answer = relu_in_a_process(NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
-    assert answer["right"] and answer["loaded"] == 0 and answer["folder"] == "None"
+    answer = relu_in_a_process("default", NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    assert answer["right"] and answer["loaded"] == 0
+    assert answer["stderr"].count("NotKept") == 1 and "set NUMBA_CACHE_DIR to a folder" in answer["stderr"]
 
 
-def test_a_full_disk_costs_only_the_cache(monkeypatch):
+def test_a_folder_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+    """As in an image that `fastnn warmup` was part of; root may write everywhere, hence a folder that cannot be made."""
     from numba import types
 
     from fastnn.kernels.numba_jit import cache
 
-    def no_space(*args):
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    signature = types.int64(types.int64)
+
+    def add_two(x):
+        return x + 2
+
+    assert cache.compiled(add_two, signature).cache_hits == 0
+
+    def no_folder(self):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(cache._Locator, "ensure_cache_path", no_folder)
+    assert cache.compiled(add_two, signature).cache_hits == 1
+
+
+def test_a_full_disk_costs_only_the_cache(tmp_path, monkeypatch):
+    from numba import types
+
+    from fastnn.kernels.numba_jit import cache
+
+    def no_space(self):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache._Cache, "load_overload", lambda *args: None)
-    monkeypatch.setattr(cache._Cache, "save_overload", no_space)
-    assert cache.compiled(lambda x: x + 1, types.int64(types.int64)).ctypes(41) == 42
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    monkeypatch.setattr(cache._Locator, "ensure_cache_path", no_space)
+    cache._tell_not_kept.cache_clear()
+    with pytest.warns(cache.NotKept, match="No space left on device"):
+        assert cache.compiled(lambda x: x + 1, types.int64(types.int64)).ctypes(41) == 42
+
+
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
+def test_a_file_that_a_crash_left_empty_is_written_anew(tmp_path, kind):
+    relu_in_a_process(NUMBA_CACHE_DIR=str(tmp_path))
+    for path in tmp_path.rglob(kind):
+        path.write_bytes(b"")
+    assert [relu_in_a_process(NUMBA_CACHE_DIR=str(tmp_path))["loaded"] for _ in range(2)] == [0, 1]
 
 
 def test_several_python_threads_at_once(threads):
@@ -162,11 +194,27 @@ def test_without_numba_it_says_what_to_install():
     assert done.stderr.splitlines()[-1] == "ImportError: the numba backend needs Numba: pip install 'fastnn-kernels[numba]'"
 
 
+def test_where_numba_is_told_to_compile_nothing_it_says_so():
+    code = "import fastnn; fastnn.use_backend('numba')"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert "ImportError" in done.stderr and "NUMBA_DISABLE_JIT is set: unset it" in done.stderr
+
+
 def test_warmup_without_a_folder_says_what_to_set(monkeypatch, capsys):
     backends.kernels_of("numba")
-    from fastnn.kernels.numba_jit import cache
+    from numba import types
 
-    monkeypatch.setattr(cache, "folder", lambda: None)
+    from fastnn.kernels.numba_jit import cache
+    from fastnn.kernels.numba_jit.call import Kernel
+
+    def fails(self, *args):
+        cache._tell_not_kept("Read-only file system")
+
+    cache._tell_not_kept.cache_clear()
+    monkeypatch.setattr(cache._Cache, "save_overload", fails)
+    monkeypatch.setattr(cache._Cache, "load_overload", lambda *args: None)
+    monkeypatch.setattr(Kernel, "compile", lambda kernel: cache.compiled(lambda x: x + 1, types.int64(types.int64)))
     assert main(["warmup"]) == 1
     assert "set NUMBA_CACHE_DIR" in capsys.readouterr().err
 
@@ -174,8 +222,9 @@ def test_warmup_without_a_folder_says_what_to_set(monkeypatch, capsys):
 def test_warmup_compiles_every_kernel(capsys):
     """The conformance tests have compiled most of them: what is new here is little."""
     assert main(["warmup"]) == 0
-    from fastnn.kernels.numba_jit import KERNELS, cache
+    from fastnn.kernels.numba_jit import KERNELS, cache, team
 
+    assert team._compiled.cache_info().currsize == 1  # what runs the steps, too
     assert capsys.readouterr().out == f"{len(KERNELS)} kernels in {cache.folder()}\n"
     steps = {step for kernel in KERNELS.values() for steps in kernel._plan.alternatives for step in steps}
     assert all(step._compiled for step in steps)
