@@ -36,6 +36,10 @@ class Format:
     q: tuple[float, ...]
     #: log((1 + s) / (1 - s)) = s * (2 + z * p(z)) with z = s**2 <= 1/9
     p: tuple[float, ...]
+    #: the normal distribution function at -a, over exp(-a**2 / 2) * w, for w = k / (k + a); then k, and the bits of a number whose
+    #: square is exact
+    h: tuple[float, ...]
+    tail: tuple[float, int]
     #: exp is infinite from the first number up, and 0 from the second down; expm1 is -1 from the third down
     exp_range: tuple[float, float, float]
     #: the bits of sqrt(1/2)
@@ -53,6 +57,11 @@ FLOAT32 = Format(
     log2=(0.693359375, -2.12194440e-4),
     q=(0.00138823924, 0.00836718065, 0.0416672213, 0.166665387, 0.49999998),
     p=(0.280187672, 0.280005372, 0.400215974, 0.666664152),
+    h=(
+        *(0.01689240875, -0.06453718724, 0.05587951921, 0.02261084273, 0.01773475772),
+        *(0.08385120768, 0.07301280944, 0.09528785822, 0.09952145824, 0.09974632957),
+    ),
+    tail=(4.0, 0xFFFFF000),
     exp_range=(89.0, -104.0, -30.0),
     sqrt_half=0x3F3504F3,
 )
@@ -64,6 +73,8 @@ FLOAT64 = Format(
     log2=coefficients.LOG2,
     q=coefficients.Q,
     p=coefficients.P,
+    h=coefficients.H,
+    tail=(5.0, 0xFFFFFFFFF8000000),
     exp_range=(710.0, -746.0, -50.0),
     sqrt_half=0x3FE6A09E667F3BCD,
 )
@@ -102,7 +113,7 @@ def _reduced(x: Real, bias: int) -> tuple[Any, Real]:
     return x.builder.sub(_bits(shifted), _bits(x.like(form.round))), (x - n * form.log2[0]) - n * form.log2[1]
 
 
-def _exp(x: Real) -> Real:
+def exp(x: Real) -> Real:
     form = _format(x)
     x = x.at_most(form.exp_range[0]).at_least(form.exp_range[1])
     exponents, r = _reduced(x, 2 * form.bias)
@@ -111,7 +122,7 @@ def _exp(x: Real) -> Real:
     return y * _power_of_two(x, half) * _power_of_two(x, x.builder.sub(exponents, half))
 
 
-def _expm1_of_negative(x: Real) -> Real:
+def expm1_of_negative(x: Real) -> Real:
     """Return exp(x) - 1 for x <= 0."""
     form = _format(x)
     exponents, r = _reduced(x.at_least(form.exp_range[2]), form.bias)
@@ -119,12 +130,12 @@ def _expm1_of_negative(x: Real) -> Real:
     return scale * ((r * r) * _polynomial(r, form.q) + r) + (scale - 1.0)
 
 
-def _expm1(x: Real) -> Real:
-    negative = _expm1_of_negative(-x.intrinsic("fabs"))
-    return (-negative * _exp(x)).where(x.compare(">", 0.0), negative)
+def expm1(x: Real) -> Real:
+    negative = expm1_of_negative(-x.intrinsic("fabs"))
+    return (-negative * exp(x)).where(x.compare(">", 0.0), negative)
 
 
-def _log(x: Real) -> Real:
+def log(x: Real) -> Real:
     """x = 2**k * (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); the arrangement of the last sum is fdlibm's."""
     form, integer = _format(x), x.builder
     denormal = x.compare("<", 2.0 ** (1 - form.bias))
@@ -142,29 +153,46 @@ def _log(x: Real) -> Real:
     return x.like(math.nan).where(x.compare("<", 0.0), y)
 
 
-def _log1p(x: Real) -> Real:
+def log1p_of_fraction(x: Real) -> Real:
+    """Return log(1 + x) for 0 <= x <= 1."""
+    s = x / (x + 2.0)
+    z = s * s
+    return s * (z * _polynomial(z, _format(x).p) + 2.0)
+
+
+def normal_tail(a: Real) -> Real:
+    """Return the normal distribution function at -a for a >= 0, up to 14.5 (float32) or 40, where it is 0."""
+    form = _format(a)
+    k, mask = form.tail
+    w = k / (a + k)
+    square, high = a * a, _from_bits(a, a.builder.and_(_bits(a), form.integer(mask)))
+    rest = (high * high - square) + (a - high) * (a + high)  # what rounding took from the square
+    return exp(square * -0.5) * ((1.0 - rest * 0.5) * (w * _polynomial(w, form.h)))
+
+
+def log1p(x: Real) -> Real:
     u = x + 1.0
-    y = _log(u)
+    y = log(u)
     lost = (x - (u - 1.0)) / u  # what rounding took from 1 + x
     return (y + lost).where(x.builder.and_(u.compare("<", math.inf), u.compare(">", 0.0)), y)
 
 
 def _tanh(x: Real) -> Real:
-    e = _expm1_of_negative(x.intrinsic("fabs") * -2.0)
+    e = expm1_of_negative(x.intrinsic("fabs") * -2.0)
     return (-e / (e + 2.0)).intrinsic("copysign", x)
 
 
 def _sinh(x: Real) -> Real:
-    e = _expm1(x.intrinsic("fabs"))
+    e = expm1(x.intrinsic("fabs"))
     return ((e + e / (e + 1.0)) * 0.5).where(e.compare("<", math.inf), e).intrinsic("copysign", x)
 
 
 def _cosh(x: Real) -> Real:
-    e = _exp(x.intrinsic("fabs"))
+    e = exp(x.intrinsic("fabs"))
     return (e + 1.0 / e) * 0.5
 
 
-POLYNOMIALS = {"exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "tanh": _tanh, "sinh": _sinh, "cosh": _cosh}
+POLYNOMIALS = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": _tanh, "sinh": _sinh, "cosh": _cosh}
 #: functions that LLVM knows, some of them as an instruction
 INTRINSICS = ("log2", "log10", "sin", "cos", "sqrt", "floor", "ceil", "trunc")
 
@@ -224,6 +252,11 @@ def _step(name: str) -> Callable[[Dual], Dual]:
     return lambda a: Dual(call(name, a.value), None)
 
 
+def _copysign(a: Dual, b: Dual) -> Dual:
+    value = a.value.intrinsic("copysign", b.value)
+    return Dual(value, a.slope and a.slope.where(value.compare("==", a.value), -a.slope))
+
+
 #: name in `math` -> rule, number of arguments, type of the result if that is no number
 FUNCTIONS: dict[str, tuple] = {
     **{name: (_smooth(name), 1) for name in DERIVATIVES if hasattr(math, name)},  # exp2 and cbrt are younger than Python 3.10
@@ -231,6 +264,7 @@ FUNCTIONS: dict[str, tuple] = {
     **{name: (rule, 1, types.boolean) for name, rule in TESTS.items()},
     "fabs": (UNARY[abs], 1),
     "pow": (BINARY[operator.pow], 2),
+    "copysign": (_copysign, 2),
 }
 for _name, _definition in FUNCTIONS.items():
     define(getattr(math, _name), *_definition)

@@ -1,89 +1,94 @@
-"""Activations of one element, and of a block that is still in the cache: what dense and convolution kernels fuse."""
+"""Activations as formulas, and of a block that is still in the cache: what dense and convolution kernels fuse."""
 
-import math
-
+from ..custom.elementary import exp, expm1_of_negative, log1p_of_fraction
 from ..spec.activation import FUSED, SELU_ALPHA, SELU_SCALE
 from .custom import apply
 from .pointers import inline, is_null, offset
-from .vmath import exp, expm1, log1p
-
-LINEAR, RELU, SIGMOID, TANH = FUSED["linear"], FUSED["relu"], FUSED["sigmoid"], FUSED["tanh"]
-BIPOLAR_SIGMOID, LEAKY_RELU, ELU = FUSED["bipolar_sigmoid"], FUSED["leaky_relu"], FUSED["elu"]
-SELU, SOFTPLUS = FUSED["selu"], FUSED["softplus"]
+from .vmath import of_reals
 
 # Comparisons are written so that NaN takes the branch that keeps it.
 
 
-@inline
 def relu(x):
-    return 0.0 if x < 0 else x
+    return x.at_least(0.0)
 
 
-@inline
 def sigmoid(x):
-    e = exp(-abs(x))
-    return (e if x < 0 else 1.0) / (1.0 + e)
+    e = exp(-x.intrinsic("fabs"))
+    return e.where(x.compare("<", 0.0), 1.0) / (e + 1.0)
 
 
-@inline
 def tanh(x):
     # from expm1 of a negative number: nothing overflows and small x keep their digits
-    e = expm1(-2.0 * abs(x))
-    return math.copysign(-e / (2.0 + e), x)
+    e = expm1_of_negative(x.intrinsic("fabs") * -2.0)
+    return (-e / (e + 2.0)).intrinsic("copysign", x)
 
 
-@inline
 def bipolar_sigmoid(x):
-    return tanh(0.5 * x)
+    return tanh(x * 0.5)
 
 
-@inline
 def leaky_relu(x, alpha):
-    return x if x > 0 else alpha * x
+    return x.where(x.compare(">", 0.0), x * alpha)
 
 
-@inline
 def elu(x, alpha):
-    return x if x > 0 else alpha * expm1(0.0 if x > 0 else x)
+    positive = x.compare(">", 0.0)
+    return x.where(positive, alpha * expm1_of_negative(x.like(0.0).where(positive, x)))
 
 
-@inline
 def selu(x):
-    return SELU_SCALE * elu(x, SELU_ALPHA)
+    return elu(x, x.like(SELU_ALPHA)) * SELU_SCALE
 
 
-@inline
 def softplus(x):
-    return relu(x) + log1p(exp(-abs(x)))
+    return relu(x) + log1p_of_fraction(exp(-x.intrinsic("fabs")))
+
+
+def _in_place(formula):
+    """Return a function that replaces n elements by what a formula gives; of those with a parameter, `alpha`."""
+    function = of_reals(formula)
+
+    @inline
+    def replace(y, n):
+        for i in range(n):
+            y[i] = function(y[i])
+
+    @inline
+    def replace_with(y, n, alpha):
+        for i in range(n):
+            y[i] = function(y[i], alpha)
+
+    return replace_with if formula in (leaky_relu, elu) else replace
+
+
+(RELU, _relu), (SIGMOID, _sigmoid), (TANH, _tanh), (BIPOLAR_SIGMOID, _bipolar_sigmoid) = (
+    (FUSED[formula.__name__], _in_place(formula)) for formula in (relu, sigmoid, tanh, bipolar_sigmoid)
+)
+(LEAKY_RELU, _leaky_relu), (ELU, _elu), (SELU, _selu), (SOFTPLUS, _softplus) = (
+    (FUSED[formula.__name__], _in_place(formula)) for formula in (leaky_relu, elu, selu, softplus)
+)
 
 
 @inline
 def activate(y, n, code, alpha):
     """y = activation(y) for n elements."""
     if code == RELU:
-        for i in range(n):
-            y[i] = relu(y[i])
+        _relu(y, n)
     elif code == SIGMOID:
-        for i in range(n):
-            y[i] = sigmoid(y[i])
+        _sigmoid(y, n)
     elif code == TANH:
-        for i in range(n):
-            y[i] = tanh(y[i])
+        _tanh(y, n)
     elif code == BIPOLAR_SIGMOID:
-        for i in range(n):
-            y[i] = bipolar_sigmoid(y[i])
+        _bipolar_sigmoid(y, n)
     elif code == LEAKY_RELU:
-        for i in range(n):
-            y[i] = leaky_relu(y[i], alpha)
+        _leaky_relu(y, n, alpha)
     elif code == ELU:
-        for i in range(n):
-            y[i] = elu(y[i], alpha)
+        _elu(y, n, alpha)
     elif code == SELU:
-        for i in range(n):
-            y[i] = selu(y[i])
+        _selu(y, n)
     elif code == SOFTPLUS:
-        for i in range(n):
-            y[i] = softplus(y[i])
+        _softplus(y, n)
 
 
 # what a dense or convolution kernel does with results from `first` on: that of the built-in activations, that of the user's

@@ -2,23 +2,26 @@
 
 import numpy as np
 
+from ..custom.elementary import exp, expm1_of_negative, normal_tail
 from ..spec.activation import SELU_ALPHA, SELU_SCALE
 from .activate import bipolar_sigmoid, elu, finish_custom, leaky_relu, relu, selu, sigmoid, softplus, tanh
 from .call import step
-from .pointers import copy, doubles_on_stack, fill, inline, offset
+from .pointers import copy, doubles_on_stack, fill, offset
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot
-from .vmath import exp, expm1, normal_tail
+from .vmath import of_reals
 
 SELU_BOTTOM = SELU_SCALE * SELU_ALPHA
 ONE_OVER_SQRT_2PI = 0.39894228040143267794
-#: beyond, the normal distribution function and the sigmoid are 0; x is cut off there, since -inf * 0 is NaN
-GELU_LIMIT, SILU_LIMIT = 40.0, 750.0
+#: beyond, the normal distribution function and the sigmoid are 0, in float32 and in float64
+GELU_LIMITS, SILU_LIMITS = (14.5, 40.0), (110.0, 750.0)
 #: columns that are summed side by side
 COLUMNS = 16
 
 
-def _forward(function):
+def _forward(formula):
+    function = of_reals(formula)
+
     @step("size")
     def forward(call, first, last):
         x, y = call.x, call.y
@@ -28,7 +31,9 @@ def _forward(function):
     return forward
 
 
-def _forward_alpha(function):
+def _forward_alpha(formula):
+    function = of_reals(formula)
+
     @step("size")
     def forward(call, first, last):
         x, y, alpha = call.x, call.y, call.alpha
@@ -38,7 +43,9 @@ def _forward_alpha(function):
     return forward
 
 
-def _backward(derivative):
+def _backward(formula):
+    derivative = of_reals(formula)
+
     @step("size")
     def backward(call, first, last):
         dy, y, dx = call.dy, call.y, call.dx
@@ -48,7 +55,9 @@ def _backward(derivative):
     return backward
 
 
-def _backward_alpha(derivative):
+def _backward_alpha(formula):
+    derivative = of_reals(formula)
+
     @step("size")
     def backward(call, first, last):
         dy, y, alpha, dx = call.dy, call.y, call.alpha, call.dx
@@ -58,7 +67,9 @@ def _backward_alpha(derivative):
     return backward
 
 
-def _backward_from_input(derivative):
+def _backward_from_input(formula):
+    derivative = of_reals(formula)
+
     @step("size")
     def backward(call, first, last):
         dy, x, dx = call.dy, call.x, call.dx
@@ -68,89 +79,78 @@ def _backward_from_input(derivative):
     return backward
 
 
-@inline
-def _same(x):
+def _linear(x):
     return x
 
 
-@inline
 def _linear_derivative(y):
-    return 1.0
+    return y.like(1.0)
 
 
-@inline
 def _sigmoid_derivative(y):
     return y * (1.0 - y)
 
 
-@inline
 def _tanh_derivative(y):
-    return (1.0 - y) * (1.0 + y)
+    return (1.0 - y) * (y + 1.0)
 
 
-@inline
 def _bipolar_sigmoid_derivative(y):
-    return 0.5 * (1.0 - y) * (1.0 + y)
+    return _tanh_derivative(y) * 0.5
 
 
-@inline
 def _leaky_relu_derivative(y, alpha):
-    return 1.0 if y > 0 else alpha
+    return y.like(1.0).where(y.compare(">", 0.0), alpha)
 
 
-@inline
 def _elu_derivative(y, alpha):
-    return 1.0 if y > 0 else y + alpha
+    return y.like(1.0).where(y.compare(">", 0.0), y + alpha)
 
 
-@inline
 def _selu_derivative(y):
-    return SELU_SCALE if y > 0 else y + SELU_BOTTOM
+    return y.like(SELU_SCALE).where(y.compare(">", 0.0), y + SELU_BOTTOM)
 
 
-@inline
 def _softplus_derivative(y):
-    return -expm1(-y)  # sigmoid(x) = 1 - exp(-softplus(x))
+    return -expm1_of_negative(-y)  # sigmoid(x) = 1 - exp(-softplus(x))
 
 
-@inline
-def _clip(x, limit):
-    x = limit if x > limit else x
-    return -limit if x < -limit else x
+# Where x is so negative that the normal distribution function or the sigmoid is 0, x is cut off, since -inf * 0 is NaN; for the
+# derivatives at both ends.
 
 
-@inline
+def _clip(x, limits):
+    limit = limits[0] if x.is_float32 else limits[1]
+    return x.at_most(limit).at_least(-limit)
+
+
 def _normal_distribution(x):
-    tail = normal_tail(abs(x))
-    return tail if x < 0 else 1.0 - tail
+    tail = normal_tail(x.intrinsic("fabs"))
+    return tail.where(x.compare("<", 0.0), 1.0 - tail)
 
 
-@inline
 def _gelu(x):
-    inside = _clip(x, GELU_LIMIT)
-    return (inside if x < 0 else x) * _normal_distribution(inside)
+    inside = _clip(x, GELU_LIMITS)
+    return inside.where(x.compare("<", 0.0), x) * _normal_distribution(inside)
 
 
-@inline
 def _gelu_derivative(x):
-    x = _clip(x, GELU_LIMIT)
-    return _normal_distribution(x) + x * (ONE_OVER_SQRT_2PI * exp(-0.5 * x * x))
+    x = _clip(x, GELU_LIMITS)
+    return _normal_distribution(x) + x * (exp(x * x * -0.5) * ONE_OVER_SQRT_2PI)
 
 
-@inline
 def _silu(x):
-    inside = -SILU_LIMIT if x < -SILU_LIMIT else x
-    return inside * sigmoid(inside)
+    inside = _clip(x, SILU_LIMITS)
+    return inside.where(x.compare("<", 0.0), x) * sigmoid(inside)
 
 
-@inline
 def _silu_derivative(x):
     # s * (1 + x * (1 - s)) with s = sigmoid(x); both s and 1 - s are quotients, so neither loses digits
-    x = _clip(x, SILU_LIMIT)
-    return sigmoid(x) * (1.0 + x * sigmoid(-x))
+    x = _clip(x, SILU_LIMITS)
+    return sigmoid(x) * (x * sigmoid(-x) + 1.0)
 
 
-linear_forward = _forward(_same)
+linear_forward = _forward(_linear)
 linear_backward = _backward(_linear_derivative)
 relu_forward = _forward(relu)
 sigmoid_forward = _forward(sigmoid)

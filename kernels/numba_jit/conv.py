@@ -14,6 +14,8 @@ from .tile import tile_width
 #: a block of gathered patches: pixels, and columns of their patches
 PIXELS, COLUMNS = 48, 192
 PATCH_ELEMENTS, PANEL_ELEMENTS = PIXELS * COLUMNS, PIXELS * PANEL_COLUMNS
+#: room for the errors of a block's pixels, turned into panels
+TURNED_ELEMENTS = COLUMNS * (PIXELS + PANEL_COLUMNS)
 #: room for a piece of a row of the image with zeros beside it
 ROW_ELEMENTS = 4096
 
@@ -133,14 +135,20 @@ def col2im(call, first, last):
 @inline
 def put_back(call, rows, pixels):
     """Add a row of the patches, of all pixels of a row of an output, to a row of pixels of the image."""
-    c, iw, kw = call.c, call.iw, call.kw
-    for o in range(call.ow):
-        patch = offset(rows, o * call.p * call.kh * kw * c)
-        for j in range(kw):
-            w = o * call.stride_w - call.pad_left + j * call.dilation_w
-            if w >= 0 and w < iw:
-                for k in range(c):
-                    pixels[w * c + k] += patch[j * c + k]
+    c, stride = call.c, call.stride_w
+    patch = call.p * call.kh * call.kw * c
+    for j in range(call.kw):
+        at = j * call.dilation_w - call.pad_left
+        # the output pixels for which this column of the patch lies inside the image
+        first = min(max((stride - 1 - at) // stride, 0), call.ow)
+        last = min(max((call.iw - 1 - at) // stride + 1, first), call.ow)
+        source, target = offset(rows, j * c), offset(pixels, at * c)
+        if c == 1:
+            for o in range(first, last):
+                target[o * stride] += source[o * patch]
+        else:
+            for o in range(first, last):
+                add(offset(source, o * patch), offset(target, o * stride * c), c)
 
 
 @step("groups", "kh kw cg co", scratch=lambda e: e["groups"] * panels_size(e["kh"] * e["kw"] * e["cg"], e["co"] // e["groups"]))
@@ -214,12 +222,21 @@ def _pack_transposed_filters(call, first, last):
 def _convolve_back(call, first, last):
     co, k, filters, output = call.co, call.kh * call.kw * call.cg, call.co // call.groups, call.oh * call.ow
     image = call.ih * call.iw * call.c
-    patches = on_stack(call.dx, PATCH_ELEMENTS)
+    patches, errors = on_stack(call.dx, PATCH_ELEMENTS), on_stack(call.dx, TURNED_ELEMENTS)
+    by_columns = gathered_by_columns(call) and co <= COLUMNS
     for i in range(first, last):
         dx = offset(call.dx, i * image)
         fill(dx, image, 0.0)
         for begin in range(0, output, PIXELS):
             pixels, dy = min(PIXELS, output - begin), offset(call.dy, (i * output + begin) * co)
+            if by_columns:
+                pack_columns(dy, co, co, 0, pixels, errors)
+                for top in range(0, k, COLUMNS):
+                    depth = min(COLUMNS, k - top)
+                    multiply_panels(offset(call.w, top * co), co, 1, depth, errors, co, null(dx), patches, PIXELS, pixels)
+                    for column in range(depth):
+                        scatter_column(call, begin, pixels, top + column, offset(patches, column * PIXELS), dx)
+                continue
             for g in range(call.groups):
                 panels = offset(call.scratch, g * filters * (k + PANEL_COLUMNS))
                 for top in range(0, k, COLUMNS):
@@ -228,6 +245,21 @@ def _convolve_back(call, first, last):
                     multiply_panels(errors, co, 1, pixels, panel, filters, null(dx), patches, depth, depth)
                     for pixel in range(pixels):
                         scatter(call, g, begin + pixel, top, depth, offset(patches, pixel * depth), dx)
+
+
+@inline
+def scatter_column(call, begin, pixels, column, patches, dx):
+    """Add one column of the patches of some output pixels to the image, where these stand side by side, too."""
+    i, j = column // call.kw, column % call.kw
+    left, done = j * call.dilation_w - call.pad_left, 0
+    while done < pixels:
+        line, o = (begin + done) // call.ow, (begin + done) % call.ow
+        n, row = min(call.ow - o, pixels - done), line * call.stride_h - call.pad_top + i * call.dilation_h
+        if row >= 0 and row < call.ih:
+            outside = max(-left - o, 0)
+            at = row * call.iw + left + o + outside
+            add(offset(patches, done + outside), offset(dx, at), min(n, call.iw - left - o) - outside)
+        done += n
 
 
 @inline

@@ -2,35 +2,32 @@
 
 import numpy as np
 
-from .activate import relu, sigmoid, softplus
+from . import activate
 from .call import step
 from .custom import apply_loss
-from .pointers import inline, is_null, offset, on_stack, reordered
+from .pointers import as_doubles, inline, is_null, offset, on_stack, reordered
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot, row_sum
-from .vmath import exp, log
+from .vmath import exp, log, of_reals
 
 #: probabilities are kept this far from 0 and 1 before their logarithm is taken
 EPSILON = 1e-7
 #: elements of a loss that are computed before they are summed
 BUFFER = 1024
 
+relu, sigmoid, softplus = of_reals(activate.relu), of_reals(activate.sigmoid), of_reals(activate.softplus)
+
 
 def _forward(element):
     """Return the step of a loss that is the mean of `element(prediction, target)` over a sample's outputs."""
 
-    @reordered
-    def row_mean(pred, target, start, n):
-        total = 0.0
-        for i in range(start, start + n):
-            total += element(np.float64(pred[i]), np.float64(target[i]))
-        return total / n
-
-    @step("m", "c")
+    @step("m", "c", scratch=lambda e: e["m"] * e["c"])
     def forward(call, first, last):
-        pred, target, loss, c = call.pred, call.target, call.loss, call.c
+        pred, target, each, c = call.pred, call.target, as_doubles(call.scratch), call.c
+        for i in range(first * c, last * c):
+            each[i] = element(np.float64(pred[i]), np.float64(target[i]))
         for i in range(first, last):
-            loss[i] = row_mean(pred, target, i * c, c)
+            call.loss[i] = row_sum(each, i * c, c) / c
 
     return forward
 
@@ -38,11 +35,13 @@ def _forward(element):
 def _backward(derivative):
     @step("m", "c")
     def backward(call, first, last):
-        dloss, pred, target, dpred, c = call.dloss, call.pred, call.target, call.dpred, call.c
+        pred, target, dpred, c = call.pred, call.target, call.dpred, call.c
+        for i in range(first * c, last * c):
+            dpred[i] = derivative(np.float64(pred[i]), np.float64(target[i]))
         for i in range(first, last):
-            factor = np.float64(dloss[i]) / c
+            factor = np.float64(call.dloss[i]) / c
             for j in range(i * c, (i + 1) * c):
-                dpred[j] = factor * derivative(np.float64(pred[j]), np.float64(target[j]))
+                dpred[j] *= factor
 
     return backward
 
@@ -265,9 +264,13 @@ def penalty_forward(call, first, last):
 def penalty_backward(call, first, last):
     w, dw = call.w, call.dw
     one, two = call.dpenalty[0] * call.l1, call.dpenalty[0] * 2.0 * call.l2
-    for i in range(first, last):
-        before = 0.0 if is_null(call.gradient) else np.float64(call.gradient[i])
-        dw[i] = before + (two * w[i] + one * _sign(np.float64(w[i])))
+    if is_null(call.gradient):
+        for i in range(first, last):
+            dw[i] = two * w[i] + one * _sign(np.float64(w[i]))
+    else:
+        gradient = call.gradient
+        for i in range(first, last):
+            dw[i] = gradient[i] + (two * w[i] + one * _sign(np.float64(w[i])))
 
 
 @step("m", "c")

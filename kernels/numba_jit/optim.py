@@ -4,19 +4,23 @@ import math
 
 from .call import step
 from .custom import apply_step
-from .pointers import inline, is_null, offset
+from .pointers import as_real, inline, is_null, offset
+
+# A step is computed in the parameter's own type, to which its hyper-parameters are rounded.
 
 
 @step("size")
 def sgd_step(call, first, last):
-    g, lr, w = call.g, call.lr[0], call.w
+    g, w = call.g, call.w
+    lr = as_real(call.lr[0], g)
     for i in range(first, last):
         w[i] -= lr * g[i]
 
 
 @step("size")
 def momentum_step(call, first, last):
-    g, lr, momentum, w, v = call.g, call.lr[0], call.momentum, call.w, call.v
+    g, w, v = call.g, call.w, call.v
+    lr, momentum = as_real(call.lr[0], g), as_real(call.momentum, g)
     for i in range(first, last):
         velocity = momentum * v[i] - lr * g[i]
         v[i] = velocity
@@ -25,7 +29,8 @@ def momentum_step(call, first, last):
 
 @step("size")
 def nesterov_step(call, first, last):
-    g, lr, momentum, w, v = call.g, call.lr[0], call.momentum, call.w, call.v
+    g, w, v = call.g, call.w, call.v
+    lr, momentum = as_real(call.lr[0], g), as_real(call.momentum, g)
     for i in range(first, last):
         velocity = momentum * v[i] - lr * g[i]
         v[i] = velocity
@@ -34,7 +39,8 @@ def nesterov_step(call, first, last):
 
 @step("size")
 def adagrad_step(call, first, last):
-    g, lr, eps, w, a = call.g, call.lr[0], call.eps, call.w, call.a
+    g, w, a = call.g, call.w, call.a
+    lr, eps = as_real(call.lr[0], g), as_real(call.eps, g)
     for i in range(first, last):
         total = a[i] + g[i] * g[i]
         a[i] = total
@@ -43,43 +49,39 @@ def adagrad_step(call, first, last):
 
 @step("size")
 def rmsprop_step(call, first, last):
-    g, lr, rho, eps, w, a = call.g, call.lr[0], call.rho, call.eps, call.w, call.a
+    g, w, a = call.g, call.w, call.a
+    lr, eps = as_real(call.lr[0], g), as_real(call.eps, g)
+    rho, rest = as_real(call.rho, g), as_real(1.0 - call.rho, g)
     for i in range(first, last):
-        average = rho * a[i] + (1.0 - rho) * (g[i] * g[i])
+        average = rho * a[i] + rest * (g[i] * g[i])
         a[i] = average
         w[i] -= lr * g[i] / math.sqrt(average + eps)
 
 
 @inline
-def corrected(lr, step, beta1, beta2):
-    """The learning rate with Adam's correction for the first steps."""
-    return lr * math.sqrt(1.0 - beta2**step) / (1.0 - beta1**step)
-
-
-@inline
-def adam(g, lr, beta1, beta2, eps, keep, w, m, v, i):
-    first = beta1 * m[i] + (1.0 - beta1) * g[i]
-    second = beta2 * v[i] + (1.0 - beta2) * (g[i] * g[i])
-    m[i] = first
-    v[i] = second
-    w[i] = keep * w[i] - lr * first / (math.sqrt(second) + eps)
+def adam(call, keep, first, last):
+    g, w, m, v = call.g, call.w, call.m, call.v
+    # the learning rate with the correction for the first steps
+    corrected = call.lr[0] * math.sqrt(1.0 - call.beta2 ** call.step[0]) / (1.0 - call.beta1 ** call.step[0])
+    lr, eps, kept = as_real(corrected, g), as_real(call.eps, g), as_real(keep, g)
+    beta1, rest1 = as_real(call.beta1, g), as_real(1.0 - call.beta1, g)
+    beta2, rest2 = as_real(call.beta2, g), as_real(1.0 - call.beta2, g)
+    for i in range(first, last):
+        mean = beta1 * m[i] + rest1 * g[i]
+        square = beta2 * v[i] + rest2 * (g[i] * g[i])
+        m[i] = mean
+        v[i] = square
+        w[i] = kept * w[i] - lr * mean / (math.sqrt(square) + eps)
 
 
 @step("size")
 def adam_step(call, first, last):
-    g, beta1, beta2, eps, w, m, v = call.g, call.beta1, call.beta2, call.eps, call.w, call.m, call.v
-    lr = corrected(call.lr[0], call.step[0], beta1, beta2)
-    for i in range(first, last):
-        adam(g, lr, beta1, beta2, eps, 1.0, w, m, v, i)
+    adam(call, 1.0, first, last)
 
 
 @step("size")
 def adamw_step(call, first, last):
-    g, beta1, beta2, eps, w, m, v = call.g, call.beta1, call.beta2, call.eps, call.w, call.m, call.v
-    lr = corrected(call.lr[0], call.step[0], beta1, beta2)
-    keep = 1.0 - call.lr[0] * call.weight_decay
-    for i in range(first, last):
-        adam(g, lr, beta1, beta2, eps, keep, w, m, v, i)
+    adam(call, 1.0 - call.lr[0] * call.weight_decay, first, last)
 
 
 @inline

@@ -7,7 +7,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 #: for functions that kernels call. A multiplication and an addition may become one instruction, as in C; nothing else is reordered.
-inline = numba.njit(fastmath={"contract"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+#: They are written into their callers however large they are: a loop with a call in it would not be turned into vectors.
+inline = numba.njit(fastmath={"contract"}, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 #: the same for sums whose order is left to the compiler, which otherwise could not use vectors
 reordered = numba.njit(fastmath={"contract", "reassoc"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -83,23 +84,13 @@ def null(typing_context, like):
 
 
 @intrinsic
-def to_bits(typing_context, number):
-    """Return the bits of a float64 as an int64."""
+def as_real(typing_context, number, like):
+    """Return a float64 as a number of the type that `like` points to, for arithmetic in that type."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(64))
+        return context.cast(builder, args[0], types.float64, signature.args[1].dtype)
 
-    return types.int64(types.float64), codegen
-
-
-@intrinsic
-def from_bits(typing_context, bits):
-    """Return the float64 of these bits."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.int64), codegen
+    return like.dtype(types.float64, like), codegen
 
 
 @inline

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .call import step
-from .pointers import fill, inline, offset
+from .pointers import copy, doubles_on_stack, fill, inline, offset
+from .sums import COLUMNS, column_sums
 
 # The part of a window that lies inside the image: its first row or column, and the one behind its last.
 
@@ -100,22 +101,23 @@ def avgpool2d_backward(call, first, last):
                         add_scaled(share, offset(call.dy, ((i * oh + oy) * ow + ox) * c), offset(dx, (iy * iw + ix) * c), c)
 
 
-@step("n c", "ih iw")
+@step("n", "ih iw c")
 def global_avgpool2d_forward(call, first, last):
-    # an item is one channel of one image
-    x, y, c, pixels = call.x, call.y, call.c, call.ih * call.iw
+    c, pixels, sums = call.c, call.ih * call.iw, doubles_on_stack(COLUMNS)
     for i in range(first, last):
-        total = 0.0
-        for at in range(i // c * pixels * c + i % c, (i // c + 1) * pixels * c, c):
-            total += x[at]
-        y[i] = total / pixels
+        for left in range(0, c, COLUMNS):
+            n = min(COLUMNS, c - left)
+            column_sums(offset(call.x, i * pixels * c + left), c, pixels, 0, n, sums)
+            for k in range(n):
+                call.y[i * c + left + k] = sums[k] / pixels
 
 
 @step("n", "ih iw c")
 def global_avgpool2d_backward(call, first, last):
-    dy, c, pixels = call.dy, call.c, call.ih * call.iw
+    c, pixels = call.c, call.ih * call.iw
     for i in range(first, last):
-        for pixel in range(i * pixels, (i + 1) * pixels):
-            dx = offset(call.dx, pixel * c)
-            for k in range(c):
-                dx[k] = dy[i * c + k] / pixels
+        dx = offset(call.dx, i * pixels * c)
+        for k in range(c):
+            dx[k] = call.dy[i * c + k] / pixels
+        for pixel in range(1, pixels):
+            copy(dx, offset(dx, pixel * c), c)

@@ -226,13 +226,14 @@ def windows(draw, op: Op):
 
 
 def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, groups=1):
-    """A convolution on square images, with the same padding on both sides."""
-    out = (image + 2 * pad - dilation * (window - 1) - 1) // stride + 1
-    extents = {"n": n, "ih": image, "iw": image, "oh": out, "ow": out, "kh": window, "kw": window}
+    """A convolution on square images, with the same padding on both sides; `stride` for rows and columns, or for each."""
+    strides = stride if isinstance(stride, tuple) else (stride, stride)
+    oh, ow = ((image + 2 * pad - dilation * (window - 1) - 1) // each + 1 for each in strides)
+    extents = {"n": n, "ih": image, "iw": image, "oh": oh, "ow": ow, "kh": window, "kw": window}
     extents |= {"c": c, "cg": c // groups, "co": co, "p": 2}
     values = {
-        "stride_h": stride,
-        "stride_w": stride,
+        "stride_h": strides[0],
+        "stride_w": strides[1],
         "pad_top": pad,
         "pad_left": pad,
         "dilation_h": dilation,
@@ -245,6 +246,7 @@ def conv_case(op_name, n, image, window, c, co, stride=1, pad=0, dilation=1, gro
 
 CONVOLUTIONS = [
     dict(n=5, image=28, window=3, c=1, co=32),  # the first layer of a network for digits
+    dict(n=4, image=37, window=5, c=1, co=20, stride=(2, 1), pad=3, dilation=2),
     dict(n=9, image=31, window=3, c=3, co=25, stride=2, pad=1),
     dict(n=3, image=23, window=4, c=4, co=600, stride=3, pad=2, dilation=2, groups=2),  # filters beyond what is packed at a time
     dict(n=3, image=26, window=3, c=32, co=64),
