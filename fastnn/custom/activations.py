@@ -14,6 +14,7 @@ from ..autodiff import Tensor
 from ..ops.activation import custom
 from . import checks
 from .compiler import compiler, function_name, plain_function
+from .pickles import note_origin, packed, unpacked
 
 
 class CustomActivation:
@@ -40,6 +41,7 @@ class CustomActivation:
         checks.check_slopes(record, what, derivative is not None)
         checks.set_edges(record)
         self.record = record
+        note_origin(self, _made, self.__wrapped__, derivative, self.name)
 
     def derivative(self, function: Callable[[float], float]) -> CustomActivation:
         """Give the derivative, a decorator for a function of x; it is checked as in `activation`, which lists the errors."""
@@ -65,7 +67,7 @@ class CustomActivation:
         return self
 
     def __reduce__(self) -> Any:
-        return activations.get, (self.name,)
+        return unpacked, packed(self)
 
     def __repr__(self) -> str:
         return f"<activation {self.name!r}>"
@@ -87,8 +89,8 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     ----------
     function : callable
         From a number to a number. It may use arithmetic, comparisons, ``if``, ``for`` and ``while``, variables of its own,
-        functions of `math`, ``min``, ``max``, ``abs``, and functions made of the same. Arguments beyond the first need defaults;
-        these, and global numbers that it uses, are constants from now on.
+        functions of `math`, what NumPy has for one number, ``min``, ``max``, ``abs``, and functions made of the same. Arguments
+        beyond the first need defaults; these, and global numbers that it uses, are constants from now on.
     derivative : callable, optional
         The derivative, a function like it. Left out, it is computed along with the value, by dual numbers. Can be given later, by
         ``@f.derivative``.
@@ -121,7 +123,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     float32 models compute it in float32, float64 models in float64. Far out, where the formula for the derivative overflows though
     the function does not (``exp(x)`` does beyond 88 in float32), the derivative stays what it is at the last number where it is
     finite.
-    There is no second derivative: a tape around a tape says so.
+    There is no second derivative: a tape around a tape says so. A pickle takes the function along, a saved model only its name.
 
     Examples
     --------
@@ -143,4 +145,11 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     activations.REGISTRY.check_free(name)
     made = CustomActivation(found, derivative, name)
     activations.REGISTRY.register(name, made)
+    return made
+
+
+def _made(function: FunctionType, derivative: FunctionType | None, name: str) -> CustomActivation:
+    """Return an activation that was in a pickle; it gets its name if that is free."""
+    made = CustomActivation(function, derivative, name)
+    activations.REGISTRY.own.setdefault(name, made)
     return made

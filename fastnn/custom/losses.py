@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import FunctionType
@@ -16,6 +17,7 @@ from ..losses import Loss, by_sample
 from ..ops.loss import custom_loss
 from . import checks
 from .compiler import compiler, function_name, plain_function
+from .pickles import note_origin, packed, unpacked
 
 ARGUMENTS = ("y_true", "y_pred")
 
@@ -48,18 +50,37 @@ class CustomLoss(Loss):
     def derivative(self, function: Callable[[float, float], float]) -> CustomLoss:
         """Give the derivative by `y_pred`, a decorator; it is checked as in `loss`, which lists the errors."""
         given = plain_function(function, f"derivative of loss {type(self).__name__!r}", ARGUMENTS)
-        type(self).record = _compiled(type(self).__wrapped__, given, type(self).__name__)  # type: ignore[attr-defined]
+        _compile(type(self), given)
         return self
 
     def __reduce__(self) -> Any:
-        return losses.get, (losses.serialize(self),)
+        return _restored, (*packed(type(self)), self.get_config())
 
 
-def _compiled(function: FunctionType, derivative: FunctionType | None, name: str) -> Record:
-    what = f"loss {name!r}"
-    record = compiler().loss(function, derivative, what)
-    checks.check_loss(record, function, what, derivative is not None)
-    return record
+def _restored(identity: str, origin: bytes, config: dict[str, Any]) -> CustomLoss:
+    return unpacked(identity, origin).from_config(config)
+
+
+def _compile(cls: Any, derivative: FunctionType | None) -> None:
+    """Give a class of losses its record."""
+    what = f"loss {cls.__name__!r}"
+    record = compiler().loss(cls.__wrapped__, derivative, what)
+    checks.check_loss(record, cls.__wrapped__, what, derivative is not None)
+    cls.record = record
+    note_origin(cls, _made, cls.__wrapped__, derivative, cls.__name__)
+
+
+def _class_of(function: FunctionType, derivative: FunctionType | None, name: str) -> type[CustomLoss]:
+    made = type(name, (CustomLoss,), {"__doc__": function.__doc__, "__wrapped__": staticmethod(function)})
+    _compile(made, derivative)
+    return made
+
+
+def _made(function: FunctionType, derivative: FunctionType | None, name: str) -> type[CustomLoss]:
+    """Return a class of losses that was in a pickle; it gets its name if that is free."""
+    made = _class_of(function, derivative, name)
+    losses.REGISTRY.own.setdefault(name, made)
+    return made
 
 
 @overload
@@ -113,10 +134,11 @@ def loss(function: Any = None, *, derivative: Any = None, name: str | None = Non
         return partial(loss, derivative=derivative, name=name)
     found = plain_function(function, "loss", ARGUMENTS)
     name = function_name(found, name, "a loss")
+    if [*inspect.signature(found).parameters][:2] == [*reversed(ARGUMENTS)]:
+        raise TypeError(f"loss {name!r} must take y_true before y_pred")
     if derivative is not None:
         derivative = plain_function(derivative, f"derivative of loss {name!r}", ARGUMENTS)
     losses.REGISTRY.check_free(name)
-    record = _compiled(found, derivative, name)
-    made = type(name, (CustomLoss,), {"__doc__": found.__doc__, "__wrapped__": found, "record": record})
+    made = _class_of(found, derivative, name)
     losses.REGISTRY.register(name, made)
     return made()

@@ -19,6 +19,7 @@ from ..kernels.functions.optim import MAX_SLOTS
 from ..optimizers import Optimizer
 from . import checks
 from .compiler import compiler, function_name, python_function
+from .pickles import note_origin, packed, unpacked
 
 
 class CustomOptimizer(Optimizer):
@@ -59,13 +60,13 @@ class CustomOptimizer(Optimizer):
         return {**super().get_config(), **self.hyperparameters}
 
     def __reduce__(self) -> Any:
-        return _restored, (type(self).__name__, self.__dict__)
+        return _restored, (*packed(type(self)), self.__dict__)
 
 
-def _restored(name: str, attributes: dict[str, Any]) -> CustomOptimizer:
-    made = optimizers.get(name)
+def _restored(identity: str, origin: bytes, attributes: dict[str, Any]) -> CustomOptimizer:
+    made = unpacked(identity, origin)()
     made.__setstate__(attributes)
-    return made  # type: ignore[return-value]
+    return made
 
 
 @overload
@@ -117,14 +118,27 @@ def optimizer_step(function: Any = None, *, name: str | None = None) -> Any:
     found = python_function(function, "optimizer step", "w, g, slots, lr and hyper-parameters with defaults")
     name = function_name(found, name, "an optimizer step")
     optimizers.REGISTRY.check_free(name)
-    what = f"optimizer step {name!r}"
-    slots, defaults, arguments = _arguments(found, what)
-    learning_rate = defaults.pop("lr", 0.001)
-    record = compiler().step(found, arguments, what)
-    checks.check_step(record, found, arguments, slots, defaults, what)
-    attributes = {"__doc__": found.__doc__, "__wrapped__": staticmethod(found), "record": record, "slots": slots}
-    made = type(name, (CustomOptimizer,), {**attributes, "default_learning_rate": learning_rate, "defaults": defaults})
+    made = _class_of(found, name)
     optimizers.REGISTRY.register(name, made)
+    return made
+
+
+def _class_of(function: FunctionType, name: str) -> type[CustomOptimizer]:
+    what = f"optimizer step {name!r}"
+    slots, defaults, arguments = _arguments(function, what)
+    learning_rate = defaults.pop("lr", 0.001)
+    record = compiler().step(function, arguments, what)
+    checks.check_step(record, function, arguments, slots, defaults, what)
+    attributes = {"__doc__": function.__doc__, "__wrapped__": staticmethod(function), "record": record, "slots": slots}
+    made = type(name, (CustomOptimizer,), {**attributes, "default_learning_rate": learning_rate, "defaults": defaults})
+    note_origin(made, _made, function, name)
+    return made
+
+
+def _made(function: FunctionType, name: str) -> type[CustomOptimizer]:
+    """Return an optimizer that was in a pickle; it gets its name if that is free."""
+    made = _class_of(function, name)
+    optimizers.REGISTRY.own.setdefault(name, made)
     return made
 
 
@@ -133,7 +147,11 @@ def _arguments(function: FunctionType, what: str) -> tuple[tuple[str, ...], dict
     parameters = list(inspect.signature(function).parameters.values())
     names = [p.name for p in parameters]
     expected = "(w, g, then its slots, lr and, if it wants, step, and hyper-parameters with defaults)"
-    if "lr" not in names[2:] or any(p.default is not p.empty or p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters[:2]):
+    if (
+        "lr" not in names[2:]
+        or names[:2] == ["g", "w"]
+        or any(p.default is not p.empty or p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters[:2])
+    ):
         raise TypeError(f"{what} must take {expected}; it takes ({', '.join(names)})")
     defaults = {p.name: number(p.name, p.default) for p in parameters if p.default is not p.empty}
     slots = tuple(name for name in names[2:] if name not in defaults and name not in ("lr", "step"))

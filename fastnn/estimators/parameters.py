@@ -102,7 +102,8 @@ SOLVER: dict[str, Check] = {
     "activation": (
         _are_activations,
         "an activation or a sequence of them: 'identity', 'logistic', one of "
-        f"{', '.join(map(repr, FUNCTIONS))}, one made by fastnn.activation, a function made of fastnn.ops or a layer",
+        f"{', '.join(map(repr, FUNCTIONS))}, one made by fastnn.activation "
+        "(itself and not its name, where n_jobs starts processes), a function made of fastnn.ops or a layer",
     ),
     "batch_norm": FLAG,
     "dropout": number(0, 1, high_open=True),

@@ -248,6 +248,8 @@ UNARY = {
     operator.neg: lambda a: Dual(-a.value, _negative(a.slope)),
     operator.pos: lambda a: a,
     abs: _absolute,
+    int: lambda a: Dual(a.value.intrinsic("trunc"), None),
+    round: lambda a: Dual(a.value.intrinsic("rint"), None),
 }
 
 
@@ -271,7 +273,7 @@ def define(key: Any, rule: Callable[..., Any], arguments: int | None, result: ty
 
     @infer_global(key)
     class Template(AbstractTemplate):
-        prefer_literal = key in (operator.pow, operator.ipow)
+        prefer_literal = rule is _power
 
         def generic(self, args: tuple, kws: dict) -> Any:
             numbers = [a for a in (args if arguments else args[:2]) if isinstance(a, Number)]

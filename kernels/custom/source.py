@@ -7,6 +7,7 @@ the functions it calls, and what is not allowed is named with its line.
 from __future__ import annotations
 
 import builtins
+import difflib
 import inspect
 import math
 import numbers
@@ -14,13 +15,42 @@ import os
 import types
 from collections.abc import Callable, Iterator
 from dis import Instruction, get_instructions
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-#: builtins that a function may call
-BUILTINS = frozenset({abs, bool, max, min, pow, range})
+#: builtins that a function may call, besides float
+BUILTINS = frozenset({abs, bool, int, max, min, pow, range, round})
+CONSTANTS = frozenset({"pi", "e", "tau", "inf", "nan"})
 ALLOWED = "it may use arithmetic, comparisons, if, for, while, variables of its own, math, min, max, abs, and functions that do so"
+
+
+def _float(x):
+    return 1.0 * x  # Numba's own takes no bool
+
+
+def _where(condition, a, b):
+    return a if condition else b
+
+
+def _clip(x, low, high):
+    return min(max(x, low), high)
+
+
+def _sign(x):
+    return 1.0 if x > 0 else -1.0 if x < 0 else 0 * x
+
+
+def _square(x):
+    return x * x
+
+
+#: what math does not have, or under another name
+NUMPY = {
+    **{"abs": abs, "absolute": abs, "maximum": max, "minimum": min, "power": pow, "float32": _float, "float64": _float},
+    **{"where": _where, "clip": _clip, "sign": _sign, "square": _square},
+    **{f"arc{name}": getattr(math, f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+}
 #: instructions that are not allowed -> what the function does with them
 REFUSED = {
     "STORE_GLOBAL": "changes the global variable {!r}",
@@ -34,7 +64,6 @@ REFUSED = {
     "RAISE_VARARGS": "raises an exception, which a kernel cannot; it may return math.nan",
     "SETUP_FINALLY": "catches exceptions",
     "PUSH_EXC_INFO": "catches exceptions",
-    "YIELD_VALUE": "yields, so it is a generator",
     "IMPORT_NAME": "imports {!r}; import it outside",
     "MAKE_FUNCTION": "defines a function inside; define it outside",
     "BUILD_LIST": "makes a list",
@@ -45,6 +74,13 @@ REFUSED = {
     "FORMAT_SIMPLE": "makes a text",
     "FORMAT_WITH_SPEC": "makes a text",
 }
+
+
+class Global(NamedTuple):
+    """What a name from outside of a function stands for."""
+
+    name: str
+    value: Any
 
 
 class Reader:
@@ -60,10 +96,17 @@ class Reader:
         From a Python function whose globals are numbers and compiled functions to the compiled function.
     """
 
-    def __init__(self, what: str, functions: frozenset[str], compiler: Callable[[types.FunctionType], Any]) -> None:
+    def __init__(self, what: str, functions: frozenset[str], compiler: Callable[[Callable], Any]) -> None:
         self.what, self.functions, self.compiler = what, functions, compiler
         self.callables = BUILTINS | {getattr(math, name) for name in functions}
-        self.constants = frozenset({"pi", "e", "tau", "inf", "nan"})
+        of_math = {name: getattr(math, name) for name in functions | CONSTANTS}
+        of_numpy = {name: value for name, value in of_math.items() if hasattr(np, name)} | NUMPY
+        #: module -> what stands for it when a function is compiled
+        self.modules = {math: types.ModuleType("math"), np: types.ModuleType("numpy")}
+        for module, members in ((math, of_math), (np, of_numpy)):
+            vars(self.modules[module]).update(
+                {name: compiler(value) if isinstance(value, types.FunctionType) else value for name, value in members.items()}
+            )
 
     def compile(self, function: types.FunctionType, callers: tuple[types.CodeType, ...] = ()) -> Any:
         """Return the compiled function.
@@ -78,46 +121,72 @@ class Reader:
             raise self.error(code, None, "calls itself")
         if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount:
             raise self.error(code, None, "has *args, **kwargs or keyword-only arguments; give each argument a name of its own")
-        names: dict[str, int] = {}
-        for instruction, line in _instructions(code):
-            self._check(code, instruction, line)
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_DEREF"):
-                names.setdefault(instruction.argval, line)
+        if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE):
+            raise self.error(code, None, "is a generator or asynchronous")
         outer = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        values = {}
-        for name, line in names.items():
+        values: dict[str, Any] = {}
+        owner = None  # the global that the instruction before has loaded
+        for instruction, line in _instructions(code):
+            self._check(code, instruction, line, owner)
+            if instruction.opname not in ("LOAD_GLOBAL", "LOAD_DEREF"):
+                owner = owner if instruction.opname == "EXTENDED_ARG" else None
+                continue
+            name = instruction.argval
             found = outer[name].cell_contents if name in outer else function.__globals__.get(name, vars(builtins).get(name))
-            values[name] = self._resolved(code, line, name, found, (*callers, code))
+            owner = Global(name, found)
+            if name not in values:
+                values[name] = self._resolved(code, line, owner, (*callers, code))
         closure = tuple(types.CellType(values[name]) for name in code.co_freevars)
         return self.compiler(types.FunctionType(code, values, function.__name__, function.__defaults__, closure))
 
-    def _check(self, code: types.CodeType, instruction: Instruction, line: int) -> None:
+    def _check(self, code: types.CodeType, instruction: Instruction, line: int, owner: Global | None) -> None:
         kind, value = instruction.opname, instruction.argval
         if kind in REFUSED:
             raise self.error(code, line, REFUSED[kind].format(value))
-        if kind in ("LOAD_ATTR", "LOAD_METHOD") and value not in self.functions | self.constants:
-            known = ", ".join(sorted(self.functions))
-            raise self.error(code, line, f"uses .{value}, which is none of the functions of math that it may: {known}")
+        if kind in ("LOAD_ATTR", "LOAD_METHOD") and (problem := self._attribute(value, owner)):
+            raise self.error(code, line, problem)
         if kind == "LOAD_CONST" and isinstance(value, (str, bytes, complex)):
             raise self.error(code, line, f"uses {value!r}; numbers are real ones")
 
-    def _resolved(self, code: types.CodeType, line: int, name: str, value: Any, callers: tuple[types.CodeType, ...]) -> Any:
+    def _attribute(self, name: str, owner: Global | None) -> str | None:
+        """Return what is wrong with the use of an attribute, None if nothing is."""
+        if owner is None or not isinstance(owner.value, types.ModuleType):
+            return f"uses .{name}, but what it gets is one number, and not an array"
+        of, module = owner
+        if "random" in (name, module.__name__):
+            return f"uses {of}.{name}, but what it gives must depend on its arguments alone"
+        if module not in self.modules:
+            advice = "; a function made of fastnn.ops needs no decorator" if module.__name__.startswith("fastnn") else ""
+            return f"uses {of}.{name}; of modules it may use math and numpy alone{advice}"
+        known = [known for known in vars(self.modules[module]) if not known.startswith("_")]
+        if name in known:
+            return None
+        close = [f"{of}.{near}" for near in difflib.get_close_matches(name, known, 2)]
+        may = f"did you mean {' or '.join(close)}?" if close else f"of {of} it may use {', '.join(sorted(known))}"
+        return f"uses {of}.{name}; {may}"
+
+    def _resolved(self, code: types.CodeType, line: int, used: Global, callers: tuple[types.CodeType, ...]) -> Any:
         """Return what stands for a global of the function when it is compiled."""
-        value = inspect.unwrap(value)  # of a compiled function or one of ours, the Python function
+        name, value = used.name, inspect.unwrap(used.value)  # of a compiled function or one of ours, the Python function
         if isinstance(value, (numbers.Real, np.bool_)):
             return float(value) if isinstance(value, np.floating) else int(value) if isinstance(value, np.integer) else value
-        if value is math or value is np:
-            return math
+        if isinstance(value, types.ModuleType):
+            return self.modules.get(value, value)  # of which nothing else may be used than modules' attributes
+        if value is float:
+            return self.compiler(_float)
         if isinstance(value, types.FunctionType):
             return self.compile(value, callers)
         if any(value is known for known in self.callables):
             return value
-        if value is print or value is input:
-            raise self.error(code, line, f"calls {name}; a kernel cannot")
+        if isinstance(value, type) and issubclass(value, BaseException):
+            return value  # what is done with it is refused
+        if getattr(value, "__module__", None) == "builtins" and callable(value):
+            raise self.error(code, line, f"calls {name}, which a kernel cannot")
         if value is None:
             advice = f": write math.{name}" if name in self.functions else ""
             raise self.error(code, line, f"uses {name!r}, which is not defined{advice}")
-        raise self.error(code, line, f"uses {name!r}, {_described(value)}")
+        does = f"uses {name!r}, a {type(value).__name__}; what comes from outside must be a number or a function"
+        raise self.error(code, line, does)
 
     def error(self, code: types.CodeType, line: int | None, does: str) -> ValueError:
         """Return the error that says what a function does that it may not."""
@@ -131,8 +200,3 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[Instruction, int]]:
     lines = [(start, stop, line) for start, stop, line in code.co_lines() if line is not None]
     for instruction in get_instructions(code):
         yield instruction, next((line for start, stop, line in lines if start <= instruction.offset < stop), code.co_firstlineno)
-
-
-def _described(value: Any) -> str:
-    kind = type(value).__name__
-    return f"the {kind} {value.__name__!r}" if isinstance(value, (type, types.ModuleType)) else f"a {kind}"

@@ -38,6 +38,14 @@ def patchwork(x, slope=0.1):
     return max(slope * x, min(total, 2.0)) + abs(x - 0.3) * offset
 
 
+@fastnn.activation
+def as_in_numpy(x):
+    """NumPy's names for what Python and math call otherwise, and functions that are constant in pieces."""
+    whole = int(4 * x) + round(0.3 * x) * float(x > 1)
+    bent = np.where(x >= 0.5, np.square(x), np.clip(x, -2, 0.25)) + np.maximum(x, np.minimum(0.1 * x, 3.0)) * np.sign(x)
+    return whole + bent + np.power(x, 3) / 50 + np.abs(x) + np.arctan(x) + math.copysign(x * x, x) + np.float32(0.5)
+
+
 def mish_of_ops(x):
     return x * ops.tanh(ops.softplus(x))
 
@@ -51,7 +59,7 @@ def slopes(function, x):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function", [mish, patchwork])
+@pytest.mark.parametrize("function", [mish, patchwork, as_in_numpy])
 def test_values_are_pythons_and_slopes_those_of_differences(function, dtype):
     x = np.random.default_rng(0).normal(scale=3, size=1009).astype(dtype)
     python = np.vectorize(function.__wrapped__, otypes=[np.float64])
@@ -78,7 +86,7 @@ def test_every_function_of_math():
     from fastnn.kernels.custom import compile, elementary
 
     names = [name for name in ELEMENTARY if hasattr(math, name)]
-    assert {*names, "pow", "isnan", "isinf", "isfinite"} == set(elementary.FUNCTIONS)
+    assert {*names, "pow", "copysign", "isnan", "isinf", "isfinite"} == set(elementary.FUNCTIONS)
     # one function that chooses, since each is compiled for itself
     lines = "".join(f"    if which == {i}: return math.{name}(x)\n" for i, name in enumerate(names))
     exec(f"def choose(x, which):\n{lines}    return x", {"math": math}, scope := {})

@@ -91,6 +91,8 @@ def test_a_loss_of_probabilities_need_not_be_defined_elsewhere():
 def test_bad_functions():
     with pytest.raises(TypeError, match=r"must take 2 numbers, y_true and y_pred; it takes \(y\)"):
         fastnn.loss(name="one")(lambda y: y)
+    with pytest.raises(TypeError, match="loss 'turned' must take y_true before y_pred"):
+        fastnn.loss(name="turned")(lambda y_pred, y_true: y_pred)
     with pytest.raises(ValueError, match="'mse' is built in"):
         fastnn.loss(name="mse")(lambda t, p: p - t)
     with pytest.raises(TypeError, match="loss 'pair' must return a number; it returns a tuple of 2"):

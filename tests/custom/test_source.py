@@ -16,7 +16,7 @@ def recursive(x):
 
 
 def shouts(x):
-    print(x)
+    print("x is", x)
     return x
 
 
@@ -60,10 +60,10 @@ def test_side_effects():
         and f"(line {line} of test_source.py)" in message
     )
     assert "math" in message and "comparisons" in message  # what it may do
-    refused(appends, ".append")
+    refused(appends, "uses 'history', a list")
     refused(counts, "changes the global variable 'scale'")
     refused(adds, "changes 'total', a variable of the function around it")
-    refused(writes, "writes into a list, dict or array")
+    refused(writes, "uses 'history', a list")
     refused(raises, "raises an exception")
     assert history == [] and scale == 2.0
 
@@ -79,7 +79,28 @@ def test_what_is_no_arithmetic_on_numbers():
         return (x * 1j).real
 
     def arrays(x):
-        return np.array(x)
+        return np.linspace(0, x)
+
+    def means(x):
+        return x.mean()
+
+    def misspelled(x):
+        return math.tahn(x)
+
+    def draws(x):
+        return x * np.random.rand()  # noqa: NPY002
+
+    def of_ops(x):
+        return fastnn.ops.relu(x)
+
+    def largest(x):
+        return max([x, 1.0])
+
+    def from_outside(x):
+        return history * x
+
+    async def asynchronous(x):
+        return x
 
     def indexes(x):
         return x[0]
@@ -93,10 +114,17 @@ def test_what_is_no_arithmetic_on_numbers():
     def indirectly(x):
         return shouts(x) + 1
 
-    refused(lists, "makes a list")
+    refused(lists, "calls sum, which a kernel cannot")
     refused(texts, "makes a text")
     refused(complexes, "1j")
-    refused(arrays, ".array")
+    refused(arrays, "uses np.linspace; of np it may use abs, ")
+    refused(means, "uses .mean, but what it gets is one number, and not an array")
+    assert "math.tanh" in refused(misspelled, "uses math.tahn; did you mean math.tan")
+    refused(draws, "uses np.random, but what it gives must depend on its arguments alone")
+    refused(of_ops, "a function made of fastnn.ops needs no decorator")
+    refused(largest, "makes a list")
+    refused(from_outside, "uses 'history', a list")
+    refused(asynchronous, "asynchronous")
     refused(indexes, "cannot be compiled")
     refused(undefined, "write math.tanh")
     refused(gammas, "gamma")

@@ -1,0 +1,72 @@
+"""Pickles take functions of one's own along, to processes that have not defined them."""
+
+import math
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+
+import fastnn
+from fastnn import layers
+
+steepness = 2.0
+
+
+def bent(x):
+    return math.tanh(steepness * x)
+
+
+@fastnn.activation
+def wave(x):
+    return bent(x) + np.maximum(x, 0.0)
+
+
+@wave.derivative
+def wave_slope(x):
+    return steepness * (1 - bent(x) ** 2) + (1.0 if x > 0 else 0.0)
+
+
+@fastnn.loss
+def quartic(y_true, y_pred, scale=0.5):
+    return scale * (y_pred - y_true) ** 4
+
+
+@fastnn.optimizer_step
+def heavy(w, g, velocity, lr=0.01, momentum=0.5):
+    velocity = momentum * velocity - lr * g
+    return w + velocity, velocity
+
+
+LOAD = """
+import pickle, sys
+import numpy as np
+model = pickle.load(open(sys.argv[1], "rb"))
+print(repr(model.fit(np.ones((4, 3)), np.ones((4, 1)), epochs=3, verbose=0).history["loss"]))
+again = pickle.loads(pickle.dumps(model))
+assert again.layers[0].activation is model.layers[0].activation and type(again.loss) is type(model.loss)
+assert type(again.optimizer) is type(model.optimizer)
+model.save(sys.argv[2])
+import fastnn
+fastnn.load_model(sys.argv[2])  # by their names
+"""
+
+
+def test_another_process_trains_on(tmp_path):
+    fastnn.set_seed(0)
+    model = fastnn.Sequential([layers.Input((3,)), layers.Dense(4, activation="wave"), layers.Dense(1)])
+    model.compile(heavy(momentum=0.8), quartic)
+    model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    path = tmp_path / "model.pickle"
+    path.write_bytes(pickle.dumps(model))
+    command = [sys.executable, "-W", "error", "-c", LOAD, path, tmp_path / "model.safetensors"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    expected = model.fit(np.ones((4, 3)), np.ones((4, 1)), epochs=3, verbose=0).history["loss"]
+    assert shown.stdout == f"{expected!r}\n", shown.stderr
+
+
+def test_a_name_that_was_given_anew_changes_no_pickle():
+    first = fastnn.activation(name="given_anew")(lambda x: x + 1)
+    pickled = pickle.dumps(first)
+    fastnn.activation(name="given_anew")(lambda x: x + 2)
+    assert pickle.loads(pickled) is first
