@@ -51,12 +51,13 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         made = _maxima_in_batchnorm_backward(_gathering(made))
         if "recomputed" in families:
             made = _activations_in_batchnorm_backward(made)
-        made = _pools_in_batchnorm_forward(_without_dead_calls(made, results), results)
+    made = _without_dead_calls(made, results)
+    if "rewritten" in families:
+        made = _pools_in_batchnorm_forward(made, results)
     if "descent" in families:
         made = _descents(made, results)
     if "halves" in families:
         made = _in_halves(made, results)
-    made = _without_dead_calls(made, results)
     if "gradients" in families:
         made = _relu_in_gradients(_gradients_together(made), results)
     return made

@@ -12,17 +12,7 @@ from PIL import Image
 import fastnn
 from fastnn.cli import main
 
-
-@pytest.fixture(autouse=True)
-def in_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def error_line(capsys):
-    """Return the only line on stderr, without what every error begins with."""
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("fastnn: error: ")
-    return line.removeprefix("fastnn: error: ")
+pytestmark = pytest.mark.usefixtures("in_empty_folder")
 
 
 def draw(folder, count, seed):
@@ -89,14 +79,14 @@ def test_a_folder_gives_a_table(model, pictures, capsys):
     np.testing.assert_allclose(written, scores, rtol=1e-4, atol=1e-9)
 
 
-def test_the_table_goes_to_a_new_file_and_bad_pictures_to_stderr(model, pictures, tmp_path, capsys):
+def test_the_table_goes_to_a_new_file_and_bad_pictures_to_stderr(model, pictures, tmp_path, error_line):
     argv = ["predict", str(model), str(pictures / "train" / "along"), "--output", "table.csv"]
     assert main(argv) == 1
-    assert "broken.jpg is not a picture" in error_line(capsys)
+    assert "broken.jpg is not a picture" in error_line()
     rows = (tmp_path / "table.csv").read_text().splitlines()
     assert rows[0] == "path,label,across,along" and len(rows) == 25
     assert main(argv) == 1
-    assert "File exists" in error_line(capsys)
+    assert "File exists" in error_line()
     assert (tmp_path / "table.csv").read_text().splitlines() == rows
 
 
@@ -106,7 +96,7 @@ def test_one_picture_gives_a_line_with_the_class(model, pictures, capsys):
     assert re.fullmatch(re.escape(path) + r": (across|along) \([\d.]+%\)\n", capsys.readouterr().out)
 
 
-def test_one_probability_is_that_of_the_second_class(pictures, capsys):
+def test_one_probability_is_that_of_the_second_class(pictures, capsys, error_line):
     model = fastnn.Sequential([fastnn.layers.Input((8, 8, 3)), fastnn.layers.Flatten(), fastnn.layers.Dense(1, "sigmoid")])
     model.compile(loss="binary_crossentropy")
     model.set_weights([np.zeros((192, 1)), np.array([2.0])])
@@ -118,7 +108,7 @@ def test_one_probability_is_that_of_the_second_class(pictures, capsys):
     model.compile(loss="mse")
     model.save("number.safetensors")
     assert main(["predict", "number.safetensors", str(pictures / "test")]) == 1
-    assert "does not tell classes apart" in error_line(capsys)
+    assert "does not tell classes apart" in error_line()
 
 
 def test_a_class_called_train_is_no_training_set(tmp_path, capsys):
@@ -144,13 +134,13 @@ def test_a_class_called_train_is_no_training_set(tmp_path, capsys):
         (["mnist-mlp", "--image-size", "32"], "--image-size is for pictures in folders; mnist-mlp learns images of one size"),
     ],
 )
-def test_what_cannot_be_learned_from(argv, message, tmp_path, capsys):
+def test_what_cannot_be_learned_from(argv, message, tmp_path, error_line):
     for folder in ("empty", "hollow/cats", "hollow/dogs"):
         (tmp_path / folder).mkdir(parents=True)
     draw(tmp_path / "one", 10, 0)
     (tmp_path / "one" / "across").rename(tmp_path / "elsewhere")
     assert main(["train", *argv]) == 1
-    assert message in error_line(capsys)
+    assert message in error_line()
     assert not (tmp_path / "fastnn-runs").exists()
 
 

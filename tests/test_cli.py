@@ -23,6 +23,8 @@ from fastnn.kernels import backends
 from fastnn.kernels.backends import BACKENDS
 from fastnn.recipes import RECIPES, load_digits_split
 
+pytestmark = pytest.mark.usefixtures("in_empty_folder")
+
 
 def write_idx(path, array):
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
@@ -53,23 +55,11 @@ def trained(data, tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def in_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
 def settings_restored():
     threads, backend = fastnn.get_num_threads(), fastnn.kernels.active_backend()
     yield
     fastnn.set_num_threads(threads)
     fastnn.use_backend(backend)
-
-
-def error_line(capsys):
-    """Return the only line on stderr, without what every error begins with."""
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("fastnn: error: ")
-    return line.removeprefix("fastnn: error: ")
 
 
 class TestTrain:
@@ -165,7 +155,7 @@ class TestTrain:
         model = fastnn.load_model(tmp_path / "run" / "model.safetensors")
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
-    def test_a_resumed_training_ends_as_if_it_had_not_been_interrupted(self, tmp_path, monkeypatch, capsys):
+    def test_a_resumed_training_ends_as_if_it_had_not_been_interrupted(self, tmp_path, monkeypatch, capsys, error_line):
         x, y = load_mnist()[0]
         data = write_data_set(tmp_path / "tiny", (x[:320], y[:320]), (x[320:350], y[320:350]))
         argv = ["train", "mnist-mlp", "--epochs", "4", "--batch-size", "100", "--data", str(data), "--no-plot"]
@@ -180,7 +170,7 @@ class TestTrain:
 
         Interrupt.__name__ = "CSVLogger"
         assert main([*argv, "--resume"]) == 1
-        assert "mnist-mlp holds no interrupted training" in error_line(capsys)
+        assert "mnist-mlp holds no interrupted training" in error_line()
         for folder in ("mnist-mlp", "mnist-mlp-2"):
             with monkeypatch.context() as patch:
                 patch.setattr(callbacks, "CSVLogger", Interrupt)
@@ -191,7 +181,7 @@ class TestTrain:
         rows = history.read_text()
         assert main([*argv, "--resume", "--epochs", "5"]) == 1
         assert history.read_text() == rows and len(rows.splitlines()) == 4
-        line = error_line(capsys)
+        line = error_line()
         assert line.startswith("--resume needs the options that the training began with (--epochs, --batch-size,")
         assert "is not of this training: learning_rate was" in line
         fastnn.layers.clear_session()  # automatic names as in another process
@@ -203,7 +193,7 @@ class TestTrain:
         for name in ("history.csv", "model.safetensors"):
             assert (runs / "mnist-mlp-2" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
         assert main([*argv, "--resume", "--output", str(runs / "mnist-mlp-2")]) == 1
-        assert "mnist-mlp-2 holds no interrupted training" in error_line(capsys)
+        assert "mnist-mlp-2 holds no interrupted training" in error_line()
 
     @pytest.mark.parametrize(
         ("argv", "expected"),
@@ -229,28 +219,28 @@ class TestTrain:
         assert stop.value.code == 2
         assert expected in capsys.readouterr().err
 
-    def test_wrong_data_are_one_line_and_exit_code_1(self, data, tmp_path, capsys):
+    def test_wrong_data_are_one_line_and_exit_code_1(self, data, tmp_path, error_line):
         assert main(["train", "lenet", "--data", "nowhere"]) == 1
-        assert error_line(capsys) == "--data: No such file or directory: 'nowhere'"
+        assert error_line() == "--data: No such file or directory: 'nowhere'"
         (tmp_path / "empty").mkdir()
         assert main(["train", "lenet", "--data", "empty"]) == 1
-        assert error_line(capsys).startswith("--data: no IDX files")
+        assert error_line().startswith("--data: no IDX files")
         for name in data.iterdir():
             (tmp_path / "empty" / f"other-{name.name}").write_bytes(name.read_bytes())
             (tmp_path / "empty" / name.name).write_bytes(name.read_bytes())
         assert main(["train", "lenet", "--data", "empty"]) == 1
-        assert error_line(capsys) == "--data-name must be one of 'other', '', the data sets in empty"
+        assert error_line() == "--data-name must be one of 'other', '', the data sets in empty"
         assert main(["train", "lenet", "--data", "empty", "--data-name", "third"]) == 1
-        assert error_line(capsys) == "--data-name must be one of 'other', '', the data sets in empty"
+        assert error_line() == "--data-name must be one of 'other', '', the data sets in empty"
         assert main(["train", "lenet", "--data-name", "other"]) == 1
-        assert "give both" in error_line(capsys)
+        assert "give both" in error_line()
         assert not (tmp_path / "fastnn-runs").exists()
 
-    def test_images_too_small_for_the_network(self, tmp_path, capsys):
+    def test_images_too_small_for_the_network(self, tmp_path, capsys, error_line):
         x, y = np.zeros((30, 4, 4)), np.arange(30) % 3
         write_data_set(tmp_path / "tiny", (x, y), (x, y))
         assert main(["train", "lenet", "--data", "tiny"]) == 1
-        assert error_line(capsys)
+        assert error_line()
 
 
 def error_line_after_output(capsys):
@@ -270,24 +260,24 @@ class TestEvaluate:
         match = re.fullmatch(r"10,000 test images of MNIST: loss [\d.]+, accuracy ([\d.]+)\n", capsys.readouterr().out)
         assert float(match[1]) > 0.8
 
-    def test_a_missing_and_a_foreign_model(self, tmp_path, capsys):
+    def test_a_missing_and_a_foreign_model(self, tmp_path, error_line):
         assert main(["evaluate", "nothing.safetensors"]) == 1
-        assert "nothing.safetensors" in error_line(capsys)
+        assert "nothing.safetensors" in error_line()
         (tmp_path / "foreign").write_text("no model")
         assert main(["evaluate", "foreign"]) == 1
-        assert "foreign" in error_line(capsys)
+        assert "foreign" in error_line()
 
-    def test_a_model_without_a_loss(self, capsys):
+    def test_a_model_without_a_loss(self, error_line):
         fastnn.Sequential([fastnn.layers.Input((28, 28)), fastnn.layers.Flatten()]).save("untrained.safetensors")
         assert main(["evaluate", "untrained.safetensors"]) == 1
-        assert "untrained.safetensors was saved without a loss" in error_line(capsys)
+        assert "untrained.safetensors was saved without a loss" in error_line()
 
-    def test_a_model_for_which_there_are_no_images(self, capsys):
+    def test_a_model_for_which_there_are_no_images(self, error_line):
         model = fastnn.Sequential([fastnn.layers.Input((3,)), fastnn.layers.Dense(2, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
         model.save("three.safetensors")
         assert main(["evaluate", "three.safetensors"]) == 1
-        assert "(3,); name one with --data" in error_line(capsys)
+        assert "(3,); name one with --data" in error_line()
 
 
 class TestPredict:
@@ -373,22 +363,22 @@ class TestPredict:
         stdout.seek(0)
         assert [line.partition(":")[0] for line in stdout] == ["gr\\xf6\\xdfe.png"] * 2
 
-    def test_what_is_wrong_with_files_and_folders_names_the_option(self, trained, tmp_path, capsys):
+    def test_what_is_wrong_with_files_and_folders_names_the_option(self, trained, tmp_path, error_line):
         self.image.fromarray(load_mnist()[1][0][0]).save("seven.png")
         before = (tmp_path / "seven.png").read_bytes()
         assert main(["predict", str(trained), "seven.png", "--output", "seven.png"]) == 1
-        assert error_line(capsys) == "--output: File exists: 'seven.png'; nothing is overwritten, choose another name"
+        assert error_line() == "--output: File exists: 'seven.png'; nothing is overwritten, choose another name"
         assert (tmp_path / "seven.png").read_bytes() == before
         (tmp_path / "empty").mkdir()
         assert main(["predict", str(trained), "empty"]) == 1
-        assert re.fullmatch(r"IMAGE: no pictures \(.*\) in empty", error_line(capsys))
+        assert re.fullmatch(r"IMAGE: no pictures \(.*\) in empty", error_line())
 
-    def test_a_model_of_other_inputs_is_refused(self, capsys):
+    def test_a_model_of_other_inputs_is_refused(self, error_line):
         model = fastnn.Sequential([fastnn.layers.Input((3,)), fastnn.layers.Dense(2, activation="softmax")])
         model.save("three.safetensors")
         self.image.new("L", (8, 8)).save("black.png")
         assert main(["predict", "three.safetensors", "black.png"]) == 1
-        assert "takes inputs of shape (3,), not images" in error_line(capsys)
+        assert "takes inputs of shape (3,), not images" in error_line()
 
     def test_a_colour_model_gets_colours(self, capsys):
         model = fastnn.Sequential([fastnn.layers.Input((2, 2, 3)), fastnn.layers.Flatten(), fastnn.layers.Dense(12)])
@@ -416,13 +406,13 @@ class TestPredict:
         assert main(["predict", "logits.safetensors", "a.png"]) == 0
         assert capsys.readouterr().out == shown
 
-    def test_without_pillow_it_says_what_to_install(self, trained, tmp_path, monkeypatch, capsys):
+    def test_without_pillow_it_says_what_to_install(self, trained, tmp_path, monkeypatch, error_line):
         self.image.new("L", (28, 28)).save("seven.png")
         monkeypatch.setitem(sys.modules, "PIL", None)
         assert main(["predict", str(trained), "seven.png"]) == 1
-        assert "pip install 'fastnn-kernels[image]'" in error_line(capsys)
+        assert "pip install 'fastnn-kernels[image]'" in error_line()
         assert main(["predict", str(trained), "eight.png"]) == 1
-        assert error_line(capsys) == "No such file or directory: 'eight.png'"
+        assert error_line() == "No such file or directory: 'eight.png'"
 
 
 class TestTheRest:
@@ -434,9 +424,9 @@ class TestTheRest:
 
     @pytest.mark.skipif(BACKENDS["cuda"].installed(), reason="this machine has a GPU")
     @pytest.mark.parametrize("command", [["train", "lenet"], ["info"]])
-    def test_a_gpu_that_is_not_there_is_an_error(self, command, capsys):
+    def test_a_gpu_that_is_not_there_is_an_error(self, command, error_line):
         assert main([*command, "--device", "cuda"]) == 1
-        assert "the backend 'cuda' needs" in error_line(capsys)
+        assert "the backend 'cuda' needs" in error_line()
         assert not list(Path().iterdir()), "nothing was trained elsewhere instead"
 
     def test_the_cpu_instead_of_what_the_environment_says(self, monkeypatch, capsys):

@@ -11,11 +11,7 @@ import fastnn
 from fastnn import layers, ops, optimizers
 from fastnn.autodiff import Variable
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    fastnn.set_seed(0)
-    layers.clear_session()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def half_squared_error(y, prediction):

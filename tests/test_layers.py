@@ -14,13 +14,9 @@ from fastnn import activations, initializers, layers, ops, random, regularizers
 from fastnn.autodiff import GradientTape, Tensor, Variable
 from fastnn.layers import registry
 
+pytestmark = pytest.mark.usefixtures("fresh")
+
 IMAGES = (2, 7, 6, 4)
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    fastnn.set_seed(0)
-    layers.clear_session()
 
 
 def numbers(shape, seed=1):

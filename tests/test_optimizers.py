@@ -69,6 +69,7 @@ CASES = {
     "sgd": (lambda: optimizers.SGD(), sgd),
     "sgd 0.5": (lambda: optimizers.SGD(0.5), lambda w, g, s, t: sgd(w, g, s, t, lr=0.5)),
     "momentum": (lambda: optimizers.SGD(0.1, momentum=0.9), momentum),
+    "momentum 1": (lambda: optimizers.SGD(0.1, momentum=1.0), lambda w, g, s, t: momentum(w, g, s, t, mu=1.0)),
     "nesterov": (lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True), nesterov),
     "adagrad": (lambda: optimizers.Adagrad(), adagrad),
     "adagrad from 0": (
@@ -364,12 +365,15 @@ def test_what_is_no_optimizer_and_no_rate_is_a_type_error():
 # configurations
 
 
+@pytest.mark.parametrize("limit", ["clipnorm", "clipvalue", "global_clipnorm"])
 @pytest.mark.parametrize("case", CASES)
-def test_configurations_make_the_same_optimizer_again(case):
+def test_configurations_make_the_same_optimizer_again(case, limit):
     optimizer = CASES[case][0]()
-    again = optimizers.get(optimizers.serialize(optimizer))
-    assert type(again) is type(optimizer) and again.get_config() == optimizer.get_config()
+    config = {**optimizer.get_config(), limit: 2.5, "name": "mine"}
+    again = optimizers.get({**optimizers.serialize(optimizer), "config": config})
+    assert type(again) is type(optimizer) and again.get_config() == config
     assert (again.kernel, again.kernel_params()) == (optimizer.kernel, optimizer.kernel_params())
+    assert (getattr(again, limit), again.learning_rate) == (2.5, optimizer.learning_rate)
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)

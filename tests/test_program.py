@@ -175,6 +175,34 @@ def test_relu_in_front_of_a_batch_normalization_gives_the_same_bits_in_its_gradi
     assert ("relu_backward" in [name for name, _ in replayed.calls]) == read_by_others
 
 
+@pytest.mark.parametrize("read_by_others", [False, True])
+@pytest.mark.parametrize("relu", [False, True])
+def test_both_gradients_of_a_convolution_are_taken_in_one(backend, relu, read_by_others):
+    rng = np.random.default_rng(0)
+    z, w, dy = (rng.standard_normal(shape) for shape in ((2, 5, 6, 3), (3, 2, 3, 4), (2, 3, 5, 4)))
+    x, dx, dz, dw, db, total = (np.zeros_like(a) for a in (z, z, z, w, w[0, 0, 0], z))
+    window = 1, 1, 0, 0, 1, 1, 1
+    with table.record() as recording:
+        table.call("relu_forward", z, x)
+        table.call("conv2d_backward_input", dy, w, *window, dx)
+        table.call("conv2d_backward_weight", x, dy, *window, dw, db)
+        if relu:
+            table.call("relu_backward", dx, x, dz)
+        if read_by_others:
+            table.call("accumulate", dx, 1.0, total)
+    results = dw, db, dz if relu else dx, total
+    expected = [result.copy() for result in results]
+    replayed = Program(recording.calls, results)
+    replayed.run()
+    expected[-1] *= 2
+    for result, wanted in zip(results, expected, strict=True):
+        np.testing.assert_allclose(result, wanted, atol=1e-12)
+    names = {name for name, _ in replayed.calls} - {"relu_forward", "accumulate"}
+    provided = "conv2d_backward" in BACKENDS[backend].load()
+    one = {"conv2d_backward"} if provided else {"conv2d_backward_input", "conv2d_backward_weight"}
+    assert names == one | ({"relu_backward"} if relu and (read_by_others or not provided) else set())
+
+
 #: what stands behind a batch normalization of images of 6 x 5 pixels, and the windows
 POOLINGS = {
     "maxpool2d": (2, 2, 2, 2, 0, 0),

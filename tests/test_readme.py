@@ -8,8 +8,7 @@ from fastnn import cli
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_examples_run(tmp_path, monkeypatch, capsys, own_names):
-    monkeypatch.chdir(tmp_path)
+def test_the_examples_run(in_empty_folder, capsys, own_names):
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 7
     namespace = {}
@@ -20,7 +19,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys, own_names):
     assert "delta_1" in printed and "dW_1" in printed
 
 
-def test_the_commands_are_understood(monkeypatch):
+def test_the_commands_are_understood():
     commands = re.findall(r"^    fastnn (.*?)(?:  #.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:

@@ -11,11 +11,7 @@ from fastnn.autodiff import Tensor, Variable, record
 from fastnn.layers.augmentation import RandomImageLayer
 from fastnn.testing import GradientError, check_layer, gradcheck
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    fastnn.set_seed(0)
-    layers.clear_session()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def cube(x, factor=3.0, where=None):

@@ -688,7 +688,6 @@ IMAGES = np.zeros((2, 3, 5, 5))
             ValueError,
             r"b \(out,\), and gives x @ W \+ b; got .*W \(5, 2\), b \(3,\)",
         ),
-        (lambda: layers.Affine(np.zeros((5, 2)), np.zeros(2)).backward(np.zeros((3, 2))), RuntimeError, "call forward first"),
         (
             lambda: layers.Convolution(np.zeros((2, 1, 3, 3)), np.zeros(2)).forward(IMAGES),
             ValueError,
@@ -753,3 +752,35 @@ def test_parameters_in_a_list_are_replaced():
     params = {"w": [1.0, 2.0]}
     optimizer.SGD(lr=0.5).update(params, {"w": np.array([1.0, 4.0])})
     np.testing.assert_array_equal(params["w"], [0.5, 0.0])
+
+
+W, B, FILTERS = np.zeros((5, 2)), np.zeros(2), np.zeros((2, 3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *[layers.Relu(), layers.Sigmoid(), layers.Affine(W, B), layers.SoftmaxWithLoss(), layers.Dropout()],
+        *[layers.BatchNormalization(B, B), layers.Convolution(FILTERS, B), layers.Pooling(2, 2)],
+        *[layers2.MatMul(W), layers2.Affine(W, B), layers2.Softmax(), layers2.SoftmaxWithLoss(), layers2.Sigmoid()],
+        *[layers2.SigmoidWithLoss(), layers2.Dropout(), layers2.Embedding(W)],
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_backward_needs_forward(layer):
+    with pytest.raises(RuntimeError, match=f"{type(layer).__name__}.backward needs .*call forward first"):
+        layer.backward(np.ones((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        *[(layers.Affine(W, B), np.ones((3, 5))), (layers2.Affine(W, B), np.ones((3, 5)))],
+        *[(layers.Convolution(FILTERS, B), IMAGES), (layers.Pooling(2, 2), IMAGES)],
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_backward_takes_gradients_of_the_output(layer, x):
+    y = layer.forward(x)
+    with pytest.raises(ValueError, match="dout must have the shape of the output"):
+        layer.backward(y[:1])

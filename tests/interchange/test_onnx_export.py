@@ -53,7 +53,7 @@ STACKS = {
     "Rescaling": [layers.Rescaling(1 / 255, offset=-0.5), layers.Conv2D(2, 3)],
     "Rescaling by channel": [layers.Conv2D(4, 2), layers.Rescaling([1, 2, 3, 4], offset=[0.1, 0.2, 0.3, 0.4])],
     "Activation": [layers.Conv2D(2, 3), layers.Activation("selu"), layers.MaxPooling2D(2), layers.Activation("softmax")],
-    "ReLU": [layers.ReLU(max_value=1.5, negative_slope=0.1), layers.ReLU()],
+    "ReLU": [layers.ReLU(max_value=1.5, negative_slope=0.1), layers.ReLU(max_value=0.5), layers.ReLU()],
     "LeakyReLU": [layers.Conv2D(2, 3), layers.LeakyReLU()],
     "PReLU": [layers.PReLU(), layers.Conv2D(2, 3), layers.PReLU(shared_axes=(1, 2)), layers.Conv2D(2, 2), layers.PReLU()],
     "ELU": [layers.ELU(0.7)],

@@ -154,6 +154,13 @@ def test_operators_compute_what_the_reference_computes(tmp_path, name):
     np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_softmax_by_channel_means_so_from_operator_set_13_on(tmp_path):
+    mine, theirs = both(tmp_path, *PAIRS["Softmax by channel"], opset=13)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ModelFileError, match="before operator set 13"):
+        both(tmp_path, *PAIRS["Softmax by channel"], opset=12)
+
+
 def test_shapes_that_are_computed(tmp_path):
     nodes = [
         ("Shape", ["x"], {}),
@@ -199,6 +206,15 @@ REFUSED = {
     "a border of ones": (
         [("Pad", ["x", "p", "one"], {})], {"p": np.array([0, 0, 1, 1] * 2), "one": np.float32(1)}, "something else than zeros"
     ),
+    "a border of mirrored pixels": (
+        [("Pad", ["x", "p"], {"mode": "reflect"})], {"p": np.array([0, 0, 1, 1] * 2)}, "mode=b'reflect' has no counterpart"
+    ),
+    "a normalization of each image": (
+        [("LayerNormalization", ["x", "a"], {"axis": 1})], {"a": f(3, 5, 5)}, "another axis than the last one"
+    ),
+    "a quotient by pixels": ([("Div", ["one", "x"], {})], {"one": f()}, "divides by a result, or by 0"),
+    "a quotient by 0": ([("Div", ["x", "zero"], {})], {"zero": np.float32(0)}, "divides by a result, or by 0"),
+    "a steeper Swish": ([("Swish", ["x"], {"alpha": 2.0})], {}, "alpha=2.0 has no counterpart"),
     "a huge shape": ([("ConstantOfShape", ["s"], {}), ("Reshape", ["x", "r0"], {})], {"s": np.array([10**12])}, "for shapes alone"),
     "work with weights": ([("Mul", ["a", "a"], {}), ("Add", ["x", "r0"], {})], {"a": f(100)}, "computes with constants"),
 }  # fmt: skip

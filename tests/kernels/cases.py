@@ -25,6 +25,13 @@ FLOATS = ("float32", "float64")
 BACKEND_PARAMS = [pytest.param(name, marks=[pytest.mark.gpu] if name == "cuda" else []) for name in BACKENDS]
 
 
+def read_only(array):
+    """Return a copy that cannot be written to."""
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
 @dataclass(frozen=True)
 class Case:
     """One call of an op: extents by axis name, parameters by name, and how the values of the arrays are drawn."""

@@ -11,7 +11,7 @@ from fastnn import kernels
 from fastnn.kernels.backends import BACKENDS, kernels_of
 from fastnn.kernels.spec import FAMILIES, OPS
 
-from .cases import BACKEND_PARAMS, Case, conv_case
+from .cases import BACKEND_PARAMS, Case, conv_case, read_only
 
 X, W, B = np.ones((2, 5, 6, 3), np.float32), np.ones((3, 2, 3, 4), np.float32), np.ones(4, np.float32)
 ROWS, MATRIX = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
@@ -33,12 +33,6 @@ def conv(x=X, w=W, b=B, **arguments):
 
 def pool(**arguments):
     return kernels.maxpool2d_forward(X, **arguments)
-
-
-def read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 #: what is called, the error, and what its text must say: the argument, what was given, what was expected

@@ -24,7 +24,7 @@ from fastnn.kernels.backends import BACKENDS
 from fastnn.kernels.functions import geometry
 from fastnn.kernels.spec import OPS
 
-from .cases import BACKEND_PARAMS
+from .cases import BACKEND_PARAMS, read_only
 
 RNG = np.random.default_rng(20)
 
@@ -460,12 +460,6 @@ def unaligned(array):
     copy = buffer[1:].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
-
-
-def read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 VARIANTS = {
