@@ -164,19 +164,28 @@ static void NAMED(winograd_input_gradient)(const REAL *planes, ptrdiff_t plane, 
     }
 }
 
-/* planes = G g G' for the filters of one input channel; element (i, j) of g stands at g + (i * 3 + j) * tap */
-static void NAMED(winograd_filter)(const REAL *g, ptrdiff_t tap, ptrdiff_t channels, REAL *planes, ptrdiff_t plane) {
+/* Row `row` of `rows` of the planes = G g G' for the filters of one input channel; element (i, j) of g stands at g + (i * 3 + j) * tap.
+ * Planes are in panels, as wide as a tile of products reads them (tile.h) and a whole number of vectors, zero past the channels. */
+static void NAMED(winograd_filter)(const REAL *g, ptrdiff_t tap, ptrdiff_t channels, ptrdiff_t row, ptrdiff_t rows, REAL *planes,
+                                   ptrdiff_t plane) {
     for (ptrdiff_t v = 0; v < VECTORS(channels); v++) {
-        const ptrdiff_t c = NAMED(winograd_channel)(v, channels);
+        const ptrdiff_t c = v * LANES, first = v / TILE_VECTORS * TILE_VECTORS, left = VECTORS(channels) - first;
+        const ptrdiff_t width = (left < TILE_VECTORS ? left : TILE_VECTORS) * LANES;
+        REAL *to = planes + first * LANES * rows + row * width + (v - first) * LANES;
         VECTOR half[6][3], d[3], o[6];
         for (int j = 0; j < 3; j++) {
-            for (int i = 0; i < 3; i++) d[i] = READ(g + (i * 3 + j) * tap + c);
+            for (int i = 0; i < 3; i++) {
+                const REAL *from = g + (i * 3 + j) * tap + c;
+                REAL edge[LANES];
+                if (c + LANES > channels) from = memcpy(memset(edge, 0, sizeof edge), from, (channels - c) * sizeof(REAL));
+                d[i] = READ(from);
+            }
             NAMED(winograd_g)(d, o);
             for (int i = 0; i < 6; i++) half[i][j] = o[i];
         }
         for (int i = 0; i < 6; i++) {
             NAMED(winograd_g)(half[i], o);
-            for (int j = 0; j < 6; j++) AT(planes + (i * 6 + j) * plane + c) = o[j];
+            for (int j = 0; j < 6; j++) AT(to + (i * 6 + j) * plane) = o[j];
         }
     }
 }
