@@ -40,6 +40,7 @@ CONV = {
     "cats-144-220": _conv(8, 32, 144, 220, 3, same=True),
     "digits-1-16": _conv(1, 8, 1, 16, 3, same=True),
     "digits-32-1-16": _conv(32, 8, 1, 16, 3, same=True),
+    "deep-256-256": _conv(64, 4, 256, 256, 3, same=True),  # fewer tiles than filters
     "depthwise-32": _conv(32, 28, 32, 32, 3, same=True, groups=32),
     "direct-32-64": _conv(128, 26, 32, 64, 5),  # MNIST's second layer with filters that Winograd's algorithm is not used for
 }
