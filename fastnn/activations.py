@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .arguments import told
 from .autodiff import Tensor, as_tensor
 from .kernels.custom.record import Record
 from .kernels.spec.activation import FUSED
@@ -73,9 +74,9 @@ def get(identifier: Any) -> Activation:
         return linear
     if isinstance(identifier, str):
         return REGISTRY.named(identifier)
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    raise TypeError(f"activation must be a name, a function or None; got {identifier!r}")
+    raise TypeError(f"activation must be a name, a function or None; got {told(identifier)}")
 
 
 def serialize(activation: Activation) -> Any:

@@ -1,4 +1,4 @@
-"""The arguments of constructors that pass some on to their bases by ``**kwargs``."""
+"""What messages say of arguments, and those of constructors that pass some on to their bases by ``**kwargs``."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def argument_names(cls: type) -> list[str]:
 def refuse(cls: type, unknown: Mapping[str, Any], names: Iterable[str]) -> NoReturn:
     """Raise TypeError for keyword arguments that a class does not have, with the names of those that it has."""
     raise TypeError(f"{cls.__name__} has no argument {' or '.join(map(repr, unknown))}; its arguments are {', '.join(names)}")
+
+
+def told(value: Any) -> str:
+    """Return how messages show a value; of a class, given where one of its objects is meant, how to make one."""
+    return f"the class {value.__name__}: make one of it, {value.__name__}(...)" if isinstance(value, type) else f"{value!r:.80}"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import ops, targets
+from .arguments import told
 from .autodiff import Tensor, as_tensor
 from .kernels import table
 from .kernels.functions import checks
@@ -457,7 +458,7 @@ def get(identifier: str | Mapping[str, Any] | Loss | Callable[[Tensor, Tensor], 
     if isinstance(identifier, Mapping):
         return REGISTRY.named(identifier.get("class_name")).from_config(identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
-        raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {identifier!r}")
+        raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {told(identifier)}")
     for cls, function in LOSSES.values():
         if identifier is function:
             return cls()

@@ -16,6 +16,7 @@ from . import callbacks as callbacks_module
 from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
+from .arguments import told
 from .autodiff import Tensor, Variable
 from .data import BATCHES, GENERATOR_HINT, as_inputs, as_sample_weight, batch_inputs, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
@@ -109,7 +110,7 @@ class Sequential:
             If a layer of the same name is there, or an input layer comes after another layer.
         """
         if not isinstance(layer, Layer):
-            raise TypeError(f"layer must be a fastnn.layers.Layer, got {type(layer).__name__}")
+            raise TypeError(f"layer must be a fastnn.layers.Layer; got {told(layer)}")
         self._forget_steps()
         if isinstance(layer, InputLayer):
             if self.layers or self._input_shape:
@@ -335,8 +336,10 @@ class Sequential:
 
     def _compiled_with(self) -> tuple[optimizers.Optimizer, losses_module.Loss]:
         """Return optimizer and loss, which there are once the model is compiled."""
-        if self.optimizer is None or self.loss is None:
+        if self.optimizer is None:
             raise RuntimeError("the model has no optimizer and loss yet; call model.compile(optimizer=..., loss=...) first")
+        if self.loss is None:
+            raise RuntimeError("the model was compiled without a loss; call model.compile(optimizer=..., loss=...)")
         return self.optimizer, self.loss
 
     # ----------------------------------------------------------------- train

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import memory, schedules
-from .arguments import argument_names, refuse
+from .arguments import argument_names, refuse, told
 from .autodiff import Tensor, Variable
 from .kernels import table
 from .kernels.functions.checks import number
@@ -145,11 +145,12 @@ class Optimizer:
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
         """Update variables: takes pairs of gradient and variable, as ``zip(gradients, variables)`` makes them."""
         pairs = list(grads_and_vars)
-        for _, variable in pairs:
-            if not isinstance(variable, Variable):
-                got = type(variable).__name__
+        for pair in pairs:
+            parts = pair if isinstance(pair, (tuple, list)) else [pair]
+            if len(parts) != 2 or not isinstance(parts[1], Variable):
                 raise TypeError(
-                    f"grads_and_vars must be pairs of a gradient and a Variable, zip(gradients, variables); got a {got} second"
+                    "grads_and_vars must be pairs of a gradient and a Variable, zip(gradients, variables); "
+                    f"got ({', '.join(type(part).__name__ for part in parts)}) among them"
                 )
         self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
@@ -475,7 +476,7 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
 
 def _named(name: Any) -> type[Optimizer]:
     if not isinstance(name, str):
-        raise TypeError(f"optimizer must be a name or an Optimizer; got {name!r}")
+        raise TypeError(f"optimizer must be a name or an Optimizer; got {told(name)}")
     return REGISTRY.named(name)
 
 

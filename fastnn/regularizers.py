@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
+from .arguments import told
 from .autodiff import Tensor
 
 
@@ -113,9 +114,9 @@ def get(identifier: Any) -> Callable[[Any], Tensor] | None:
         if name not in _CLASSES:
             raise ValueError(f"regularizer's class_name must be one of {', '.join(map(repr, _CLASSES))}; got {name!r}")
         return _CLASSES[name].from_config(identifier.get("config", {}))
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    raise TypeError(f"regularizer must be a name, a Regularizer, a function or None; got {identifier!r}")
+    raise TypeError(f"regularizer must be a name, a Regularizer, a function or None; got {told(identifier)}")
 
 
 def serialize(regularizer: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .arguments import told
 from .autodiff import GradientTape, Tensor, Variable
 from .layers import Layer
 from .layers.base import sample_shape
@@ -128,7 +129,7 @@ def check_layer(layer: Layer, input_shape: Sequence[int], eps: float = 1e-6, rto
     True
     """
     if not isinstance(layer, Layer):
-        raise TypeError(f"layer must be a fastnn.layers.Layer; got {type(layer).__name__}")
+        raise TypeError(f"layer must be a fastnn.layers.Layer; got {told(layer)}")
     shape = sample_shape("input_shape", input_shape)
     if None in shape:
         raise ValueError(f"input_shape must be known in all axes; got {shape}")

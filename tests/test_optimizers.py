@@ -488,5 +488,5 @@ def test_schedules_are_where_keras_has_them():
 
 def test_variables_and_gradients_in_the_wrong_order():
     w = Variable([1.0])
-    with pytest.raises(TypeError, match=r"zip\(gradients, variables\); got a ndarray second"):
+    with pytest.raises(TypeError, match=r"zip\(gradients, variables\); got \(Variable, ndarray\) among them"):
         optimizers.SGD(0.1).apply_gradients([(w, np.ones(1))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..arguments import told
 from .base import Callback, History, Logs
 from .checkpoints import BackupAndRestore
 from .progress import ProgressBar
@@ -38,7 +39,7 @@ class CallbackList:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {callback!r}")
+                raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {told(callback)}")
         if verbose:
             self.callbacks.append(ProgressBar(verbose))
         self.callbacks.sort(key=lambda callback: (isinstance(callback, BackupAndRestore), isinstance(callback, History)))

@@ -361,7 +361,10 @@ def _size(image_size: Any) -> tuple[int, int]:
 
 def _check_split(validation_split: float | None, subset: str | None, shuffle: bool, seed: int | None) -> None:
     if (validation_split is None) != (subset is None):
-        raise ValueError(f"validation_split and subset go together; got {validation_split!r} and {subset!r}")
+        raise ValueError(
+            "validation_split, a share such as 0.2, and subset, one of "
+            f"{', '.join(map(repr, SUBSETS))}, go together; got {validation_split!r} and {subset!r}"
+        )
     if validation_split is not None:
         _check_choice("subset", subset, SUBSETS)
         if not 0 < validation_split < 1:

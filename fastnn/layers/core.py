@@ -172,6 +172,9 @@ class Rescaling(SameShapeLayer):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        for name, value in (("scale", scale), ("offset", offset)):
+            if np.asarray(value).dtype.kind not in "iuf":
+                raise TypeError(f"{name} must be a number, or numbers; got {value!r}")
         self.scale, self.offset = scale, offset
 
     def build(self, input_shape: Shape) -> None:

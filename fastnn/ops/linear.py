@@ -85,6 +85,8 @@ def matmul(a: Any, b: Any) -> Tensor:
     A vector counts as a row on the left and as a column on the right, as in NumPy.
     """
     a, b = as_tensor(a), as_tensor(b)
+    if a.ndim == 2 and b.ndim == 2 and a.shape[1] != b.shape[0]:
+        raise ValueError(f"a must have as many columns as b has rows; got shapes {a.shape} and {b.shape}")
     if a.ndim == 2 and b.ndim == 2 and a.data.dtype.kind == "f" and b.data.dtype.kind == "f":
         return dense(a, b)
     if a.ndim == 1:
