@@ -20,7 +20,7 @@ def mish(x):
 
 @fastnn.activation
 def snake(x, frequency=1.0):
-    """x + sin(frequency * x)**2 / frequency of Ziyin, Hartwig and Ueda 2020, with a derivative written by hand."""
+    """x + sin(frequency * x)**2 / frequency of Ziyin, Hartwig and Ueda 2020."""
     return x + math.sin(frequency * x) ** 2 / frequency
 
 
@@ -45,12 +45,20 @@ def lion(w, g, m, lr=3e-4, beta=0.9, beta_2=0.99):
 # %%
 (x_train, y_train), (x_test, y_test) = fastnn.datasets.load_mnist()
 
-for activation, optimizer in (("silu", "adam"), ("mish", "adam"), ("snake", "adam"), ("mish", "lion")):
+for activation, optimizer in (
+    ("silu", "adam"),
+    ("mish", "adam"),
+    ("snake", "adam"),
+    ("mish", "lion"),
+):
     fastnn.set_seed(0)
     model = fastnn.Sequential(
         [
-            *(layers.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten()),
-            *(layers.Dense(128, activation=activation), layers.Dense(64, activation=activation)),
+            layers.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(128, activation=activation),
+            layers.Dense(64, activation=activation),
             layers.Dense(10, activation="softmax"),
         ]
     )

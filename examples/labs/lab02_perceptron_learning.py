@@ -7,7 +7,7 @@
 # epoch without a mistake comes after finitely many of these updates.
 #
 # The bias is the weight of an input that is always 1. Whether it is kept apart, $z = w \cdot x + b$, or the input is
-# augmented, $z = w \cdot (1, x)$, makes no difference. What differs between the lab's two rules is which side of the
+# augmented, $z = w \cdot (1, x)$, makes no difference. What differs between the two rules here is which side of the
 # line the line itself belongs to: the one with the separate bias fires where $z > 0$, the one with the augmented
 # input where $z \ge 0$.
 
@@ -40,13 +40,16 @@ def augmented(x):
 
 
 def output(x, w, fires):
-    """Return `z` and 0 or 1 for augmented samples; `fires` is `np.greater` or `np.greater_equal`."""
+    """Return `z` and 0 or 1 for augmented samples; `fires` is np.greater or np.greater_equal."""
     z = kernels.matmul(x, w[:, None])[:, 0]
     return z, fires(z, 0).astype(int)
 
 
 def learn(x, targets, w, fires, rate=1.0, max_epochs=1000):
-    """Return the table of the training, a `Row` for each sample of each epoch; the last epoch had no mistake, if there was one."""
+    """Return the table of the training, a `Row` for each sample of each epoch.
+
+    It ends with the first epoch that has no mistake, or with `max_epochs`.
+    """
     x, w = augmented(x), np.array(w, dtype=float)
     table = []
     for epoch in range(1, max_epochs + 1):
@@ -87,7 +90,12 @@ def learn_augmented(gate, max_epochs=10):
 if __name__ == "__main__":
     table = learn_augmented("OR")
     print_table(table)
-    print("final weights", table[-1].w, "predictions", output(augmented(INPUTS), table[-1].w, np.greater_equal)[1])
+    print(
+        "final weights",
+        table[-1].w,
+        "predictions",
+        output(augmented(INPUTS), table[-1].w, np.greater_equal)[1],
+    )
     table = learn_augmented("AND")
     print("AND instead: epochs", table[-1].epoch, "final weights", table[-1].w)
 
@@ -110,7 +118,14 @@ def learn_with_bias(gate, w, max_epochs=1000):
 if __name__ == "__main__":
     table = learn_with_bias("OR", FIRST_WEIGHTS)
     print_table(table)
-    print("converged after", table[-1].epoch, "epochs; weights", table[-1].w[1:], "bias", table[-1].w[0])
+    print(
+        "converged after",
+        table[-1].epoch,
+        "epochs; weights",
+        table[-1].w[1:],
+        "bias",
+        table[-1].w[0],
+    )
     print("predictions", output(augmented(INPUTS), table[-1].w, np.greater)[1])
 
 # %% [markdown]

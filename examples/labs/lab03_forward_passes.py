@@ -26,7 +26,8 @@ def with_bias_row(a, w):
         return a
     if w.shape[1] == len(a) + 1:
         return np.vstack([np.ones((1, a.shape[1])), a])
-    raise ValueError(f"W of shape {w.shape} needs an input of {w.shape[1]} rows, or {w.shape[1] - 1} and a bias; got {len(a)}")
+    rows = w.shape[1]
+    raise ValueError(f"W needs an input of {rows} rows, or {rows - 1} and a bias; got {len(a)}")
 
 
 def forward(x, layers, activations=ACTIVATIONS):
@@ -43,7 +44,7 @@ def forward(x, layers, activations=ACTIVATIONS):
 
 
 def show(steps):
-    """Print what `forward` returned; an input only where it is not just the output printed before it."""
+    """Print what `forward` returned; inputs only where they are not the output just printed."""
     output = None
     for number, (a_in, z, a) in enumerate(steps, 1):
         if a_in is not output:

@@ -26,7 +26,7 @@ ACTIVATIONS = {
 
 
 class Step(NamedTuple):
-    """All that one sample's forward and backward pass computes; lists have an element for each layer."""
+    """All that one sample's two passes compute; lists have an element for each layer."""
 
     inputs: list[np.ndarray]  # A_0, A_1, ..., each under a 1 if its layer has a bias
     z: list[np.ndarray]
@@ -71,7 +71,9 @@ def train(x, t, weights, names, rate, activations=ACTIVATIONS):
     weights = [np.asarray(w, dtype=float) for w in weights]
     steps = []
     for sample, target in zip(x.T, t.T, strict=True):
-        steps.append(train_on_sample(sample[:, None], target[:, None], weights, names, rate, activations))
+        steps.append(
+            train_on_sample(sample[:, None], target[:, None], weights, names, rate, activations)
+        )
         weights = steps[-1].w
     return steps
 
@@ -101,7 +103,13 @@ def print_array(name, array):
 # nothing.
 
 # %%
-SIGMOID_UNIT = {"x": [[1, 1, 1], [3, 3, 3]], "t": [[1, 1, 1]], "weights": [[[1, 1, 1]]], "names": ["USigmoid"], "rate": 1}
+SIGMOID_UNIT = {
+    "x": [[1, 1, 1], [3, 3, 3]],
+    "t": [[1, 1, 1]],
+    "weights": [[[1, 1, 1]]],
+    "names": ["USigmoid"],
+    "rate": 1,
+}
 
 if __name__ == "__main__":
     show(train(**SIGMOID_UNIT))
@@ -122,7 +130,13 @@ if __name__ == "__main__":
 #   0.6068; right is 0.3932.
 
 # %%
-TWO_TARGETS = {"x": [[1, 1], [3, 3]], "t": [[0.5, 1]], "weights": [[[1, 1, 1]]], "names": ["USigmoid"], "rate": 1}
+TWO_TARGETS = {
+    "x": [[1, 1], [3, 3]],
+    "t": [[0.5, 1]],
+    "weights": [[[1, 1, 1]]],
+    "names": ["USigmoid"],
+    "rate": 1,
+}
 MISTAKEN = {"USigmoid": (lambda z: 1 + np.exp(-z), lambda dy, a: dy * a * (1 - a))}
 
 
@@ -134,9 +148,8 @@ def errors_as_printed(output, targets):
 if __name__ == "__main__":
     for title, activations in (("as printed", MISTAKEN), ("right", ACTIVATIONS)):
         for number, step in enumerate(train(**TWO_TARGETS, activations=activations), 1):
-            print(
-                f"{title}, sample {number}: A_1 = {step.output.item():.4f}, E = {step.error:.4g}, updated W_0 =", step.w[0].round(4)
-            )
+            values = f"A_1 = {step.output.item():.4f}, E = {step.error:.4g}"
+            print(f"{title}, sample {number}: {values}, updated W_0 = {step.w[0].round(4)}")
     slope = kernels.bipolar_sigmoid_backward(1.0, kernels.bipolar_sigmoid_forward(1.0))
     print(f"derivative of the bipolar sigmoid at 1: {slope:.4f}")
 
@@ -166,8 +179,20 @@ if __name__ == "__main__":
 # by hand. The tape finds it from the forward pass alone, for any number of layers.
 
 # %%
-LINEAR_UNIT = {"x": [[1, 1, -1], [0, 1, 1]], "t": [[1, -1, -1]], "weights": [[[1, 0, 1]]], "names": ["Lin"], "rate": 0.1}
-OPS = {"Lin": lambda z: z, "ReLU": ops.relu, "USigmoid": ops.sigmoid, "BSigmoid": ops.bipolar_sigmoid, "TanH": ops.tanh}
+LINEAR_UNIT = {
+    "x": [[1, 1, -1], [0, 1, 1]],
+    "t": [[1, -1, -1]],
+    "weights": [[[1, 0, 1]]],
+    "names": ["Lin"],
+    "rate": 0.1,
+}
+OPS = {
+    "Lin": lambda z: z,
+    "ReLU": ops.relu,
+    "USigmoid": ops.sigmoid,
+    "BSigmoid": ops.bipolar_sigmoid,
+    "TanH": ops.tanh,
+}
 
 
 def tape_gradients(x, t, weights, names):
@@ -186,4 +211,6 @@ def tape_gradients(x, t, weights, names):
 if __name__ == "__main__":
     show(train(**LINEAR_UNIT))
     x, t = np.array([[1.0], [1.0]]), np.array([[-1.0]])
-    print("by the tape, for the second sample:", tape_gradients(x, t, [[[1.0, 0.0, 1.0]]], ["Lin"])[0])
+    print(
+        "by the tape, for the second sample:", tape_gradients(x, t, [[[1.0, 0.0, 1.0]]], ["Lin"])[0]
+    )

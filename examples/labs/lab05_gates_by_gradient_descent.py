@@ -25,7 +25,7 @@ TARGETS = {
 
 
 def first_weights():
-    """Return the lab's random weights, in the order in which it drew them after ``np.random.seed(42)``."""
+    """Return the lab's random weights, drawn in its order after ``np.random.seed(42)``."""
     rand = np.random.RandomState(42).rand
     drawn = {"AND": [rand(2, 1), rand(1)], "OR": [rand(2, 1), rand(1)]}
     for name, outputs in (("XOR, first draw", 1), ("XOR", 1), ("half adder", 2)):
@@ -47,6 +47,16 @@ def error(model, targets):
     return 0.5 * np.sum((model.predict(INPUTS) - targets) ** 2)
 
 
+def forward(model):
+    """Return z and the output of each layer, a row for each input."""
+    a, passed = INPUTS, []
+    for layer in model.layers:
+        z = a @ layer.kernel.numpy() + layer.bias.numpy()
+        a = layer(a).numpy()
+        passed.append((z, a))
+    return passed
+
+
 def gradients(model, targets):
     """Return the gradients of the error by the weights."""
     with fastnn.GradientTape() as tape:
@@ -61,7 +71,13 @@ def choose_rate(model, targets, rate):
 def descend(model, targets, steps, rate=1.0):
     """Train on all four inputs at once; one epoch runs all the steps, on four rows each."""
     choose_rate(model, targets, rate)
-    model.fit(np.tile(INPUTS, (steps, 1)), np.tile(targets, (steps, 1)), batch_size=4, shuffle=False, verbose=0)
+    model.fit(
+        np.tile(INPUTS, (steps, 1)),
+        np.tile(targets, (steps, 1)),
+        batch_size=4,
+        shuffle=False,
+        verbose=0,
+    )
 
 
 def descend_and_watch(model, targets, steps, rate=1.0):
@@ -103,7 +119,8 @@ if __name__ == "__main__":
 # %% [markdown]
 # ## Before the first step
 #
-# What the lab printed of the start: outputs, error and gradients.
+# What the lab printed of the start: $z$ and the output of each layer, the error, and its gradients by weights and
+# biases.
 
 # %%
 if __name__ == "__main__":
@@ -111,8 +128,11 @@ if __name__ == "__main__":
         targets = TARGETS[name.split(",")[0]]
         model = network(weights)
         print(f"{name}: error {error(model, targets)}")
+        for number, (z, output) in enumerate(forward(model), 1):
+            print(f"    z of layer {number}     ", z.round(8).tolist())
+            print(f"    output of layer {number}", output.round(8).tolist())
         for gradient in gradients(model, targets):
-            print("   ", gradient.tolist())
+            print("    gradient         ", gradient.tolist())
 
 # %% [markdown]
 # ## The printed errors
@@ -131,7 +151,7 @@ STEPS_BEFORE = {
 
 
 def printed_steps(name, count):
-    """Return the network and its outputs after each of the first `count` steps whose errors the lab printed."""
+    """Return the network and its outputs after the first `count` steps whose errors are printed."""
     model = network(first_weights()[name])
     for steps, rate in STEPS_BEFORE[name]:
         descend(model, TARGETS[name], steps, rate)

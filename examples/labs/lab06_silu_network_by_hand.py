@@ -30,7 +30,9 @@ def first_parameters():
         "U": [[0.3], [-0.1]],
         "b(2)": [0.1],
     }
-    return {name: fastnn.Variable(value, dtype="float64", name=name) for name, value in values.items()}
+    return {
+        name: fastnn.Variable(value, dtype="float64", name=name) for name, value in values.items()
+    }
 
 
 def forward(parameters):
@@ -68,11 +70,16 @@ def jacobians_by_hand(parameters, values):
     d_f = factor["dL/dy"] * factor["dy/df"]
     d_z = d_f * factor["df/dh"] * factor["dh/dz"]
     h = values["h"].data
-    return {"W": X[:, :, None] * d_z[:, None, :], "b(1)": d_z, "U": (d_f * h)[:, :, None], "b(2)": d_f}
+    return {
+        "W": X[:, :, None] * d_z[:, None, :],
+        "b(1)": d_z,
+        "U": (d_f * h)[:, :, None],
+        "b(2)": d_f,
+    }
 
 
 def jacobians_by_tape(parameters):
-    """Return the same by the tape: the derivative of each of the losses by each of the parameters."""
+    """Return the same by the tape: the derivative of each loss by each parameter."""
     with fastnn.GradientTape() as tape:
         loss = forward(parameters)["loss"]
     found = tape.jacobian(loss, list(parameters.values()))
@@ -85,7 +92,7 @@ def jacobians_by_tape(parameters):
 
 # %%
 def iterate(count=2):
-    """Return for each iteration all that it computes: what the step starts from, the gradients, and what it ends with."""
+    """Return for each iteration all that it computes, and the parameters that it ends with."""
     parameters = first_parameters()
     optimizer = fastnn.optimizers.SGD(learning_rate=0.8, momentum=0.9)
     optimizer.build(parameters.values())
@@ -102,7 +109,9 @@ def iterate(count=2):
             "means": means,
         }
         optimizer.apply_gradients((means[name], variable) for name, variable in parameters.items())
-        velocities = [value for name, value in optimizer.get_state().items() if name.endswith("velocity")]
+        velocities = [
+            value for name, value in optimizer.get_state().items() if name.endswith("velocity")
+        ]
         iteration["velocities"] = dict(zip(parameters, velocities, strict=True))
         iteration["parameters"] = {name: variable.numpy() for name, variable in parameters.items()}
         iterations.append(iteration)
@@ -116,8 +125,11 @@ def show(title, arrays):
 
 
 def as_in_the_lab(arrays):
-    """Return arrays with the weights in the lab's layout: a row for each hidden unit, U in a row."""
-    return {name: np.swapaxes(array, -1, -2) if name in "WU" else array for name, array in arrays.items()}
+    """Return arrays in the lab's layout: in W a row for each hidden unit, U in a row."""
+    return {
+        name: np.swapaxes(array, -1, -2) if name in "WU" else array
+        for name, array in arrays.items()
+    }
 
 
 if __name__ == "__main__":
@@ -126,7 +138,9 @@ if __name__ == "__main__":
         show("forward pass", iteration["values"])
         show("factors", iteration["factors"])
         for sample in range(3):
-            jacobians = {name: jacobian[sample] for name, jacobian in iteration["jacobians"].items()}
+            jacobians = {
+                name: jacobian[sample] for name, jacobian in iteration["jacobians"].items()
+            }
             show(f"gradients of the loss of sample {sample + 1}", as_in_the_lab(jacobians))
         show("their means", as_in_the_lab(iteration["means"]))
         show("velocities", as_in_the_lab(iteration["velocities"]))
@@ -145,17 +159,30 @@ if __name__ == "__main__":
 
 
 # %%
-def as_model(iterations=2):
-    """Return the parameters after full-batch training of a `Sequential` model."""
+def first_model():
+    """Return the network of the start, compiled."""
     layers = fastnn.layers
     model = fastnn.Sequential([layers.Input((3,), dtype="float64")])
     model.add(layers.Dense(2, activation="silu", dtype="float64"))
     model.add(layers.Dense(1, activation="sigmoid", dtype="float64"))
     model.set_weights([variable.numpy() for variable in first_parameters().values()])
     model.compile(optimizer=fastnn.optimizers.SGD(0.8, momentum=0.9), loss="binary_crossentropy")
+    return model
+
+
+def as_model(iterations=2):
+    """Return the parameters after full-batch training of a `Sequential` model."""
+    model = first_model()
     model.fit(X, T, batch_size=3, epochs=iterations, verbose=0)
     return dict(zip(first_parameters(), model.get_weights(), strict=True))
 
 
 if __name__ == "__main__":
     show("updated parameters, by fit", as_in_the_lab(as_model()))
+
+# %% [markdown]
+# `explain` tells one step of a compiled model, number by number, as a table where a cell ends with it. Here it is the
+# first iteration once more. The gradients are of the mean loss, so `delta` has a third of what each sample has alone.
+
+# %%
+first_model().explain(X, T)

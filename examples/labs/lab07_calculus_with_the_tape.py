@@ -95,7 +95,10 @@ def first_derivatives():
     found = {}
     for title, (function, *start) in FIRST.items():
         variables = [fastnn.Variable(value) for value in start]
-        found[title] = function(*variables).numpy(), [dx.numpy() for dx in gradients(function, *variables)]
+        found[title] = (
+            function(*variables).numpy(),
+            [dx.numpy() for dx in gradients(function, *variables)],
+        )
     return found
 
 
@@ -114,7 +117,7 @@ if __name__ == "__main__":
 
 # %%
 def watched_and_unwatched():
-    """Return the derivatives of x0^2 + x1^2 + x2^2 by x0, x1, x2 and a constant x3, and the names of what was watched."""
+    """Return the derivatives of x0^2 + x1^2 + x2^2 by x0 to x2 and a constant x3, and what was watched."""
     x0 = fastnn.Variable(3.0, name="x0")
     x1 = fastnn.Variable(3.0, name="x1", trainable=False)
     x2 = fastnn.Variable(2.0, name="x2") + 1.0
@@ -135,7 +138,12 @@ def constant_without_watch():
 if __name__ == "__main__":
     found, watched = watched_and_unwatched()
     print("derivatives:", *found, "- watched:", watched)
-    print("3 x^2 by a constant: watched", derivative(f, 2.0).numpy(), "- not watched", constant_without_watch())
+    print(
+        "3 x^2 by a constant: watched",
+        derivative(f, 2.0).numpy(),
+        "- not watched",
+        constant_without_watch(),
+    )
 
 # %% [markdown]
 # ## One gradient or many
@@ -145,7 +153,7 @@ if __name__ == "__main__":
 
 # %%
 def several_gradients():
-    """Return da^2/da at 6, db^3/db at 2, and the derivatives of z = x^2 + y x by x and y at (2, 2)."""
+    """Return da^2/da at 6, db^3/db at 2, and dz/dx and dz/dy of z = x^2 + y x at (2, 2)."""
     a, b = fastnn.Variable(6.0), fastnn.Variable(2.0)
     x, y = fastnn.Variable(2.0), fastnn.Variable(2.0)
     with fastnn.GradientTape(persistent=True) as tape:
@@ -218,7 +226,10 @@ NAMES = "linear relu leaky_relu sigmoid bipolar_sigmoid tanh elu selu softplus g
 
 def curves(x=X):
     """Return for each activation, by name, its values and first derivatives at `x`."""
-    return {name: (activations.get(name)(x).numpy(), derivative(activations.get(name), x).numpy()) for name in NAMES}
+    return {
+        name: (activations.get(name)(x).numpy(), derivative(activations.get(name), x).numpy())
+        for name in NAMES
+    }
 
 
 def plot_curves():

@@ -48,9 +48,7 @@ def graph_of(equation, x=1.0, y=2.0):
 # %% [markdown]
 # ## Three equations at x = 1, y = 2
 #
-# Printed, a graph is a list: value, local partials and, on the right, the derivative of $z$. `save` draws it, in a
-# notebook a cell that ends with the graph shows the drawing: the partials on the edges, in blue, and the derivatives
-# of $z$ in the nodes, in red.
+# Printed, a graph is a list: value, local partials and, on the right, the derivative of $z$.
 #
 # The tape takes down single operations. What the lab treats as one step, $b = x^2 - 4$ with
 # $\partial b / \partial x = 2x$, is two here: $s = x^2$ and $b = s - 4$.
@@ -64,6 +62,19 @@ if __name__ == "__main__":
         graph.save(f"lab08_equation_{number}.svg")
 
 # %% [markdown]
+# `save` has drawn them. In a notebook a cell that ends with a graph shows the drawing: the partials on the edges, in
+# blue, and the derivatives of $z$ in the nodes, in red.
+
+# %%
+graph_of(equation_1)
+
+# %%
+graph_of(equation_2)
+
+# %%
+graph_of(equation_3)
+
+# %% [markdown]
 # ## The chain rule along the edges
 #
 # The list's right column, computed once more from the partials alone.
@@ -71,7 +82,10 @@ if __name__ == "__main__":
 
 # %%
 def chain_rule(graph, other_partials=None):
-    """Return dz/dn for each node n, from the partials on the edges; `other_partials`, by (from, to), replace some of them."""
+    """Return dz/dn for each node n, from the partials on the edges.
+
+    `other_partials`, by (from, to), replace some of them.
+    """
     slopes = dict.fromkeys(graph.nodes, 0.0)
     slopes[graph.target] = 1.0
     for node in reversed(list(graph)):
@@ -101,7 +115,9 @@ if __name__ == "__main__":
     graph = graph_of(equation_3)
     slopes = chain_rule(graph, LAB_PARTIALS)
     print(f"as the lab has it: dz/dx = {slopes['x']:g}, dz/dy = {slopes['y']:g}")
-    print(f"right:             dz/dx = {graph['x'].gradient:.4f}, dz/dy = {graph['y'].gradient:.4f}")
+    print(
+        f"right:             dz/dx = {graph['x'].gradient:.4f}, dz/dy = {graph['y'].gradient:.4f}"
+    )
     for step in (0.1, 0.01, 0.001):
         z, moved = (graph_of(equation_3, x)["z"].value for x in (1.0, 1.0 + step))
         print(f"x up by {step}: z from {z:.6f} to {moved:.6f}")

@@ -24,7 +24,7 @@ def grid():
 
 
 def surfaces(x, y):
-    """Return f and its partial derivatives by x and y at all points; the derivatives come from one walk of a tape."""
+    """Return f and its partial derivatives by x and y at all points, from one walk of a tape."""
     x, y = fastnn.Variable(x), fastnn.Variable(y)
     with fastnn.GradientTape() as tape:
         z = f(x, y)

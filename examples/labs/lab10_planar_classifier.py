@@ -10,17 +10,17 @@
 import numpy as np
 
 import fastnn
-from fastnn import layers, losses, optimizers
+from fastnn import layers, losses, optimizers, plotting
 
 
 def flowers():
-    """Return sepal length and width of each flower, in cm, and 0 for setosa, 1 for the other two kinds."""
+    """Return length and width of each flower's sepals, in cm, and 0 for setosa, 1 for the others."""
     x, kind = fastnn.datasets.load_iris()
     return x[:, :2].copy(), (kind != 0).astype(float)[:, None]
 
 
 def first_weights(hidden):
-    """Return the lab's first weights, those of ``np.random.seed(2)``, in the layout of `Dense`: a column for each unit."""
+    """Return the lab's first weights, those of ``np.random.seed(2)``, a column for each unit."""
     randn = np.random.RandomState(2).randn
     w1, w2 = 0.01 * randn(hidden, 2), 0.01 * randn(1, hidden)
     return [w1.T, np.zeros(hidden), w2.T, np.zeros(1)]
@@ -92,6 +92,25 @@ if __name__ == "__main__":
     print("flowers told right:", np.mean((model.predict(x) > 0.5) == y))
 
 # %% [markdown]
+# The flowers, and the probability that the network gives to each point of the plane.
+
+
+# %%
+def plot_flowers(model):
+    x, y = flowers()
+    axes = {"xlabel": "length of the sepals (cm)", "ylabel": "width of the sepals (cm)"}
+    display = plotting.DecisionBoundaryDisplay.from_model(model, x, **axes)
+    for kind, color, name in ((0, "white", "setosa"), (1, "black", "others")):
+        display.ax_.scatter(*x[y[:, 0] == kind].T, c=color, edgecolors="grey", s=20, label=name)
+    display.ax_.legend()
+    return display.figure_
+
+
+if __name__ == "__main__":
+    plot_flowers(model).savefig("lab10_flowers.png")
+    print("flowers in lab10_flowers.png")
+
+# %% [markdown]
 # ## Four hidden units
 #
 # At a rate of 1.2 the network learns nothing, in the lab and here. Around step 50 the cost jumps above 1, the hidden
@@ -106,7 +125,18 @@ if __name__ == "__main__":
 
 # %%
 CONSTANT_ANSWER = -(np.log(1 / 3) + 2 * np.log(2 / 3)) / 3
-PRINTED_COSTS = [0.693011, 0.636519, 0.636516, 0.636515, 0.636515, 0.636515, 0.636514, 0.636514, 0.636514, 0.636514]
+PRINTED_COSTS = [
+    0.693011,
+    0.636519,
+    0.636516,
+    0.636515,
+    0.636515,
+    0.636515,
+    0.636514,
+    0.636514,
+    0.636514,
+    0.636514,
+]
 
 
 def nudged(weights):

@@ -108,7 +108,7 @@ class Layer:
 
 
 def step(x, y, network, loss, rate, mistaken=False):
-    """Update a network, a list of `Layer`, from one sample; return the sample's loss before that."""
+    """Update a network, a list of `Layer`, from one sample; return its loss before that."""
     passed = []
     for layer in network:
         xw, dz_dx, dz_dw = multiplication(x, layer.w)
@@ -164,14 +164,17 @@ def train_by_fit(network, x, y, picks, rate, loss):
 
 # %%
 def lab_draws(shapes, samples, steps):
-    """Return what the lab draws after seeding: arrays from [0, 1), the numbers of the samples, and the generator as it is left."""
+    """Return what the lab draws after seeding, and the generator as it is left.
+
+    These are arrays of the shapes, from [0, 1), and the numbers of the samples of the steps.
+    """
     generator = np.random.RandomState(42)
     arrays = [generator.random_sample(shape) for shape in shapes]
     return arrays, generator.randint(samples, size=steps), generator
 
 
 def lab_network(sizes, activations):
-    """Return a network with the lab's first weights, positive all of them, for layers of these sizes."""
+    """Return a network of these sizes with the lab's first weights, all of them positive."""
     network = []
     for inputs, units, name in zip(sizes, sizes[1:], activations, strict=False):
         shapes = [(1, inputs), (1, units), (inputs, units), (1, units)]
@@ -181,7 +184,7 @@ def lab_network(sizes, activations):
 
 
 def network_draws(sizes, samples, steps):
-    """Return the numbers of the samples that a network is trained on, and the generator as it is left."""
+    """Return the numbers of the samples to train a network on, and the generator as it is left."""
     _, picks, generator = lab_draws([(1, sizes[0]), (1, sizes[-1])], samples, steps)
     return picks, generator
 
@@ -202,7 +205,7 @@ def split_iris(generator):
 
 
 def split_digits(generator, test_size=0.2):
-    """Return black and white digits, a pixel black where there is at least half of the ink, and the classes as one-hot rows."""
+    """Return digits, a pixel 1 where there is at least half of the ink, and one-hot classes."""
     x, y = fastnn.datasets.load_digits()
     ink = (x.reshape(len(x), -1) >= 8).astype(float)
     return train_test_split(ink, np.eye(10)[y], test_size=test_size, random_state=generator)
@@ -219,7 +222,10 @@ def split_digits(generator, test_size=0.2):
 # %%
 def mean_squares(network, *data):
     """Return the mean squared error on each pair of inputs and targets."""
-    return [float(np.mean((outputs(network, x) - y) ** 2)) for x, y in zip(data[::2], data[1::2], strict=True)]
+    return [
+        float(np.mean((outputs(network, x) - y) ** 2))
+        for x, y in zip(data[::2], data[1::2], strict=True)
+    ]
 
 
 def boston_regression(split_seed, steps=10_000, rate=0.01):
@@ -257,7 +263,8 @@ def correct(predictions, targets):
 
 if __name__ == "__main__":
     network, losses, (x, x_test, y, y_test) = iris_classification()
-    print(f"iris: loss of sample 4000 {losses[4000]:.5f}, {correct(outputs(network, x_test), y_test)} of 30 right by hand,")
+    right = correct(outputs(network, x_test), y_test)
+    print(f"iris: loss of sample 4000 {losses[4000]:.5f}, {right} of 30 right by hand,")
     _, model, _ = iris_classification(train_by_fit, "categorical_crossentropy")
     print(f"      {correct(model.predict(x_test), y_test)} of 30 by fit")
 
@@ -278,7 +285,7 @@ def boston_networks_split():
 
 
 def boston_network(hidden, steps, rate, mistaken=False):
-    """Return the network with sigmoid layers of these sizes, trained, and its errors on training and test data."""
+    """Return a trained network of sigmoid layers, and its errors on training and test data."""
     x, x_test, y, y_test = boston_networks_split()
     sizes = [13, *hidden, 1]
     network = lab_network(sizes, ["sigmoid"] * len(hidden) + ["linear"])
@@ -289,9 +296,19 @@ def boston_network(hidden, steps, rate, mistaken=False):
 
 if __name__ == "__main__":
     print("one layer:           {:.5f} {:.5f}".format(*boston_network([], 11_111, 0.1)[1]))
-    print("hidden layer, as in the lab: {:.5f} {:.5f}".format(*boston_network([13], 1_000, 0.01, mistaken=True)[1]))
-    print("hidden layer, right:         {:.5f} {:.5f}".format(*boston_network([13], 1_000, 0.01)[1]))
-    print("two hidden layers:           {:.5f} {:.5f}".format(*boston_network([13, 13], 1_000, 0.01)[1]))
+    print(
+        "hidden layer, as in the lab: {:.5f} {:.5f}".format(
+            *boston_network([13], 1_000, 0.01, mistaken=True)[1]
+        )
+    )
+    print(
+        "hidden layer, right:         {:.5f} {:.5f}".format(*boston_network([13], 1_000, 0.01)[1])
+    )
+    print(
+        "two hidden layers:           {:.5f} {:.5f}".format(
+            *boston_network([13, 13], 1_000, 0.01)[1]
+        )
+    )
 
 # %% [markdown]
 # The lab has a hint for those who find these errors high: normalize the prices too, and see magic. It works because
@@ -311,11 +328,16 @@ if __name__ == "__main__":
 
 # %%
 def digits_network(output, loss, rate, steps=11_111, seed=0):
-    """Return the share of 540 test digits that are recognized after some steps from random first weights."""
+    """Return the share of 540 test digits that are recognized after some steps."""
     fastnn.set_seed(seed)
     x, x_test, y, y_test = split_digits(seed, test_size=0.3)
     model = fastnn.Sequential(
-        [layers.Input((64,)), layers.Dense(89, activation="tanh"), layers.Dense(10, activation=output)], name="digits"
+        [
+            layers.Input((64,)),
+            layers.Dense(89, activation="tanh"),
+            layers.Dense(10, activation=output),
+        ],
+        name="digits",
     )
     picks = np.random.default_rng(seed).integers(len(x), size=steps)
     model.compile(optimizer=optimizers.SGD(rate), loss=loss)
@@ -327,4 +349,6 @@ DIGITS_NETWORKS = {"sigmoid": ("mse", 0.5), "softmax": ("categorical_crossentrop
 
 if __name__ == "__main__":
     for output, (loss, rate) in DIGITS_NETWORKS.items():
-        print(f"digits, {output} output: {digits_network(output, loss, rate):.1%} of the test digits")
+        print(
+            f"digits, {output} output: {digits_network(output, loss, rate):.1%} of the test digits"
+        )

@@ -16,13 +16,15 @@ from fastnn import kernels, layers, optimizers
 
 
 def planes(array):
-    """Return an image or a filter as batch and channel, or filters and channels, of one: both are called channels_first."""
+    """Return an image as a batch of one with one channel, or a filter likewise (channels_first)."""
     return np.asarray(array, dtype=float)[None, None]
 
 
 def convolve(image, weights, padding="same"):
     """Return the convolution of one image with one filter."""
-    return kernels.conv2d_forward(planes(image), planes(weights), padding=padding, data_format="channels_first")[0, 0]
+    return kernels.conv2d_forward(
+        planes(image), planes(weights), padding=padding, data_format="channels_first"
+    )[0, 0]
 
 
 def gradients(image, weights, slope):
@@ -80,7 +82,10 @@ def turned_mistaken(weights):
 
 
 if __name__ == "__main__":
-    print("rows of a 5x5 filter, turned in the lab's way:", turned_mistaken(np.ones((5, 5))).sum(axis=1))
+    print(
+        "rows of a 5x5 filter, turned in the lab's way:",
+        turned_mistaken(np.ones((5, 5))).sum(axis=1),
+    )
 
 # %% [markdown]
 # Flattening puts the rows of an image one after another.
@@ -121,8 +126,12 @@ class Convolution:
         """Return dL/dfilters, dL/dbiases and dL/dimage from dL/doutput, a row or a column."""
         dz = kernels.tanh_backward(slope.reshape(self.a.shape), self.a)
         size = self.filters.shape[2:]
-        dw, _ = kernels.conv2d_backward_weight(self.x, dz, size, bias=False, data_format="channels_first")
-        dx = kernels.conv2d_backward_input(dz, self.filters, self.x.shape, data_format="channels_first")
+        dw, _ = kernels.conv2d_backward_weight(
+            self.x, dz, size, bias=False, data_format="channels_first"
+        )
+        dx = kernels.conv2d_backward_input(
+            dz, self.filters, self.x.shape, data_format="channels_first"
+        )
         return dw, dz[0], dx[0]
 
 
@@ -130,7 +139,12 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     layer = Convolution(rng.normal(size=(16, 3, 3, 3)), np.zeros((16, 6, 6)))
     row = layer.forward(rng.normal(size=(3, 8, 8)))
-    print("3 channels of 8x8 become a row of", row.shape[1], "numbers; gradients:", *(g.shape for g in layer.backward(row)))
+    print(
+        "3 channels of 8x8 become a row of",
+        row.shape[1],
+        "numbers; gradients:",
+        *(g.shape for g in layer.backward(row)),
+    )
 
 # %% [markdown]
 # ## Digits, as in the lab
@@ -153,7 +167,7 @@ def digits(grey=False):
 
 
 def lab_draws(*shapes):
-    """Return the arrays that the lab draws after ``np.random.seed(42)``, and the generator as it is left."""
+    """Return what the lab draws after ``np.random.seed(42)``, and the generator as it is left."""
     generator = np.random.RandomState(42)
     return [generator.random_sample(shape) for shape in shapes], generator
 
@@ -167,7 +181,7 @@ def lab_split():
 
 
 def lab_network():
-    """Return the lab's network with its first weights: convolution, weights and bias of the softmax layer."""
+    """Return the lab's first network: convolution, weights and bias of the softmax layer."""
     (_, filters, biases), _ = lab_draws((1, 8, 8), (16, 1, 3, 3), (16, 6, 6))
     (_, _, w, b), _ = lab_draws((1, 576), (1, 10), (576, 10), (1, 10))
     return Convolution(filters, biases), w * np.sqrt(2 / 586), b * np.sqrt(2 / 11)
@@ -197,7 +211,10 @@ def train_as_the_lab(split, mistaken=False, steps=5_000, rate=0.01):
         step(x[i][None], y[i], convolution, w, b, rate, mistaken)
 
     def recognized(images, classes):
-        return sum(int((convolution.forward(x[None]) @ w + b).argmax() == k) for x, k in zip(images, classes, strict=True))
+        return sum(
+            int((convolution.forward(x[None]) @ w + b).argmax() == k)
+            for x, k in zip(images, classes, strict=True)
+        )
 
     return recognized(x, y), recognized(x_test, y_test)
 
@@ -205,7 +222,8 @@ def train_as_the_lab(split, mistaken=False, steps=5_000, rate=0.01):
 if __name__ == "__main__":
     for mistaken in (True, False):
         train, test = train_as_the_lab(lab_split(), mistaken)
-        print(f"{'as in the lab' if mistaken else 'right'}: {train} of 1437, {test} of 360, {test / 360:.1%}")
+        way = "as in the lab" if mistaken else "right"
+        print(f"{way}: {train} of 1437, {test} of 360, {test / 360:.1%}")
 
 # %% [markdown]
 # ## Digits, with layers
@@ -229,7 +247,9 @@ def digits_cnn(seed, grey=True, steps=5_000, rate=0.01):
             layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile(optimizer=optimizers.SGD(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer=optimizers.SGD(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     picks = np.random.default_rng(seed).integers(len(x), size=steps)
     model.fit(x[picks], y[picks], batch_size=1, shuffle=False, verbose=0)
     return model.evaluate(x_test, y_test, return_dict=True)["accuracy"]
@@ -238,4 +258,5 @@ def digits_cnn(seed, grey=True, steps=5_000, rate=0.01):
 if __name__ == "__main__":
     for grey in (False, True):
         shares = [digits_cnn(seed, grey) for seed in range(5)]
-        print(f"{'grey' if grey else 'black and white'}: {' '.join(f'{s:.1%}' for s in shares)}, mean {np.mean(shares):.1%}")
+        title = "grey" if grey else "black and white"
+        print(f"{title}: {' '.join(f'{s:.1%}' for s in shares)}, mean {np.mean(shares):.1%}")
