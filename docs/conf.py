@@ -23,6 +23,8 @@ default_role = "py:obj"
 
 html_theme = "furo"
 html_title = "fastnn"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc's sections tell the types

@@ -1,4 +1,4 @@
-"""The blocks of code in the pages of docs/ run, those of each page in order and in a namespace of their own."""
+"""The blocks of code in each page of docs/ run, in order and in a namespace of their own, and print the text below them."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,17 @@ import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted(DOCS.glob("guides/*.md")), DOCS / "coming-from.md"]
+#: a block of code and, if it is there, the block of text that it prints
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_examples_run(page, in_empty_folder, own_names):
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def test_the_examples_run(page, fresh, in_empty_folder, own_names, capsys):
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     assert blocks
     namespace = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), namespace)
+    for code, text in blocks:
+        capsys.readouterr()
+        exec(compile(code, "example.py", "exec"), namespace)
+        printed = capsys.readouterr().out
+        assert not text or printed.split() == text.split()  # the pages wrap long lines
