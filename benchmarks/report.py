@@ -20,6 +20,7 @@ def main() -> None:
     print(f"Machine: {peers['processor']}.\n")
     print("## Training and prediction against other packages\n")
     print("    pip install -r benchmarks/requirements-peers.txt\n    python -m benchmarks.peers\n")
+    print("Milliseconds of a training step or a prediction; images/s are fastnn's; the aim is for the ratio before it.\n")
     print(table(peers["results"]) + "\n")
     print("Peak memory of the process above its imports, MB:\n")
     print(memory_table(peers["results"]) + "\n")

@@ -28,6 +28,7 @@ html_css_files = ["style.css"]
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc's sections tell the types
+autodoc_inherit_docstrings = False  # what a class overrides is described once, in its base
 numpydoc_show_class_members = False
 
 myst_enable_extensions = ["dollarmath"]
