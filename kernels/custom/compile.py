@@ -138,7 +138,7 @@ def _check_results(f: Any, what: str, arguments: Sequence[kinds.Type], updated: 
     else:
         good = isinstance(result, kinds.BaseTuple) and len(result) == len(updated) and all(map(_is_number, result))
     if not good:
-        slots = f" and its {len(updated) - 1} slots, in order" if len(updated) > 1 else ", and has no slots"
+        slots = {1: ", and has no slots", 2: " and its slot"}.get(len(updated), f" and its {len(updated) - 1} slots, in order")
         raise TypeError(f"{what} must return the updated parameter{slots}; it returns {_described(result)}")
 
 

@@ -91,7 +91,7 @@ def test_bad_functions():
     refused(lambda w: w, "must take")
     refused(lambda g, w, lr: w - lr * g, r"must take \(w, g, .*; it takes \(g, w, lr\)")
     refused(lambda w, g, a, b, c, d, lr: w, "at most 3 slots; it has 4")
-    refused(lambda w, g, m, lr: w, "must return the updated parameter and its 1 slots, in order; it returns a number")
+    refused(lambda w, g, m, lr: w, "must return the updated parameter and its slot; it returns a number")
     refused(lambda w, g, lr: (w, g), "must return the updated parameter, and has no slots; it returns a tuple of 2")
     refused(lambda w, g, lr, name=1.0: w, "must not call a hyper-parameter 'name'")
     refused(lambda w, g, lr, nesterov="yes": w, "nesterov must be a number")

@@ -86,6 +86,14 @@ START = {
     ),
 }
 
+#: gate -> z and output of each layer from the last one down, for as many inputs as were printed
+PASSES = {
+    "AND": "0.7319939418114051 0.6752426767850529",
+    "OR": "0.15599452 0.31201316 0.754653 0.91067164 0.53891974 0.57737657 0.68019172 0.71313758",
+    "XOR, first draw": "0.7324195 0.67533599 0.83244264 0.21233911 0.69687117 0.55288622",
+    "half adder": "1.70944391 0.95530701 0.84676414 0.72218121 0.06505159 0.94888554 0.51625717 0.720891",
+}
+
 
 def flat(arrays):
     return np.concatenate([np.ravel(array) for array in arrays])
@@ -175,3 +183,11 @@ def test_the_script_prints_the_gates_and_the_errors(capsys):
     assert printed.count("right: True") == 4
     assert "XOR, first draw: error 0.250363, right: False" in printed
     assert "step 1: carry 0.90598810022" in printed
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_forward_passes_before_the_first_step(name):
+    inputs = 4 if name == "OR" else 1
+    passed = lab.forward(lab.network(lab.first_weights()[name]))
+    values = [array[:inputs].ravel() for z_and_output in reversed(passed) for array in z_and_output]
+    assert_printed(np.concatenate(values), PASSES[name], digits=16 if name == "AND" else 8)

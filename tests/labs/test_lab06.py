@@ -157,3 +157,13 @@ def test_the_script_prints_both_iterations(capsys):
     assert "iteration 1: mean loss 0.695287468191" in printed
     assert "iteration 2: mean loss 0.664942361203" in printed
     assert printed.count("b(2)   [-0.31250755]") == 2
+
+
+def test_explain_tells_the_first_iteration(iterations):
+    told = lab.first_model().explain(lab.X, lab.T)
+    first = iterations[0]
+    weights = [weight for layer in told.layers for weight in layer.weights.values()]
+    for weight, name in zip(weights, first["means"], strict=True):
+        np.testing.assert_allclose(weight.gradient, first["means"][name], rtol=1e-12)
+        np.testing.assert_allclose(weight.updated, first["parameters"][name], rtol=1e-12)
+    np.testing.assert_allclose(told.layers[0].delta, first["jacobians"]["b(1)"] / 3, rtol=1e-12)  # as the text says

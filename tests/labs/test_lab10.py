@@ -116,7 +116,7 @@ def test_the_last_digits_of_four_units_are_those_of_rounding(four_units):
     assert apart[40:].max() > 1e-3
 
 
-def test_the_script_prints_costs(capsys):
+def test_the_script_prints_costs(capsys, in_empty_folder):
     printed = run_lab(10, capsys)
     for number, cost in enumerate(COSTS_OF_10_UNITS.split()):
         assert f"cost after {number * 1000:4} steps: {cost}" in printed

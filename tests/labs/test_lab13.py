@@ -94,7 +94,7 @@ def one_thread():
     fastnn.set_num_threads(before)
 
 
-def test_both_variants_train_from_arrays_in_the_script(capsys, one_thread):
+def test_both_variants_train_from_arrays_in_the_script(capsys, one_thread, in_empty_folder):
     printed = run_lab(13, capsys)
     assert " Total params: 990,685 (3.78 MB)\n Trainable params: 989,173 (3.77 MB)" in printed
     epochs = re.findall(r"epoch (\d): loss (\S+), accuracy (\S+), val_loss (\S+), val_accuracy (\S+)\n", printed)
