@@ -2,24 +2,25 @@
 
 import numpy as np
 
-from . import activate
+from ..custom.elementary import exp, log
+from . import vmath
+from .activate import relu, sigmoid, softplus
 from .call import step
 from .custom import apply_loss
-from .pointers import as_doubles, inline, is_null, offset, on_stack, reordered
+from .pointers import as_doubles, is_null, offset, on_stack, reordered
 from .softmax import divide_by_sums, exponentials, subtract_max
 from .sums import row_dot, row_sum
-from .vmath import exp, log, of_reals
+from .vmath import of_reals
 
 #: probabilities are kept this far from 0 and 1 before their logarithm is taken
 EPSILON = 1e-7
 #: elements of a loss that are computed before they are summed
 BUFFER = 1024
 
-relu, sigmoid, softplus = of_reals(activate.relu), of_reals(activate.sigmoid), of_reals(activate.softplus)
 
-
-def _forward(element):
-    """Return the step of a loss that is the mean of `element(prediction, target)` over a sample's outputs."""
+def _forward(formula):
+    """Return the step of a loss that is the mean of `formula(prediction, target)` over a sample's outputs."""
+    element = of_reals(formula)
 
     @step("m", "c", scratch=lambda e: e["m"] * e["c"])
     def forward(call, first, last):
@@ -32,7 +33,9 @@ def _forward(element):
     return forward
 
 
-def _backward(derivative):
+def _backward(formula):
+    derivative = of_reals(formula)
+
     @step("m", "c")
     def backward(call, first, last):
         pred, target, dpred, c = call.pred, call.target, call.dpred, call.c
@@ -46,95 +49,86 @@ def _backward(derivative):
     return backward
 
 
-# Comparisons are written so that NaN takes the branch that keeps it.
+# Formulas, see vmath.py. Comparisons are written so that NaN takes the branch that keeps it.
 
 
-@inline
 def _mse(p, t):
-    return (p - t) * (p - t)
+    d = p - t
+    return d * d
 
 
-@inline
 def _mse_derivative(p, t):
-    return 2.0 * (p - t)
+    return (p - t) * 2.0
 
 
-@inline
 def _mae(p, t):
-    return abs(p - t)
+    return (p - t).intrinsic("fabs")
 
 
-@inline
 def _sign(d):
-    return 1.0 if d > 0 else (-1.0 if d < 0 else d)
+    return d.like(1.0).where(d.compare(">", 0.0), d.like(-1.0).where(d.compare("<", 0.0), d))
 
 
-@inline
 def _mae_derivative(p, t):
     return _sign(p - t)
 
 
-@inline
 def _hinge(p, t):
     return relu(1.0 - t * p)
 
 
-@inline
 def _hinge_derivative(p, t):
-    return -t if t * p < 1 else 0.0
+    return (-t).where((t * p).compare("<", 1.0), 0.0)
 
 
-@inline
 def _perceptron(p, t):
     return relu(-t * p)
 
 
-@inline
 def _perceptron_derivative(p, t):
-    return -t if t * p <= 0 else 0.0
+    return (-t).where((t * p).compare("<=", 0.0), 0.0)
 
 
-@inline
 def _sigmoid_xent(p, t):
     return softplus(p) - p * t
 
 
-@inline
 def _sigmoid_xent_derivative(p, t):
     return sigmoid(p) - t
 
 
-@inline
 def _half_poisson(p, t):
-    return exp(p) - t + t * (log(t if t > 0 else 1.0) - p)
+    return exp(p) - t + t * (log(t.where(t.compare(">", 0.0), 1.0)) - p)
 
 
-@inline
 def _half_poisson_derivative(p, t):
     return exp(p) - t
 
 
-@inline
 def _clip(q):
-    q = EPSILON if q < EPSILON else q
-    return 1.0 - EPSILON if q > 1.0 - EPSILON else q
+    return q.at_least(EPSILON).at_most(1.0 - EPSILON)
 
 
-@inline
-def _unless_clipped(derivative, q):
-    derivative = 0.0 if q < EPSILON else derivative
-    return 0.0 if q > 1.0 - EPSILON else derivative
+def _unless_clipped(q, derivative):
+    outside = q.builder.or_(q.compare("<", EPSILON), q.compare(">", 1.0 - EPSILON))
+    return q.like(0.0).where(outside, derivative)
 
 
-@inline
 def _binary_xent(p, t):
     q = _clip(p)
     return -t * log(q) - (1.0 - t) * log(1.0 - q)
 
 
-@inline
 def _binary_xent_derivative(p, t):
-    return _unless_clipped((p - t) / (p * (1.0 - p)), p)
+    return _unless_clipped(p, (p - t) / (p * (1.0 - p)))
+
+
+def _xent(p, t):
+    return -t * log(_clip(p))
+
+
+def _xent_derivative(p, t):
+    return _unless_clipped(p, -t / p)
 
 
 mse_forward, mse_backward = _forward(_mse), _backward(_mse_derivative)
@@ -177,7 +171,7 @@ def softmax_xent_forward(call, first, last):
         loss[i] = probs[i * c + label[i]]
     exponentials(probs, first * c, last * c)
     for i in range(first, last):
-        loss[i] = log(row_sum(probs, i * c, c)) - loss[i]
+        loss[i] = vmath.log(row_sum(probs, i * c, c)) - loss[i]
     divide_by_sums(probs, first, last, c)
 
 
@@ -199,7 +193,7 @@ def softmax_xent_onehot_forward(call, first, last):
         loss[i] = row_dot(target, probs, i * c, c)
     exponentials(probs, first * c, last * c)
     for i in range(first, last):
-        loss[i] = log(row_sum(probs, i * c, c)) * row_sum(target, i * c, c) - loss[i]
+        loss[i] = vmath.log(row_sum(probs, i * c, c)) * row_sum(target, i * c, c) - loss[i]
     divide_by_sums(probs, first, last, c)
 
 
@@ -212,14 +206,16 @@ def softmax_xent_onehot_backward(call, first, last):
             dlogits[j] = dloss[i] * (probs[j] * total - target[j])
 
 
-@step("m", "c")
+_log_loss, _log_loss_derivative, _sign_of = of_reals(_xent), of_reals(_xent_derivative), of_reals(_sign)
+
+
+@step("m", "c", scratch=lambda e: e["m"] * e["c"])
 def xent_forward(call, first, last):
-    probs, target, loss, c = call.probs, call.target, call.loss, call.c
+    probs, target, each, c = call.probs, call.target, as_doubles(call.scratch), call.c
+    for i in range(first * c, last * c):
+        each[i] = _log_loss(np.float64(probs[i]), target[i])
     for i in range(first, last):
-        total = 0.0
-        for j in range(i * c, (i + 1) * c):
-            total -= target[j] * log(_clip(np.float64(probs[j])))
-        loss[i] = total
+        call.loss[i] = row_sum(each, i * c, c)
 
 
 @step("m", "c")
@@ -227,8 +223,7 @@ def xent_backward(call, first, last):
     dloss, probs, target, dprobs, c = call.dloss, call.probs, call.target, call.dprobs, call.c
     for i in range(first, last):
         for j in range(i * c, (i + 1) * c):
-            q = np.float64(probs[j])
-            dprobs[j] = dloss[i] * _unless_clipped(-target[j] / q, q)
+            dprobs[j] = dloss[i] * _log_loss_derivative(np.float64(probs[j]), target[j])
 
 
 @step("")
@@ -266,11 +261,11 @@ def penalty_backward(call, first, last):
     one, two = call.dpenalty[0] * call.l1, call.dpenalty[0] * 2.0 * call.l2
     if is_null(call.gradient):
         for i in range(first, last):
-            dw[i] = two * w[i] + one * _sign(np.float64(w[i]))
+            dw[i] = two * w[i] + one * _sign_of(np.float64(w[i]))
     else:
         gradient = call.gradient
         for i in range(first, last):
-            dw[i] = gradient[i] + (two * w[i] + one * _sign(np.float64(w[i])))
+            dw[i] = gradient[i] + (two * w[i] + one * _sign_of(np.float64(w[i])))
 
 
 @step("m", "c")

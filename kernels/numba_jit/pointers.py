@@ -7,8 +7,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 #: for functions that kernels call. A multiplication and an addition may become one instruction, as in C; nothing else is reordered.
-#: They are written into their callers however large they are: a loop with a call in it would not be turned into vectors.
-inline = numba.njit(fastmath={"contract"}, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inline = numba.njit(fastmath={"contract"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 #: the same for sums whose order is left to the compiler, which otherwise could not use vectors
 reordered = numba.njit(fastmath={"contract", "reassoc"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
