@@ -218,7 +218,7 @@ class Variable(Tensor):
     ----------
     initial_value : array_like
         Copied. Python floats become float32, Python integers int32; arrays keep their dtype.
-    trainable : bool
+    trainable : bool, default True
         Whether tapes watch the variable without being told.
     dtype : dtype_like, optional
         The dtype to convert to.
@@ -443,9 +443,9 @@ class GradientTape:
 
     Parameters
     ----------
-    persistent : bool
+    persistent : bool, default False
         Whether gradients can be taken more than once. Otherwise the record is released after the first time.
-    watch_accessed_variables : bool
+    watch_accessed_variables : bool, default True
         Whether trainable variables are watched without `watch`.
 
     Notes
@@ -549,7 +549,7 @@ class GradientTape:
             By what.
         output_gradients : like `target`, optional
             The gradient to start from at each target; 1 everywhere if left out.
-        unconnected_gradients : {"none", "zero"}
+        unconnected_gradients : {"none", "zero"}, default "none"
             What stands for the gradient by a source that the target does not depend on.
 
         Returns
@@ -575,7 +575,7 @@ class GradientTape:
             What to differentiate.
         sources : Tensor, or nested list, tuple or dict of them
             By what.
-        unconnected_gradients : {"none", "zero"}
+        unconnected_gradients : {"none", "zero"}, default "none"
             What stands for the Jacobian by a source that the target does not depend on.
 
         Returns

@@ -50,7 +50,7 @@ class Constant(Initializer):
 
     Parameters
     ----------
-    value : float or array_like
+    value : float or array_like, default 0.0
         The value.
     """
 
@@ -83,7 +83,7 @@ class RandomNormal(Initializer):
 
     Parameters
     ----------
-    mean, stddev : float
+    mean, stddev : float, default 0.0 and 0.05
         Its mean and standard deviation.
     seed : int, optional
         For the same numbers each time.
@@ -107,7 +107,7 @@ class TruncatedNormal(RandomNormal):
 
     Parameters
     ----------
-    mean, stddev : float
+    mean, stddev : float, default 0.0 and 0.05
         Mean and standard deviation of the distribution before it is cut off.
     seed : int, optional
         For the same numbers each time.
@@ -123,7 +123,7 @@ class RandomUniform(Initializer):
 
     Parameters
     ----------
-    minval, maxval : float
+    minval, maxval : float, default -0.05 and 0.05
         Its bounds.
     seed : int, optional
         For the same numbers each time.
@@ -144,11 +144,11 @@ class VarianceScaling(Initializer):
 
     Parameters
     ----------
-    scale : float
+    scale : float, default 1.0
         Positive.
-    mode : {"fan_in", "fan_out", "fan_avg"}
+    mode : {"fan_in", "fan_out", "fan_avg"}, default "fan_in"
         What n is.
-    distribution : {"truncated_normal", "untruncated_normal", "uniform"}
+    distribution : {"truncated_normal", "untruncated_normal", "uniform"}, default "truncated_normal"
         Uniform means the bounds ``-sqrt(3 * scale / n)`` and ``sqrt(3 * scale / n)``. A truncated normal distribution is widened
         so that its variance is ``scale / n`` after truncation.
     seed : int, optional

@@ -30,7 +30,7 @@ class Loss:
     ----------
     name : str, optional
         A name of one's own.
-    reduction : {"sum_over_batch_size", "sum", "none"}
+    reduction : {"sum_over_batch_size", "sum", "none"}, default "sum_over_batch_size"
         What a call returns: the mean over the samples (of ``loss * weight``; the weights do not enter the divisor), the sum,
         or each sample's loss.
     """
@@ -160,7 +160,7 @@ class Huber(Loss):
 
     Parameters
     ----------
-    delta : float
+    delta : float, default 1.0
         Where it turns linear.
     reduction, name
         See `Loss`.
@@ -227,7 +227,7 @@ class SparseCategoricalCrossentropy(Loss):
 
     Parameters
     ----------
-    from_logits : bool
+    from_logits : bool, default False
         Whether predictions are logits instead of probabilities. Of a softmax's result the logits are used either way, so that
         nothing overflows.
     reduction, name
@@ -268,10 +268,10 @@ class CategoricalCrossentropy(Loss):
 
     Parameters
     ----------
-    from_logits : bool
+    from_logits : bool, default False
         Whether predictions are logits instead of probabilities. Of a softmax's result the logits are used either way, so that
         nothing overflows.
-    label_smoothing : float
+    label_smoothing : float, default 0.0
         Share of each target that is spread evenly over all classes, in [0, 1].
     reduction, name
         See `Loss`.
@@ -310,10 +310,10 @@ class BinaryCrossentropy(Loss):
 
     Parameters
     ----------
-    from_logits : bool
+    from_logits : bool, default False
         Whether predictions are logits instead of probabilities. Of a sigmoid's result the logits are used either way, so that
         nothing overflows.
-    label_smoothing : float
+    label_smoothing : float, default 0.0
         How far targets are drawn towards 0.5, in [0, 1].
     reduction, name
         See `Loss`.
@@ -385,7 +385,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
-    """Return the Huber loss of each sample."""
+    """Return the Huber loss of each sample; for `delta` see `Huber`."""
     return Huber(delta, reduction="none")(y_true, y_pred)
 
 
@@ -400,17 +400,17 @@ def perceptron(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tensor:
-    """Return the cross-entropy of each sample, for integer labels."""
+    """Return the cross-entropy of each sample, for integer labels; see `SparseCategoricalCrossentropy`."""
     return SparseCategoricalCrossentropy(from_logits, reduction="none")(y_true, y_pred)
 
 
 def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Tensor:
-    """Return the cross-entropy of each sample, for one-hot targets."""
+    """Return the cross-entropy of each sample, for one-hot targets; see `CategoricalCrossentropy`."""
     return CategoricalCrossentropy(from_logits, label_smoothing, reduction="none")(y_true, y_pred)
 
 
 def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Tensor:
-    """Return the binary cross-entropy of each sample, the mean over its outputs."""
+    """Return the binary cross-entropy of each sample, the mean over its outputs; see `BinaryCrossentropy`."""
     return BinaryCrossentropy(from_logits, label_smoothing, reduction="none")(y_true, y_pred)
 
 

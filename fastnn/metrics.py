@@ -73,7 +73,7 @@ class Mean(Metric):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "mean"
         The name in logs.
     """
 
@@ -135,7 +135,7 @@ class Accuracy(SampleMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "accuracy"
         The name in logs.
     """
 
@@ -151,9 +151,9 @@ class BinaryAccuracy(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "binary_accuracy"
         The name in logs.
-    threshold : float
+    threshold : float, default 0.5
         Predictions above it count as 1: 0.5 for probabilities, 0 for logits.
     """
 
@@ -171,7 +171,7 @@ class SignAccuracy(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "sign_accuracy"
         The name in logs.
     """
 
@@ -191,7 +191,7 @@ class CategoricalAccuracy(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "categorical_accuracy"
         The name in logs.
     """
 
@@ -208,7 +208,7 @@ class SparseCategoricalAccuracy(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "sparse_categorical_accuracy"
         The name in logs.
     """
 
@@ -225,9 +225,9 @@ class TopKCategoricalAccuracy(SampleMean):
 
     Parameters
     ----------
-    k : int
+    k : int, default 5
         How many.
-    name : str, optional
+    name : str, default "top_k_categorical_accuracy"
         The name in logs.
     """
 
@@ -245,9 +245,9 @@ class SparseTopKCategoricalAccuracy(SampleMean):
 
     Parameters
     ----------
-    k : int
+    k : int, default 5
         How many.
-    name : str, optional
+    name : str, default "sparse_top_k_categorical_accuracy"
         The name in logs.
     """
 
@@ -264,7 +264,7 @@ class MeanSquaredError(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "mean_squared_error"
         The name in logs.
     """
 
@@ -281,7 +281,7 @@ class MeanAbsoluteError(KernelMean):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, default "mean_absolute_error"
         The name in logs.
     """
 

@@ -263,7 +263,7 @@ class Sequential:
 
         Parameters
         ----------
-        optimizer : str or Optimizer
+        optimizer : str or Optimizer, default "rmsprop"
             For example "adam" or ``optimizers.SGD(0.01)``.
         loss : str, Loss or callable
             For example "sparse_categorical_crossentropy".
@@ -377,18 +377,18 @@ class Sequential:
             Targets, in the form that the loss wants.
         batch_size : int, default 32
             Samples per step; the last batch of an epoch may be smaller. Not for an iterable, whose batches have their sizes.
-        epochs, initial_epoch : int
+        epochs, initial_epoch : int, default 1 and 0
             Train until epoch `epochs`, counted from `initial_epoch`.
-        verbose : {"auto", 0, 1, 2}
+        verbose : {"auto", 0, 1, 2}, default "auto"
             Nothing, a progress bar, or a line per epoch.
         callbacks : list of Callback, optional
             See `fastnn.callbacks`.
-        validation_split : float in [0, 1)
+        validation_split : float in [0, 1), default 0.0
             Share of the samples, taken from the end before shuffling, to evaluate on after each epoch.
         validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
             What to evaluate on after each epoch; takes the place of `validation_split`. What does not fit is told before training:
             of batches the first one, where the iterable also gives them by number.
-        shuffle : bool
+        shuffle : bool, default True
             Whether each epoch takes the samples in a new random order.
         class_weight : dict of int to float, optional
             Weight of the loss of each class's samples; classes that are not named have weight 1. Metrics are not weighted.
@@ -621,7 +621,7 @@ class Sequential:
         ----------
         x, y : array_like
             A small batch; as for `fit`.
-        precision : int
+        precision : int, default 4
             Digits after the decimal point in print.
 
         Returns
@@ -654,9 +654,9 @@ class Sequential:
             As for `fit`.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
-        verbose : {0, 1, 2, "auto"}
+        verbose : {0, 1, 2, "auto"}, default 0
             Whether to print the result.
-        return_dict : bool
+        return_dict : bool, default False
             Whether to return a dict by name instead of a float or a list.
         callbacks : list of Callback, optional
             Whose ``on_test_...`` methods are called.
@@ -740,7 +740,7 @@ class Sequential:
             are left out.
         batch_size : int, optional
             Samples per step; the result does not depend on it.
-        verbose : int or str, optional
+        verbose : int or str, default 0
             Not used; accepted since code written for Keras gives it.
 
         Returns

@@ -267,11 +267,11 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float or LearningRateSchedule, default 0.01
         The step size.
-    momentum : float
+    momentum : float, default 0.0
         Share of the last step that goes into this one, in [0, 1]: ``v = momentum * v - lr * g; w += v``.
-    nesterov : bool
+    nesterov : bool, default False
         Whether the momentum is Nesterov's: ``w += momentum * v - lr * g`` with the same ``v``.
     **kwargs
         `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, see `Optimizer`.
@@ -306,11 +306,11 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float or LearningRateSchedule, default 0.001
         The step size.
-    initial_accumulator_value : float
+    initial_accumulator_value : float, default 0.1
         Value that ``a`` starts with.
-    epsilon : float
+    epsilon : float, default 1e-07
         Keeps the divisor above 0.
     **kwargs
         `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, see `Optimizer`.
@@ -344,11 +344,11 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float or LearningRateSchedule, default 0.001
         The step size.
-    rho : float
+    rho : float, default 0.9
         Decay of the mean square, in [0, 1).
-    epsilon : float
+    epsilon : float, default 1e-07
         Keeps the divisor above 0.
     **kwargs
         `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, see `Optimizer`.
@@ -384,11 +384,11 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float or LearningRateSchedule, default 0.001
         The step size.
-    beta_1, beta_2 : float
+    beta_1, beta_2 : float, default 0.9 and 0.999
         Decay of the mean of gradients and of their squares, in [0, 1).
-    epsilon : float
+    epsilon : float, default 1e-07
         Keeps the divisor above 0.
     **kwargs
         `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, see `Optimizer`.
@@ -423,9 +423,9 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float or LearningRateSchedule, default 0.001
         The step size.
-    weight_decay : float
+    weight_decay : float, default 0.004
         Share of a weight that goes in each update, times the learning rate.
     beta_1, beta_2, epsilon
         As in `Adam`.

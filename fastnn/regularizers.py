@@ -36,7 +36,7 @@ class L1L2(Regularizer):
 
     Parameters
     ----------
-    l1, l2 : float
+    l1, l2 : float, default 0.0
         Not negative.
     """
 
@@ -58,7 +58,7 @@ class L1(L1L2):
 
     Parameters
     ----------
-    l1 : float
+    l1 : float, default 0.01
         Not negative.
     """
 
@@ -74,7 +74,7 @@ class L2(L1L2):
 
     Parameters
     ----------
-    l2 : float
+    l2 : float, default 0.01
         Not negative.
     """
 

@@ -51,9 +51,9 @@ def gradcheck(f: Callable[..., Tensor], inputs: Any, eps: float = 1e-6, rtol: fl
     inputs : array_like, Tensor or Variable; or a list or tuple of them
         Where to check; a list or tuple is always a list of inputs. Numbers are converted to float64. A variable must be of
         float64; it is shifted itself, so that `f` need not use its argument, and gets its values back.
-    eps : float
+    eps : float, default 1e-06
         Step of the differences, times the element's absolute value where that is above 1.
-    rtol, atol : float
+    rtol, atol : float, default 1e-05 and 1e-07
         An element is right if the gradients differ by no more than ``atol + rtol * abs(numeric)``.
 
     Returns
@@ -105,7 +105,7 @@ def check_layer(layer: Layer, input_shape: Sequence[int], eps: float = 1e-6, rto
         Built or not.
     input_shape : tuple of int
         Shape of one sample. Small: every element is shifted twice.
-    eps, rtol, atol : float
+    eps, rtol, atol : float, default 1e-06, 1e-05 and 1e-07
         As for `gradcheck`.
 
     Returns

@@ -16,13 +16,13 @@ class CallbackList:
 
     Parameters
     ----------
-    callbacks : iterable of Callback
+    callbacks : iterable of Callback, default ()
         The callbacks.
     model : Sequential
         The model that they get.
     params : dict, optional
         The parameters that they get.
-    verbose : {0, 1, 2, "auto"}
+    verbose : {0, 1, 2, "auto"}, default 0
         Whether a `ProgressBar` is added, and with which `verbose`.
     data : iterable, optional
         The batches that are trained on; `BackupAndRestore` keeps what stands in ``data.saved_attributes``, as of callbacks.

@@ -19,17 +19,17 @@ class ModelCheckpoint(Monitor):
     filepath : str or path
         Where to; names in braces stand for the epoch, counted from 1, and for values of the logs, as in
         ``"{epoch:02d}-{val_loss:.2f}.safetensors"``. Folders are made.
-    monitor : str
+    monitor : str, default "val_loss"
         The value that says which model is best.
-    verbose : int
+    verbose : int, default 0
         Whether to print what is saved.
-    save_best_only : bool
+    save_best_only : bool, default False
         Whether to save only when the value is better than ever before.
-    save_weights_only : bool
+    save_weights_only : bool, default False
         Whether to leave the architecture and the optimizer out.
-    mode : {"auto", "min", "max"}
+    mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better; "auto" goes by the name.
-    save_freq : "epoch" or int
+    save_freq : "epoch" or int, default "epoch"
         When to save: after each epoch, or after so many batches.
     initial_value_threshold : float, optional
         A value that the first model saved must beat.
@@ -113,7 +113,7 @@ class BackupAndRestore(Callback):
     backup_dir : str or path
         The folder, of this training alone; it is made. Its only file, ``latest.safetensors``, is of the format of `fastnn.saving`
         and replaced as a whole: a process killed at any moment leaves the checkpoint of before or the one of after.
-    delete_checkpoint : bool
+    delete_checkpoint : bool, default True
         Whether the checkpoint is removed when training has come to its end.
 
     Raises

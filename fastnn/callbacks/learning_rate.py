@@ -16,21 +16,21 @@ class ReduceLROnPlateau(Monitor):
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "val_loss"
         Its name.
-    factor : float
+    factor : float, default 0.1
         What the learning rate is multiplied by, below 1.
-    patience : int
+    patience : int, default 10
         After how many epochs without a better value.
-    verbose : int
+    verbose : int, default 0
         Whether to print it.
-    mode : {"auto", "min", "max"}
+    mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better; "auto" goes by the name.
-    min_delta : float
+    min_delta : float, default 0.0001
         By how much a value must be better to count.
-    cooldown : int
+    cooldown : int, default 0
         How many epochs to wait after a reduction before counting again.
-    min_lr : float
+    min_lr : float, default 0.0
         What the learning rate does not go below.
     """
 
@@ -97,7 +97,7 @@ class LearningRateScheduler(Callback):
     ----------
     schedule : callable
         ``schedule(epoch, learning_rate)``, or ``schedule(epoch)``, returns the epoch's learning rate.
-    verbose : int
+    verbose : int, default 0
         Whether to print it.
 
     Raises

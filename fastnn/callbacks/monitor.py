@@ -18,11 +18,11 @@ class Monitor(Callback):
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "val_loss"
         Its name.
-    mode : {"auto", "min", "max"}
+    mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better; "auto" goes by the name.
-    min_delta : float
+    min_delta : float, default 0.0
         By how much a value must be better to count as better.
     """
 

@@ -16,7 +16,7 @@ class ProgressBar(Callback):
 
     Parameters
     ----------
-    verbose : {1, 2, "auto"}
+    verbose : {1, 2, "auto"}, default 1
         1: a bar for each epoch on stderr, with the loss, the metrics, images (or samples) per second and the time left, and, where
         an iterable gives the batches, the share of the time that was spent waiting for them.
         2: a line for each epoch on stdout. "auto": a bar where stderr is a terminal or a notebook, else lines.

@@ -23,9 +23,9 @@ class CSVLogger(Callback):
     ----------
     filename : str or path
         The file.
-    separator : str
+    separator : str, default ","
         What stands between columns.
-    append : bool
+    append : bool, default False
         Whether to go on after the rows that are in the file.
 
     Notes
@@ -91,9 +91,9 @@ class TensorBoard(Callback):
 
     Parameters
     ----------
-    log_dir : str or path
+    log_dir : str or path, default "logs"
         The folder; it is made if need be. A folder for each training keeps them apart.
-    histogram_freq : int
+    histogram_freq : int, default 0
         After how many epochs, each time, the histograms of all weights are written; 0 for never.
     """
 
@@ -139,7 +139,7 @@ class HistogramRecorder(Callback):
     ----------
     x, y : array_like, optional
         Samples whose gradients are recorded, a batch of some hundred; without them, only weights are.
-    bins : int
+    bins : int, default 50
         Bins from the least to the largest value.
 
     Attributes

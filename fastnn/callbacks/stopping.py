@@ -13,21 +13,21 @@ class EarlyStopping(Monitor):
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "val_loss"
         Its name.
-    min_delta : float
+    min_delta : float, default 0
         By how much it must get better to count.
-    patience : int
+    patience : int, default 0
         After how many epochs without that training stops.
-    verbose : int
+    verbose : int, default 0
         Whether to print that it stopped.
-    mode : {"auto", "min", "max"}
+    mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better; "auto" goes by the name.
     baseline : float, optional
         What the value must beat as well: epochs that do not, count as not better.
-    restore_best_weights : bool
+    restore_best_weights : bool, default False
         Whether the model ends with the weights of the best epoch, also where all epochs were run.
-    start_from_epoch : int
+    start_from_epoch : int, default 0
         How many epochs pass before the first is looked at.
     """
 

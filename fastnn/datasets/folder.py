@@ -163,20 +163,20 @@ def image_folder(
     directory : str or path-like
         A folder with a folder for each class. Pictures may lie in folders further down; their names end in .bmp, .gif, .jpeg, .jpg
         or .png.
-    labels : "inferred", None or sequence of int
+    labels : "inferred", None or sequence of int, default "inferred"
         "inferred": the classes are the folders in `directory`, save hidden ones. None: no labels, and all pictures in `directory`.
         A sequence: a label for each picture in `directory`, sorted by path.
-    label_mode : {"int", "categorical", "binary", None}
+    label_mode : {"int", "categorical", "binary", None}, default "int"
         Targets as int32 of shape (n,), one-hot float32 of shape (n, classes), float32 0 and 1 of shape (n, 1), or none.
     class_names : sequence of str, optional
         The folders to take, in the order of their labels, which is alphabetical by default.
-    color_mode : {"rgb", "grayscale", "rgba"}
+    color_mode : {"rgb", "grayscale", "rgba"}, default "rgb"
         3, 1 or 4 channels. Transparent parts become white in the first two.
-    batch_size : int
+    batch_size : int, default 32
         Pictures per batch; the last one of an epoch may be smaller.
-    image_size : int or (int, int)
+    image_size : int or (int, int), default (256, 256)
         Height and width that pictures are brought to.
-    shuffle : bool
+    shuffle : bool, default True
         Whether each epoch has a new order; otherwise it is that of the paths.
     seed : int, optional
         Which orders those are, and which pictures belong to a subset; otherwise drawn from the process's random numbers
@@ -185,15 +185,15 @@ def image_folder(
         Share of the pictures that belongs to the validation subset, in (0, 1).
     subset : {"training", "validation", "both"}, optional
         What to return of a split; "both" for a pair, of which the validation data keep their order.
-    interpolation : {"bilinear", "nearest", "bicubic", "area", "lanczos3"}
+    interpolation : {"bilinear", "nearest", "bicubic", "area", "lanczos3"}, default "bilinear"
         How pictures are scaled.
-    follow_links : bool
+    follow_links : bool, default False
         Whether to look into folders that are symbolic links.
-    crop_to_aspect_ratio, pad_to_aspect_ratio : bool
+    crop_to_aspect_ratio, pad_to_aspect_ratio : bool, default False
         Whether to keep a picture's proportions, by cutting its longer side or by padding the shorter one with black.
-    verbose : bool
+    verbose : bool, default True
         Whether to print what was found.
-    on_error : {"raise", "skip"}
+    on_error : {"raise", "skip"}, default "raise"
         What to do about a file that is no picture, is damaged, or has more pixels than Pillow's limit: end with an error, or leave
         it out and note it in ``bad_files``.
 

@@ -20,7 +20,7 @@ class ReLU(SameShapeLayer):
     ----------
     max_value : float, optional
         The largest output, at least 0.
-    negative_slope : float
+    negative_slope : float, default 0.0
         Factor of negative inputs, at least 0.
     **kwargs
         As for `Layer`.
@@ -42,7 +42,7 @@ class LeakyReLU(SameShapeLayer):
 
     Parameters
     ----------
-    negative_slope : float
+    negative_slope : float, default 0.3
         Factor of negative inputs, at least 0; 0.3 by default, as in Keras (the function `leaky_relu` has 0.2).
     **kwargs
         As for `Layer`.
@@ -62,7 +62,7 @@ class PReLU(SameShapeLayer):
 
     Parameters
     ----------
-    alpha_initializer : str, Initializer or callable
+    alpha_initializer : str, Initializer or callable, default "zeros"
         See `fastnn.initializers.get`.
     alpha_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.
@@ -108,7 +108,7 @@ class ELU(SameShapeLayer):
 
     Parameters
     ----------
-    alpha : float
+    alpha : float, default 1.0
         Where it tends to, negated, for negative inputs; at least 0.
     **kwargs
         As for `Layer`.
@@ -128,7 +128,7 @@ class Softmax(SameShapeLayer):
 
     Parameters
     ----------
-    axis : int
+    axis : int, default -1
         The axis.
     **kwargs
         As for `Layer`.

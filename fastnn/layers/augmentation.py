@@ -107,7 +107,7 @@ class RandomFlip(RandomImageLayer):
 
     Parameters
     ----------
-    mode : {"horizontal_and_vertical", "horizontal", "vertical"}
+    mode : {"horizontal_and_vertical", "horizontal", "vertical"}, default "horizontal_and_vertical"
         Left and right, top and bottom, or each of the two by itself.
     seed, data_format, **kwargs
         As for `RandomImageLayer`.
@@ -326,7 +326,7 @@ class RandomContrast(RandomColors):
     ----------
     factor : float or (float, float)
         c is drawn from 1 - the first to 1 + the second; f is (f, f).
-    value_range : (float, float)
+    value_range : (float, float), default (0, 255)
         The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
     seed, data_format, **kwargs
         As for `RandomImageLayer`.
@@ -345,7 +345,7 @@ class RandomBrightness(RandomColors):
     ----------
     factor : float or (float, float)
         By which share of the range, at least and at most; f is (-f, f).
-    value_range : (float, float)
+    value_range : (float, float), default (0, 255)
         The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
     seed, data_format, **kwargs
         As for `RandomImageLayer`.

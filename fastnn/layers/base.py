@@ -51,7 +51,7 @@ class Layer:
     ----------
     name : str, optional
         "dense", "dense_1", ... by default.
-    trainable : bool
+    trainable : bool, default True
         Whether the weights are trained.
     dtype : {"float32", "float64"}, optional
         Type of the weights and of the arithmetic; float32 by default.
@@ -211,13 +211,13 @@ class Layer:
 
         Parameters
         ----------
-        shape : sequence of int
+        shape : sequence of int, default ()
             Its shape.
-        initializer : str, Initializer or callable
+        initializer : str, Initializer or callable, default "glorot_uniform"
             Its first values, see `fastnn.initializers.get`.
         dtype : dtype_like, optional
             The layer's by default.
-        trainable : bool
+        trainable : bool, default True
             Whether training changes it.
         regularizer : str, Regularizer or callable, optional
             Its penalty, see `fastnn.regularizers.get`.

@@ -107,21 +107,21 @@ class Conv2D(Convolution):
         Number of output channels.
     kernel_size : int or (int, int)
         Rows and columns of the filters.
-    strides : int or (int, int)
+    strides : int or (int, int), default (1, 1)
         Step of the window.
-    padding : "valid", "same", int, (int, int) or ((int, int), (int, int))
+    padding : "valid", "same", int, (int, int) or ((int, int), (int, int)), default "valid"
         See `Convolution`.
     data_format : {"channels_last", "channels_first"}, optional
         (batch, height, width, channels), the default, or (batch, channels, height, width).
-    dilation_rate : int or (int, int)
+    dilation_rate : int or (int, int), default (1, 1)
         Step between the elements of the window.
-    groups : int
+    groups : int, default 1
         Groups of channels that are convolved on their own; a divisor of the numbers of input and of output channels.
     activation : str or callable, optional
         See `fastnn.activations.get`.
-    use_bias : bool
+    use_bias : bool, default True
         Whether there is a bias.
-    kernel_initializer, bias_initializer : str, Initializer or callable
+    kernel_initializer, bias_initializer : str, Initializer or callable, default "glorot_uniform" and "zeros"
         See `fastnn.initializers.get`.
     kernel_regularizer, bias_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.
@@ -207,9 +207,9 @@ class DepthwiseConv2D(Convolution):
         Rows and columns of the filters.
     strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, bias_regularizer
         As for `Conv2D`.
-    depth_multiplier : int
+    depth_multiplier : int, default 1
         Output channels per input channel; those of input channel c are c * depth_multiplier, c * depth_multiplier + 1, ...
-    depthwise_initializer : str, Initializer or callable
+    depthwise_initializer : str, Initializer or callable, default "glorot_uniform"
         See `fastnn.initializers.get`.
     depthwise_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.
@@ -279,9 +279,9 @@ class SeparableConv2D(Convolution):
         Rows and columns of the depthwise filters.
     strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, bias_regularizer
         As for `Conv2D`; the window is that of the depthwise convolution.
-    depth_multiplier : int
+    depth_multiplier : int, default 1
         Channels between the two per input channel.
-    depthwise_initializer, pointwise_initializer : str, Initializer or callable
+    depthwise_initializer, pointwise_initializer : str, Initializer or callable, default "glorot_uniform"
         See `fastnn.initializers.get`.
     depthwise_regularizer, pointwise_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.

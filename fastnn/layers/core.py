@@ -70,9 +70,9 @@ class Dense(Layer):
         Number of outputs.
     activation : str or callable, optional
         See `fastnn.activations.get`.
-    use_bias : bool
+    use_bias : bool, default True
         Whether there is a bias.
-    kernel_initializer, bias_initializer : str, Initializer or callable
+    kernel_initializer, bias_initializer : str, Initializer or callable, default "glorot_uniform" and "zeros"
         See `fastnn.initializers.get`.
     kernel_regularizer, bias_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.

@@ -101,13 +101,13 @@ class BatchNormalization(Normalization):
 
     Parameters
     ----------
-    axis : int
+    axis : int, default -1
         The axis of the features: the last one, or 1 for channels_first images.
-    momentum : float
+    momentum : float, default 0.99
         How much of the moving averages a step keeps.
-    epsilon : float
+    epsilon : float, default 0.001
         Added to the variance.
-    center, scale : bool
+    center, scale : bool, default True
         Whether there is an offset `beta`, a factor `gamma`.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str, Initializer or callable
         See `fastnn.initializers.get`.
@@ -187,13 +187,13 @@ class LayerNormalization(Normalization):
 
     Parameters
     ----------
-    axis : int
+    axis : int, default -1
         The axis that is normalized: the last one.
-    epsilon : float
+    epsilon : float, default 0.001
         Added to the variance.
-    center, scale : bool
+    center, scale : bool, default True
         Whether there is an offset `beta`, a factor `gamma`.
-    beta_initializer, gamma_initializer : str, Initializer or callable
+    beta_initializer, gamma_initializer : str, Initializer or callable, default "zeros" and "ones"
         See `fastnn.initializers.get`.
     beta_regularizer, gamma_regularizer : str, Regularizer or callable, optional
         See `fastnn.regularizers.get`.

@@ -61,7 +61,7 @@ class MaxPooling2D(Pooling):
 
     Parameters
     ----------
-    pool_size : int or (int, int)
+    pool_size : int or (int, int), default (2, 2)
         Rows and columns of the window.
     strides : int or (int, int), optional
         Step of the window; `pool_size` by default.

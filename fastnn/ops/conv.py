@@ -31,10 +31,10 @@ def conv2d(
     x : Tensor, shape (n, h, w, c), or (n, c, h, w) for channels_first
     w : Tensor, shape (kh, kw, c / groups, c_out), or (c_out, c / groups, kh, kw) for channels_first
     b : Tensor, shape (c_out,), optional
-    stride, dilation : int or pair of int
-    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right))
-    groups : int
-    data_format : {"channels_last", "channels_first"}
+    stride, dilation : int or pair of int, default 1
+    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
+    groups : int, default 1
+    data_format : {"channels_last", "channels_first"}, default "channels_last"
     activation : str or Record, optional
         An activation that can be fused into the convolution (`fastnn.kernels.spec.activation.FUSED`), or the record of one of the
         user's (see `fastnn.activation`).

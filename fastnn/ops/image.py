@@ -31,8 +31,8 @@ def contrast_brightness(x: Any, change: np.ndarray, value_range: Any = (0.0, 255
     ----------
     x : Tensor, shape (n, h, w, c), or (n, c, h, w) for channels_first
     change : ndarray, shape (n, 2)
-    value_range : (float, float)
-    data_format : {"channels_last", "channels_first"}
+    value_range : (float, float), default (0.0, 255.0)
+    data_format : {"channels_last", "channels_first"}, default "channels_last"
         All as for `fastnn.kernels.contrast_brightness`.
     """
     x = as_tensor(x)

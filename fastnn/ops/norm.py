@@ -20,8 +20,8 @@ def batchnorm(
     ----------
     x : Tensor, shape (m, c), (n, h, w, c), or (n, c, h, w) for channels_first
     gamma, beta : Tensor, shape (c,)
-    eps : float
-    data_format : {"channels_last", "channels_first"}
+    eps : float, default 0.001
+    data_format : {"channels_last", "channels_first"}, default "channels_last"
 
     Returns
     -------
@@ -76,7 +76,7 @@ def layernorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Tensor:
     ----------
     x : Tensor, shape (..., c)
     gamma, beta : Tensor, shape (c,)
-    eps : float
+    eps : float, default 0.001
     """
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     y, mean, var = kernels.layernorm_forward(x.data, gamma.data, beta.data, eps)

@@ -18,11 +18,11 @@ def maxpool2d(x: Any, pool_size: Any = 2, stride: Any = None, padding: Any = "va
     Parameters
     ----------
     x : Tensor, shape (n, h, w, c), or (n, c, h, w) for channels_first
-    pool_size : int or pair of int
+    pool_size : int or pair of int, default 2
     stride : int or pair of int, optional
         `pool_size` if left out.
-    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right))
-    data_format : {"channels_last", "channels_first"}
+    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
+    data_format : {"channels_last", "channels_first"}, default "channels_last"
     """
     x = as_tensor(x)
     y, argmax = kernels.maxpool2d_forward(x.data, pool_size, stride, padding, data_format=data_format)

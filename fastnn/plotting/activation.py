@@ -52,7 +52,7 @@ class ActivationDisplay:
         ----------
         *functions : str or callable
             Names ("relu"), functions made of `fastnn.ops`, or layers without weights; each output a function of one input.
-        low, high : float
+        low, high : float, default -5.0 and 5.0
             From where to where.
         ax : matplotlib Axes, optional
             Where to draw. The legend of more than four functions stands to the right of it, where a figure of

@@ -66,7 +66,7 @@ class HistogramsDisplay:
         ----------
         recorder : fastnn.callbacks.HistogramRecorder
             The callback, after the training.
-        what : {"weights", "gradients"}
+        what : {"weights", "gradients"}, default "weights"
             What to draw.
         names : sequence of str, optional
             Which weights, such as ``["dense/kernel"]``; all by default.

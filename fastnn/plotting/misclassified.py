@@ -85,9 +85,9 @@ class MisclassifiedDisplay:
             With 1, 3 or 4 channels: bytes, or floats, which are stretched to black and white where they are not in [0, 1].
         display_labels : sequence of str, optional
             Names of the classes, which then must be integers from 0.
-        data_format : {"channels_last", "channels_first"}
+        data_format : {"channels_last", "channels_first"}, default "channels_last"
             Where the channels are.
-        max_images : int
+        max_images : int, default 25
             Most images that are drawn; the first ones.
         ax : matplotlib Axes, optional
             Where to draw.

@@ -67,14 +67,14 @@ def affine_warp(
         where rows are to be mirrored, and one where columns are. All about the middle of the image.
     output_size : (int, int), optional
         Rows and columns of the result; those of `x` by default.
-    fill_mode : "reflect", "constant", "nearest" or "wrap"
+    fill_mode : "reflect", "constant", "nearest" or "wrap", default "reflect"
         What lies beyond the edges a b c d: d c b a | a b c d | d c b a, `fill_value`, a a a | a b c d | d d d, or
         a b c d | a b c d | a b c d.
-    interpolation : "bilinear" or "nearest"
+    interpolation : "bilinear" or "nearest", default "bilinear"
         Whether four pixels are mixed or the nearest one is taken.
-    fill_value : float
+    fill_value : float, default 0.0
         For "constant".
-    same_zoom : bool
+    same_zoom : bool, default False
         Whether the number for rows is that for columns too, and the second number of `motion` is not used.
     data_format : {"channels_last", "channels_first"}, default "channels_last"
         The layout of `x` and the result.
@@ -120,7 +120,7 @@ def contrast_brightness(
         Images; N may be 0. Each channel has its own mean.
     change : array_like, shape (N, 2)
         Factor and shift of each image.
-    value_range : (float, float)
+    value_range : (float, float), default (0.0, 255.0)
         Results below the first number become it, those above the second become that.
     data_format : {"channels_last", "channels_first"}, default "channels_last"
         The layout of `x` and the result.

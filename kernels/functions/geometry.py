@@ -58,7 +58,7 @@ def conv_output_size(
         Extent of the image; None (not known yet) gives None.
     window, stride, dilation : int
         Extent of the window, step of the window, step between the window's elements.
-    padding : "valid", "same" or (int, int)
+    padding : "valid", "same" or (int, int), default "valid"
         Padding before and after.
 
     Raises
