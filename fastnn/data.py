@@ -183,14 +183,12 @@ def split_validation(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, sh
     Raises
     ------
     ValueError
-        If `share` is not in (0, 1) or leaves one of the parts without samples.
+        If `share` is not in (0, 1) or leaves no samples to train on.
     """
     if not 0 < share < 1:
         raise ValueError(f"validation_split must be in [0, 1), got {share}")
     first = int(len(x) * (1 - share))
-    if first in (0, len(x)):
-        raise ValueError(
-            f"validation_split={share} of {len(x)} samples leaves nothing to {'train' if first == 0 else 'validate'} on"
-        )
+    if first == 0:
+        raise ValueError(f"validation_split={share} of {len(x)} samples leaves nothing to train on")
     parts = [(x[part], y[part], None if weight is None else weight[part]) for part in (slice(first), slice(first, None))]
     return parts[0], parts[1]

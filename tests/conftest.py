@@ -1,5 +1,8 @@
 """What tests of all folders share."""
 
+import tracemalloc
+from contextlib import contextmanager
+
 import pytest
 
 import fastnn
@@ -36,3 +39,19 @@ def error_line(capsys):
         return line.removeprefix("fastnn: error: ")
 
     return line
+
+
+@pytest.fixture
+def memory_below():
+    """Return a context manager that checks that what runs in it takes less than so many bytes of Python's memory."""
+
+    @contextmanager
+    def measured(limit):
+        tracemalloc.start()
+        try:
+            yield
+            assert tracemalloc.get_traced_memory()[1] < limit
+        finally:
+            tracemalloc.stop()
+
+    return measured

@@ -60,6 +60,7 @@ def test_the_numbers_of_a_network_worked_by_hand():
         told = model.explain([x], [[t]])
         hidden, output = told.layers
         np.testing.assert_array_equal(told.x, [x])
+        np.testing.assert_array_equal(augmented(hidden.W, hidden.b), augmented(*model.get_weights()[:2]))
         np.testing.assert_array_equal(hidden.Z, [z_1])
         np.testing.assert_array_equal(hidden.A, [z_1])
         np.testing.assert_array_equal(output.Z, [[z_2]])

@@ -431,6 +431,8 @@ def test_flatten():
     x = numbers(IMAGES)
     np.testing.assert_array_equal(layers.Flatten(dtype="float64")(x).numpy(), x.reshape(2, -1))
     np.testing.assert_array_equal(layers.Flatten("channels_first", dtype="float64")(first(x)).numpy(), x.reshape(2, -1))
+    sequences = x[:, 0].swapaxes(1, 2)
+    np.testing.assert_array_equal(layers.Flatten("channels_first", dtype="float64")(sequences).numpy(), x[:, 0].reshape(2, -1))
     np.testing.assert_array_equal(layers.Flatten(dtype="float64")(x[:, 0, 0, 0]).numpy(), x[:, 0, 0, :1])
     assert layers.Flatten().compute_output_shape((None, 3, 4, 5)) == (None, 60)
     assert layers.Flatten().compute_output_shape((None, None, 4, 5)) == (None, None)
@@ -731,6 +733,27 @@ def test_penalties_have_gradients():
 
 
 @pytest.mark.parametrize(
+    "layer",
+    [
+        *[layers.Dense(2), layers.Conv2D(2, 3), layers.DepthwiseConv2D(3), layers.SeparableConv2D(2, 3)],
+        *[layers.BatchNormalization(), layers.LayerNormalization(), layers.PReLU()],
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_each_weight_has_the_initializer_and_the_regularizer_of_its_name(layer):
+    config = layer.get_config()
+    names = [argument.removesuffix("_initializer") for argument in config if argument.endswith("_initializer")]
+    assert names
+    for name in names:
+        penalty = {f"{name}_regularizer": "l1"} if f"{name}_regularizer" in config else {}
+        made = type(layer)(**{**config, f"{name}_initializer": initializers.Constant(7), **penalty})
+        made.build((None, 4, 5, 3))
+        (weight,) = (weight for weight in made.weights if (weight.data == 7).all())
+        assert weight.name.endswith((name, "kernel")) and weight.trainable == bool(penalty)
+        assert [float(loss) for loss in made.losses] == pytest.approx([0.01 * 7 * weight.size] if penalty else [])
+
+
+@pytest.mark.parametrize(
     ("identifier", "l1", "l2"),
     [
         ("l1", 0.01, 0.0),
@@ -956,6 +979,10 @@ class TestAddWeight:
             assert weight.name == "w"
         assert layer.add_weight("scalar").shape == ()
 
+    def test_an_initializer_that_gives_another_shape(self):
+        with pytest.raises(ValueError, match=r"the initializer of .* must return shape \(2, 3\); got \(2,\)"):
+            layers.Layer().add_weight((2, 3), lambda shape, dtype: np.ones(2))
+
     @pytest.mark.parametrize("shape", ["w", 3, None, (None, 3), (2.0, 3)])
     def test_a_shape_is_integers(self, shape):
         with pytest.raises(ValueError, match=f"weight 'w' of .* must be a tuple of integers; got {re.escape(repr(shape))}"):
@@ -1138,6 +1165,7 @@ def test_a_layer_whose_init_was_not_called_says_so():
         (layers.BatchNormalization(axis=2), (2, 5, 5, 3), r"axis of layer .* must be 1 or 3 for inputs .*; got 2"),
         (layers.LayerNormalization(axis=1), (2, 5, 5, 3), r"axis of layer .* must be 3 for inputs .*; got 1"),
         (layers.Reshape((3, 4)), (2, 11), r"cannot make samples of shape \(3, 4\) .*: 11 elements do not fit into 12"),
+        (layers.Reshape((3, 4)), (2, 24), "24 elements do not fit into 12"),
         (layers.Reshape((3, -1)), (2, 11), "11 elements do not fit into 3"),
         (layers.Rescaling([1.0, 2.0]), (2, 3), "scale of layer .* must be one number, or 3 numbers"),
     ],

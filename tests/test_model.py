@@ -335,10 +335,12 @@ def test_sample_weights_of_whole_numbers_count_like_copies():
 
 
 def test_class_weight_is_the_sample_weight_of_each_class():
-    by_class, by_sample = cnn(), cnn()
+    by_class, by_sample, one_hot = cnn(), cnn(), cnn(loss="categorical_crossentropy")
     by_class.fit(IMAGES, LABELS, batch_size=16, class_weight={0: 2.0, 2: 0.5}, shuffle=False, verbose=0)
+    one_hot.fit(IMAGES, np.eye(3)[LABELS], batch_size=16, class_weight={0: 2.0, 2: 0.5}, shuffle=False, verbose=0)
     by_sample.fit(IMAGES, LABELS, batch_size=16, sample_weight=np.choose(LABELS, [2.0, 1.0, 0.5]), shuffle=False, verbose=0)
     assert_same_weights(by_class, by_sample, 0)
+    assert_same_weights(one_hot, by_sample)
 
 
 @pytest.mark.parametrize("negative", [0, -1])
@@ -451,10 +453,13 @@ def test_validation_split_rounds_down_what_is_trained_on(samples, share, trained
 
 
 def test_validation_split_takes_the_last_samples():
-    split, given = cnn(), cnn()
-    one = split.fit(IMAGES, LABELS, validation_split=0.2, shuffle=False, verbose=0).history
-    two = given.fit(IMAGES[:40], LABELS[:40], validation_data=(IMAGES[40:], LABELS[40:]), shuffle=False, verbose=0).history
+    split, given, weight = cnn(), cnn(), np.linspace(0, 3, 50)
+    one = split.fit(IMAGES, LABELS, sample_weight=weight, validation_split=0.2, shuffle=False, verbose=0).history
+    held = IMAGES[40:], LABELS[40:], weight[40:]
+    arguments = {"sample_weight": weight[:40], "validation_data": held, "shuffle": False, "verbose": 0}
+    two = given.fit(IMAGES[:40], LABELS[:40], **arguments).history
     assert one == two
+    assert one["val_loss"][0] == pytest.approx(given.evaluate(*held[:2], sample_weight=held[2])[0], rel=1e-6)
     assert set(one) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
@@ -733,6 +738,9 @@ class Numbered:
         (lambda m: m.fit(IMAGES, LABELS, batch_size=-1), ValueError, "batch_size"),
         (lambda m: m.fit(IMAGES[:0], LABELS[:0]), ValueError, "no samples"),
         (lambda m: m.fit(IMAGES, LABELS, validation_split=1.0), ValueError, "validation_split"),
+        (lambda m: m.fit(IMAGES[:1], LABELS[:1], validation_split=0.1), ValueError, "of 1 samples leaves nothing to train on"),
+        (lambda m: m.fit(IMAGES, LABELS, validation_split=0.1, validation_data=(IMAGES, LABELS)), ValueError, "not both"),
+        (lambda m: m.compile(loss=losses.MeanSquaredError(reduction="none")), ValueError, "loss must have the reduction"),
         (lambda m: m.fit(IMAGES, LABELS, sample_weight=np.ones(3)), ValueError, "sample_weight"),
         (lambda m: m.fit(IMAGES, LABELS, sample_weight=-np.ones(50)), ValueError, "sample_weight"),
         (lambda m: m.fit(IMAGES, LABELS, steps_per_epoch=3), ValueError, "steps_per_epoch"),

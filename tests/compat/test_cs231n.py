@@ -500,10 +500,16 @@ def test_a_sandwich_of_layers():
         numeric = numerical_gradient(lambda _: pooled()[0], argument, dout)
         np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
 
+    dout = rng.normal(size=(2, 3, 8, 8))
+    out, cache = layer_utils.conv_relu_forward(x, w, b, conv_param)
+    np.testing.assert_allclose(out, np.maximum(0, conv_by_loops(x, w, b, 1, 1)), atol=1e-12)
+    for gradient, argument in zip(layer_utils.conv_relu_backward(dout, cache), (x, w, b), strict=True):
+        numeric = numerical_gradient(lambda _: layer_utils.conv_relu_forward(x, w, b, conv_param)[0], argument, dout)
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
+
     def normalized():
         return layer_utils.conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, {"mode": "train"})
 
-    dout = rng.normal(size=(2, 3, 8, 8))
     gradients = layer_utils.conv_bn_relu_backward(dout, normalized()[1])
     for gradient, argument in zip(gradients, (x, w, b, gamma, beta), strict=True):
         np.testing.assert_allclose(gradient, numerical_gradient(lambda _: normalized()[0], argument, dout), rtol=1e-5, atol=1e-6)
