@@ -147,11 +147,14 @@ def _number_array(name: str, value: Any) -> np.ndarray:
     """Return `value` as an array of numbers of whatever dtype and strides."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array without a mask: masked elements would count like all others")
-    try:
-        array = on_gpu(name, value) if is_on_gpu(value) else np.asarray(value)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError  # their subclasses take other arguments
-        raise kind(f"{name} must be an array of real numbers; got {type(value).__name__}: {error}") from error
+    if is_on_gpu(value):
+        array = on_gpu(name, value)
+    else:
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError  # their subclasses take other arguments
+            raise kind(f"{name} must be an array of real numbers; got {type(value).__name__}: {error}") from error
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         got = f"dtype {array.dtype}" if hasattr(value, "dtype") else f"{value!r:.60}"
         raise TypeError(f"{name} must be an array of real numbers (at most 64 bits each); got {got}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +15,8 @@ from cuda.core.utils import StridedMemoryView
 from .compiler import OLDEST, compile_kernel
 from .launch import Array, Launch
 
+#: the CUDA that the packages of the extra are for, and the first driver that has it
+CUDA, DRIVER = 13, 580
 #: the oldest cards with tensor cores for TF32 and bfloat16
 TENSOR_CORES = (8, 0)
 
@@ -34,6 +37,13 @@ class Card:
     """One GPU, with a stream in which everything happens in order."""
 
     def __init__(self) -> None:
+        _, version = driver.cuDriverGetVersion()
+        if version < 1000 * CUDA:
+            raise ImportError(
+                f"the GPU's driver is for CUDA {_dotted((version // 1000, version % 1000 // 10))}; the backend 'cuda' needs one for "
+                f"CUDA {CUDA} ({DRIVER}) or newer. `nvidia-smi` shows it. The other backends compute on the CPU"
+            )
+        self._process = os.getpid()
         self._device = Device()
         self._device.set_current()
         self._stream = self._device.create_stream()
@@ -55,7 +65,18 @@ class Card:
             )
 
     def make_current(self) -> None:
-        """Use the card in this thread."""
+        """Use the card in this thread.
+
+        Raises
+        ------
+        RuntimeError
+            In a process that was forked from the card's.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "the GPU is used by the process that this one was forked from, and cannot be used here: start processes by "
+                "multiprocessing.get_context('spawn')"
+            )
         self._device.set_current()
 
     def allocate(self, nbytes: int) -> int:
@@ -78,10 +99,15 @@ class Card:
         return int(address)
 
     def free(self, address: int) -> None:
-        """Give memory back, when everything started before is done."""
-        self.make_current()
-        self._stream.sync()
-        driver.cuMemFree(address)
+        """Give memory back, when everything started before is done.
+
+        Called when objects go away, it raises nothing: what went wrong on the card is raised by its next use, and to a process that
+        was forked from the card's the memory does not belong.
+        """
+        if os.getpid() == self._process:
+            self._device.set_current()
+            driver.cuStreamSynchronize(self._stream.handle)
+            driver.cuMemFree(address)
 
     def upload(self, address: int, host_address: int, nbytes: int) -> None:
         """Copy host memory to the card; the host memory may change afterwards."""
@@ -154,8 +180,8 @@ def card() -> Card:
         raise
     except Exception as error:  # cuda.core's own exceptions, by what is missing: the driver's library, a card
         raise ImportError(
-            f"the backend 'cuda' needs an NVIDIA GPU and its driver, of CUDA 13 (580) or newer: {str(error).rstrip('. ')}. "
-            "`nvidia-smi` shows both. The other backends compute on the CPU"
+            f"the backend 'cuda' needs an NVIDIA GPU and its driver, for CUDA {CUDA} ({DRIVER}) or newer: "
+            f"{str(error).rstrip('. ')}. `nvidia-smi` shows both. The other backends compute on the CPU"
         ) from error
 
 

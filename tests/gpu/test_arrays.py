@@ -159,7 +159,7 @@ class TestBadInput:
 
     def test_order_and_dtype(self, card):
         with fastnn.use_backend("cuda"):
-            with pytest.raises(ValueError, match=r"x is on the GPU and must be C-contiguous.*strides \(1, 2\)"):
+            with pytest.raises(ValueError, match=r"^x is on the GPU and must be C-contiguous.*strides \(1, 2\)"):
                 kernels.relu_forward(Foreign(card, np.ones((2, 2), "float32"), strides=(4, 8)))
             with pytest.raises(TypeError, match="arrays on the GPU are not converted: expected one of dtype float32; got int64"):
                 kernels.relu_forward(Foreign(card, np.ones((2, 2), "int64")))
