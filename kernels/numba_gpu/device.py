@@ -40,8 +40,8 @@ class Card:
         _, version = driver.cuDriverGetVersion()
         if version < 1000 * CUDA:
             raise ImportError(
-                f"the GPU's driver is for CUDA {_dotted((version // 1000, version % 1000 // 10))}; the backend 'cuda' needs one for "
-                f"CUDA {CUDA} ({DRIVER}) or newer. `nvidia-smi` shows it. The other backends compute on the CPU"
+                f"the GPU's driver is for CUDA {_dotted((version // 1000, version % 1000 // 10))}; the backend 'cuda' needs "
+                f"one for CUDA {CUDA} ({DRIVER}) or newer. `nvidia-smi` shows it. The other backends compute on the CPU"
             )
         self._process = os.getpid()
         self._device = Device()
