@@ -235,7 +235,8 @@ class Variable(Tensor):
 
     Examples
     --------
-    >>> w = Variable([3.0, 2.0])
+    >>> import fastnn
+    >>> w = fastnn.Variable([3.0, 2.0])
     >>> w.assign_sub([1.0, 0.5])
     <Variable 'variable' shape=(2,) dtype=float32, numpy=array([2. , 1.5], dtype=float32)>
     """
@@ -459,8 +460,9 @@ class GradientTape:
 
     Examples
     --------
-    >>> x = Variable(3.0)
-    >>> with GradientTape() as tape:
+    >>> import fastnn
+    >>> x = fastnn.Variable(3.0)
+    >>> with fastnn.GradientTape() as tape:
     ...     y = x**2
     >>> tape.gradient(y, x)
     <Tensor: shape=(), dtype=float32, numpy=6.0>

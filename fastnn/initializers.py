@@ -243,6 +243,7 @@ def compute_fans(shape: Sequence[int]) -> tuple[int, int]:
 
     Examples
     --------
+    >>> from fastnn.initializers import compute_fans
     >>> compute_fans((3, 3, 16, 32))
     (144, 288)
     """

@@ -188,8 +188,9 @@ class use_backend:
 
     Examples
     --------
-    >>> with use_backend("numpy"):
-    ...     print(active_backend())
+    >>> from fastnn import kernels
+    >>> with kernels.use_backend("numpy"):
+    ...     print(kernels.active_backend())
     numpy
     """
 

@@ -1,9 +1,11 @@
-"""Public docstrings against signatures: a section Parameters names all arguments, and no others, and defaults as they are."""
+"""Docstrings: Parameters names all arguments and defaults of the signature, and examples run as a reader would paste them."""
 
 import ast
+import doctest
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,15 @@ MODULES = [
     *("fastnn", "fastnn.estimators", "fastnn.compat"),
     *(f"fastnn.{name}" for name in fastnn.__all__ if inspect.ismodule(getattr(fastnn, name))),
 ]
+FOLDERS = {"fastnn": Path(fastnn.__file__).parent, "fastnn.kernels": Path(fastnn.kernels.__file__).parent}
+EXAMPLES = {
+    ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+    for package, folder in FOLDERS.items()
+    for path in folder.rglob("*.py")
+    if re.search(r"^ *>>> ", path.read_text(encoding="utf-8"), re.MULTILINE)
+}
+#: package -> library that its examples need
+LIBRARIES = {"custom": "numba", "estimators": "sklearn", "plotting": "matplotlib"}
 PARAMETER = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : (.*))?$")
 
 
@@ -71,3 +82,14 @@ def test_parameters(module):
             if told != default:
                 wrong.append(f"{name}: {argument} is {default!r} by default, described as {text}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("module", sorted(EXAMPLES))
+def test_examples(module, monkeypatch, fresh, in_empty_folder, own_names):
+    """Nothing is there but what an example imports."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    if library := LIBRARIES.get(module.split(".")[1]):
+        pytest.importorskip(library)
+    results = doctest.testmod(importlib.import_module(module), globs={})
+    assert results.attempted
+    assert not results.failed

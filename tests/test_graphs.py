@@ -1,6 +1,5 @@
 """Computation graphs against calculus by hand and the chain rule; drawings in which nothing overlaps."""
 
-import doctest
 import random
 import sys
 import xml.etree.ElementTree as ET
@@ -10,8 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-import fastnn
-from fastnn import GradientTape, Variable, constant, graphs, ops, plotting
+from fastnn import GradientTape, Variable, constant, ops, plotting
 from fastnn.autodiff import record
 from fastnn.graphs import graph
 from fastnn.plotting import draw_graph
@@ -298,8 +296,3 @@ def test_without_the_drawing_libraries_the_error_names_the_extra(missing, monkey
     with pytest.raises(ImportError, match=rf"draw_graph needs {missing}: pip install 'fastnn-kernels\[plot\]'"):
         found.save(tmp_path / "graph.png")
     assert "digraph" in found.to_dot()
-
-
-def test_the_example_in_the_documentation_runs():
-    assert fastnn.graph is graph
-    assert doctest.testmod(graphs).failed == 0

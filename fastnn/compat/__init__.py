@@ -139,7 +139,8 @@ def install(course: str, only: Iterable[str] | None = None, package: str | None 
 
     Examples
     --------
-    >>> install("cs231n", only=["cs231n.im2col_cython"])
+    >>> from fastnn.compat import install
+    >>> install("cs231n", only=["cs231n.im2col_cython"])  # doctest: +SKIP
     ('cs231n.im2col_cython',)
     >>> from cs231n.im2col_cython import col2im_cython  # doctest: +SKIP
     """

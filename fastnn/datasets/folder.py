@@ -224,8 +224,11 @@ def image_folder(
 
     Examples
     --------
-    >>> train, test = image_folder(folder, validation_split=0.2, subset="both", seed=0)  # doctest: +SKIP
-    >>> model.fit(train, epochs=3, validation_data=test)  # doctest: +SKIP
+    >>> from fastnn.datasets import image_folder
+    >>> train, test = image_folder("photos", validation_split=0.2, subset="both")  # doctest: +SKIP
+    Found 2936 files belonging to 2 classes.
+    Using 2349 files for training and 587 for validation.
+    >>> history = model.fit(train, epochs=3, validation_data=test)  # doctest: +SKIP
     """
     pillow()
     directory = os.fspath(directory)

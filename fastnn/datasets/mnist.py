@@ -59,6 +59,7 @@ def load_mnist(path: str | os.PathLike[str] | None = None, name: str | None = No
 
     Examples
     --------
+    >>> from fastnn.datasets import load_mnist
     >>> (x_train, y_train), (x_test, y_test) = load_mnist()
     >>> x_train.shape, y_train.shape, x_test.shape, y_test.shape
     ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))

@@ -91,10 +91,14 @@ def affine_warp(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
     >>> image = np.reshape([1.0, 2.0, 3.0], (1, 1, 3, 1))
-    >>> affine_warp(image, [[1, 1, 0, 0, 1, 1, 1]], fill_mode="constant").ravel()  # one column to the right
+    >>> to_the_right = [[1, 1, 0, 0, 1, 1, 1]]
+    >>> kernels.affine_warp(image, to_the_right, fill_mode="constant").ravel()
     array([0., 1., 2.])
-    >>> affine_warp(image, [[1, 1, 0, 0, 0, 1, -1]]).ravel()  # mirrored
+    >>> mirrored = [[1, 1, 0, 0, 0, 1, -1]]
+    >>> kernels.affine_warp(image, mirrored).ravel()
     array([3., 2., 1.])
     """
     first = data_format_is_first(data_format)

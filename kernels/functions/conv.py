@@ -71,10 +71,25 @@ def conv2d_forward(
     ValueError, TypeError
         If the shapes do not fit, the output would be empty, or an argument is none of the above.
 
+    See Also
+    --------
+    conv2d_backward_input, conv2d_backward_weight : The gradients.
+    im2col : The patches that the windows see.
+    fastnn.ops.conv2d : The same on tensors, for a `fastnn.GradientTape`.
+    fastnn.layers.Conv2D : The layer.
+
     Examples
     --------
-    >>> conv2d_forward(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 8)), stride=2).shape
-    (1, 2, 2, 8)
+    A filter that finds where it gets brighter from left to right:
+
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> image = np.reshape([[0, 0, 9, 9]] * 3, (1, 3, 4, 1))
+    >>> edges = np.reshape([[-1, 0, 1]] * 3, (3, 3, 1, 1))
+    >>> kernels.conv2d_forward(image, edges)[0, :, :, 0]
+    array([[27., 27.]], dtype=float32)
+    >>> kernels.conv2d_forward(image, edges, stride=2, padding="same").shape
+    (1, 2, 2, 1)
     """
     first, inner = data_format_is_first(data_format), fused(activation, alpha)
     arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
@@ -270,7 +285,9 @@ def im2col(
 
     Examples
     --------
-    >>> im2col(np.arange(6).reshape(1, 2, 3, 1), kernel_size=2)
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> kernels.im2col(np.arange(6).reshape(1, 2, 3, 1), kernel_size=2)
     array([[0., 1., 3., 4.],
            [1., 2., 4., 5.]], dtype=float32)
     """

@@ -68,9 +68,10 @@ def conv_output_size(
 
     Examples
     --------
-    >>> conv_output_size(28, window=3)
+    >>> from fastnn import kernels
+    >>> kernels.conv_output_size(28, window=3)
     26
-    >>> conv_output_size(28, window=3, stride=2, padding="same")
+    >>> kernels.conv_output_size(28, window=3, stride=2, padding="same")
     14
     """
     window, stride, dilation = integer("window", window, 1), integer("stride", stride, 1), integer("dilation", dilation, 1)

@@ -32,7 +32,8 @@ def matmul(a: Any, b: Any) -> np.ndarray:
 
     Examples
     --------
-    >>> matmul([[1, 2]], [[3], [4]])
+    >>> from fastnn import kernels
+    >>> kernels.matmul([[1, 2]], [[3], [4]])
     array([[11.]], dtype=float32)
     """
     (a, b), extent = inputs("matmul", a, b)
@@ -68,9 +69,16 @@ def dense_forward(x: Any, w: Any, b: Any = None, activation: str | None = None, 
     ValueError, TypeError
         If the shapes do not fit, an array is not of real numbers, or there is no such activation.
 
+    See Also
+    --------
+    dense_backward_input, dense_backward_weight : The gradients.
+    fastnn.ops.dense : The same on tensors, for a `fastnn.GradientTape`.
+    fastnn.layers.Dense : The layer.
+
     Examples
     --------
-    >>> dense_forward([[1, 2]], [[3], [4]], [-12], activation="relu")
+    >>> from fastnn import kernels
+    >>> kernels.dense_forward([[1, 2]], [[3], [4]], [-12], activation="relu")
     array([[0.]], dtype=float32)
     """
     (x, w, b), extent = inputs("dense_forward", x, w, b)

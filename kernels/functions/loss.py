@@ -221,9 +221,16 @@ def softmax_xent_forward(logits: Any, target: Any) -> tuple[np.ndarray, np.ndarr
     ValueError, TypeError
         If the shapes do not fit, a class is outside [0, c), or classes are not given as integers.
 
+    See Also
+    --------
+    softmax_xent_backward : The gradient.
+    weighted_mean_forward : From the losses of samples to that of a batch.
+    xent_forward : From probabilities, where there are no logits.
+
     Examples
     --------
-    >>> loss, probs = softmax_xent_forward([[0.0, 0.0]], [1])
+    >>> from fastnn import kernels
+    >>> loss, probs = kernels.softmax_xent_forward([[0.0, 0.0]], [1])
     >>> loss
     array([0.6931472], dtype=float32)
     """

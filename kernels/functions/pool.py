@@ -49,9 +49,17 @@ def maxpool2d_forward(
     ValueError, TypeError
         If `x` is not such an array, the output would be empty, or an argument is none of the above.
 
+    See Also
+    --------
+    maxpool2d_backward : The gradient.
+    fastnn.ops.maxpool2d : The same on tensors, for a `fastnn.GradientTape`.
+    fastnn.layers.MaxPooling2D : The layer.
+
     Examples
     --------
-    >>> y, argmax = maxpool2d_forward(np.reshape([1, 5, 2, 5], (1, 2, 2, 1)))
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> y, argmax = kernels.maxpool2d_forward(np.reshape([1, 5, 2, 5], (1, 2, 2, 1)))
     >>> y.item(), argmax.item()
     (5.0, 1)
     """

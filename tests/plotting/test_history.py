@@ -1,7 +1,5 @@
 """Learning curves, of finished and of running trainings."""
 
-import doctest
-import importlib
 import sys
 import time
 import types
@@ -234,8 +232,3 @@ def test_every_public_name_is_there():
     assert set(plotting.__all__) == {name for name in plotting._HOMES if name.endswith("Display")} <= set(dir(plotting))
     for name, home in plotting._HOMES.items():
         assert getattr(plotting, name).__module__ == f"fastnn.plotting.{home}"
-
-
-@pytest.mark.parametrize("home", sorted(set(plotting._HOMES.values())))
-def test_the_examples_in_the_documentation_run(home):
-    assert doctest.testmod(importlib.import_module(f"fastnn.plotting.{home}")).failed == 0
