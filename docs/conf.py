@@ -26,6 +26,7 @@ html_title = "fastnn"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 
+autodoc_default_options = {"members": True}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc's sections tell the types
 autodoc_inherit_docstrings = False  # what a class overrides is described once, in its base

@@ -26,6 +26,26 @@ from .ops.activation import (
 from .ops.elementary import exp
 from .registry import Registry
 
+__all__ = [
+    "bipolar_sigmoid",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "relu",
+    "selu",
+    "serialize",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "swish",
+    "tanh",
+]
+
 Activation = Callable[[Any], Tensor]
 
 

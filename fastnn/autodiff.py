@@ -458,6 +458,11 @@ class GradientTape:
 
     Asking a tape for gradients inside its own ``with`` block is fine; what a persistent tape computes for it is recorded on it too.
 
+    See Also
+    --------
+    fastnn.graph : What a tape recorded, as a drawing.
+    fastnn.testing.gradcheck : Compares the gradients of a function with central differences.
+
     Examples
     --------
     >>> import fastnn
@@ -466,6 +471,28 @@ class GradientTape:
     ...     y = x**2
     >>> tape.gradient(y, x)
     <Tensor: shape=(), dtype=float32, numpy=6.0>
+
+    A tape around a tape gives the second derivative:
+
+    >>> with fastnn.GradientTape() as outer:
+    ...     with fastnn.GradientTape() as inner:
+    ...         y = x**3
+    ...     slope = inner.gradient(y, x)
+    >>> float(outer.gradient(slope, x))
+    18.0
+
+    A training loop of one's own, which fits a line to three points:
+
+    >>> import numpy as np
+    >>> x, y = np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])
+    >>> w, b = fastnn.Variable(0.0), fastnn.Variable(0.0)
+    >>> optimizer = fastnn.optimizers.SGD(0.1)
+    >>> for _ in range(200):
+    ...     with fastnn.GradientTape() as tape:
+    ...         loss = fastnn.ops.mean((w * x + b - y) ** 2)
+    ...     optimizer.apply(tape.gradient(loss, [w, b]), [w, b])
+    >>> print(f"{float(w):.2f} x + {float(b):.2f}")
+    2.00 x + 1.00
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:

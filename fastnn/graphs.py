@@ -193,7 +193,8 @@ class GraphNode:
         The derivative of the graph's target by this tensor, along all paths together.
     partials : dict of str to ndarray, NumPy scalar or None
         The local derivatives: of this tensor by each tensor that it was computed from, by name. None where this tensor has several
-        elements: then the derivative is a matrix, which `GradientTape.jacobian` gives.
+        elements: then the derivative is a matrix, which `fastnn.GradientTape.jacobian`
+        gives.
     """
 
     name: str
@@ -204,7 +205,7 @@ class GraphNode:
 
 
 class Graph:
-    """A computation graph, made by `graph`: tensors, and what they were computed from.
+    """A computation graph, made by `fastnn.graph`: tensors, and what they were computed from.
 
     ``print(graph)`` shows it as a list, a notebook as a drawing; ``graph["x"]`` is the `GraphNode` called x.
 

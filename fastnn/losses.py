@@ -20,6 +20,29 @@ from .kernels import table
 from .kernels.functions import checks
 from .registry import Registry
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Perceptron",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "get",
+    "hinge",
+    "huber",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "perceptron",
+    "serialize",
+    "sparse_categorical_crossentropy",
+]
+
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
 

@@ -17,6 +17,25 @@ from .arguments import told
 from .kernels import table
 from .kernels.functions import checks
 
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "FunctionMetric",
+    "KernelMean",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "SampleMean",
+    "SignAccuracy",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "get",
+    "serialize",
+]
+
 
 class Metric:
     """The base of all metrics; a subclass defines `update_state`, `result` and `reset_state`.
@@ -125,6 +144,7 @@ class KernelMean(SampleMean):
         return self.sample_values(y_true, y_pred)
 
     def sample_values(self, y_true: Any, y_pred: np.ndarray) -> np.ndarray:
+        """Return the value of each sample, computed by kernels alone."""
         raise NotImplementedError(f"{type(self).__name__} must define sample_values(self, y_true, y_pred)")
 
 

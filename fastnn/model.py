@@ -46,7 +46,8 @@ class Sequential:
     Parameters
     ----------
     layers : sequence of Layer, optional
-        The layers; `Input` (or a first layer with ``input_shape=``) fixes the shape of a sample, else the first data does.
+        The layers; `fastnn.layers.Input` (or a first layer with ``input_shape=``) fixes the shape of a sample, else the first data
+        does.
     name : str, optional
         The model's name; "sequential", "sequential_1", ... by default.
 
@@ -55,13 +56,33 @@ class Sequential:
     class_names : list of str, optional
         What the outputs of a classifier stand for, in their order: files keep it, and ``fastnn predict`` writes it.
 
+    See Also
+    --------
+    fastnn.load_model : Reads a model from the file that `save` wrote.
+    fastnn.estimators.NetworkClassifier, fastnn.estimators.NetworkRegressor : A model as an estimator of scikit-learn.
+    fastnn.GradientTape : For a training loop of your own.
+
     Examples
     --------
+    Exclusive or, the smallest function that no single layer computes:
+
+    >>> import numpy as np
     >>> import fastnn
     >>> from fastnn import layers
-    >>> model = fastnn.Sequential([layers.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")])
+    >>> fastnn.set_seed(0)
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> y = np.array([0, 1, 1, 0])
+    >>> model = fastnn.Sequential([
+    ...     layers.Input((2,)),
+    ...     layers.Dense(8, activation="tanh"),
+    ...     layers.Dense(1, activation="sigmoid"),
+    ... ])
     >>> model.count_params()
-    67
+    33
+    >>> model.compile(fastnn.optimizers.Adam(0.1), "binary_crossentropy", metrics=["accuracy"])
+    >>> history = model.fit(x, y, epochs=100, verbose=0)
+    >>> model.predict(x).round().ravel()
+    array([0., 1., 1., 0.], dtype=float32)
     """
 
     # Methods that begin with one underscore are not for users; epochs, steps, files, explanations and estimators call some of them.
@@ -273,12 +294,17 @@ class Sequential:
         Raises
         ------
         ValueError, TypeError
-            If there is no such optimizer, loss or metric, `metrics` is a single name, or the loss has the reduction "none".
+            If there is no such optimizer, loss or metric, ``metrics`` is a single name, or the loss has the reduction "none".
 
         Warns
         -----
         UserWarning
             If the last layer's activation does not give what the loss takes.
+
+        See Also
+        --------
+        fastnn.optimizers, fastnn.losses, fastnn.metrics : All that can be chosen by name.
+        fastnn.loss, fastnn.optimizer_step : Make losses and update rules of your own functions.
         """
         self.optimizer = optimizers.get(optimizer)
         self.loss = losses_module.get(loss) if loss is not None else None
@@ -415,6 +441,29 @@ class Sequential:
             If the model is not compiled, or another thread trains or evaluates it.
         ValueError, TypeError
             If the data does not fit the model or the loss.
+
+        See Also
+        --------
+        evaluate : The loss and the metrics of other samples.
+        train_on_batch : A single step.
+        fastnn.callbacks : Stop early, save, plot or change the learning rate while the model trains.
+        fastnn.datasets.image_folder : Batches of pictures from files.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnn
+        >>> from fastnn import layers
+        >>> fastnn.set_seed(0)
+        >>> x = np.linspace(-1, 1, 200)[:, None]
+        >>> y = x**2
+        >>> model = fastnn.Sequential([layers.Dense(16, activation="tanh"), layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> stopping = fastnn.callbacks.EarlyStopping(patience=5)
+        >>> held_out = x[::4], y[::4]
+        >>> history = model.fit(x, y, 20, epochs=50, verbose=0, validation_data=held_out, callbacks=[stopping])
+        >>> sorted(history.history)
+        ['loss', 'val_loss']
         """
         self._compiled_with()
         epochs, initial_epoch = integer("epochs", epochs, low=0), integer("initial_epoch", initial_epoch, low=0)
@@ -790,7 +839,33 @@ class Sequential:
     # ------------------------------------------------------------------ files
 
     def save(self, path: Any) -> None:
-        """Write architecture, weights and optimizer state to one file; see `fastnn.saving`."""
+        """Write architecture, weights and optimizer state to one file, of the format of safetensors.
+
+        Parameters
+        ----------
+        path : path_like
+            The file; one that is there is replaced when the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            If the model could not be loaded again: it is not built, or has a layer whose class is not registered or whose
+            configuration holds a function.
+        OSError
+            If the file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If the loss or a metric is a function of your own, which cannot be written; or the name of the file ends as those of
+            other programs' files.
+
+        See Also
+        --------
+        fastnn.load_model : Reads the file.
+        save_weights : The weights alone, also of layers that no file can describe.
+        export_onnx : For other programs.
+        """
         from .saving import save_model
 
         save_model(self, path)

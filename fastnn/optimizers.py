@@ -17,6 +17,18 @@ from .kernels import table
 from .kernels.functions.checks import number
 from .registry import Registry
 
+__all__ = [
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "SGD",
+    "get",
+    "schedules",
+    "serialize",
+]
+
 # `from fastnn.optimizers.schedules import CosineDecay` works as in Keras, in the way os makes os.path importable
 sys.modules[f"{__name__}.schedules"] = schedules
 
@@ -379,8 +391,11 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, the form at the end of section 2, as in Keras).
 
-    ``m = beta_1 * m + (1 - beta_1) * g; v = beta_2 * v + (1 - beta_2) * g**2;``
-    ``w -= lr * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``, t the number of the update, from 1.
+    With t the number of the update, counted from 1::
+
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        w -= lr * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)
 
     Parameters
     ----------

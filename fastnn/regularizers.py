@@ -9,6 +9,18 @@ from . import ops
 from .arguments import told
 from .autodiff import Tensor
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "serialize",
+]
+
 
 class Regularizer:
     """Base of all regularizers: subclasses have ``__call__(weights)``, made of ops, and `get_config`."""

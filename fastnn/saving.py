@@ -9,9 +9,9 @@ The file is of the safetensors format, so any reader of that finds the arrays, u
     optimizer/<layer>/<weight>/<slot>     what the optimizer keeps for a weight
 
 The entry "fastnn" of the file's metadata is JSON: ``version`` of this layout; ``weights``, the names of the weights in the model's
-order; in files of whole models ``model`` (what `Sequential.get_config` returns) and ``compile`` (what to call
-`Sequential.compile` with, or null); in checkpoints ``training``, what it is, and ``progress``, how far it is; and ``sha256``, a
-digest of all that and of the arrays, which is compared where it is there.
+order; in files of whole models ``model`` (what `fastnn.Sequential.get_config` returns) and ``compile`` (what to call
+`fastnn.Sequential.compile` with, or null); in checkpoints ``training``, what it is, and ``progress``, how far it is; and
+``sha256``, a digest of all that and of the arrays, which is compared where it is there.
 
 Training that goes on with a loaded model goes on exactly, if it is given the samples in the same order. That order, where `fit`
 shuffles, is drawn from the process's random numbers (`fastnn.set_seed`). They belong to the process, not to one of its models:
@@ -141,6 +141,22 @@ def load_model(path: PathLike) -> Sequential:
         A ValueError: if the file is damaged, is not a model's, or has layers of classes that are not registered.
     OSError
         If the file cannot be read.
+
+    See Also
+    --------
+    fastnn.Sequential.save : Writes the file.
+    fastnn.Sequential.load_weights : Reads weights into a model that is there, also those of Keras.
+    fastnn.load_onnx : Reads models of other programs.
+    fastnn.layers.register_layer : Makes a layer class of your own known.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> from fastnn import layers
+    >>> model = fastnn.Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
+    >>> model.save("iris.safetensors")
+    >>> fastnn.load_model("iris.safetensors").count_params()
+    15
     """
     header, tensors = _read(path)
     if "model" not in header:

@@ -9,6 +9,17 @@ from typing import Any
 
 from .kernels.functions.checks import number
 
+__all__ = [
+    "CosineDecay",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "deserialize",
+    "serialize",
+]
+
 
 class LearningRateSchedule:
     """A learning rate for each step: subclasses define ``__call__(step) -> float``, steps counted from 0.
@@ -55,7 +66,7 @@ class ExponentialDecay(_DecayInPeriods):
         Steps in which the rate is multiplied by `decay_rate` once.
     decay_rate : float
         The factor.
-    staircase : bool
+    staircase : bool, default False
         Whether the exponent is rounded down, so that the rate falls once every `decay_steps`.
     """
 
@@ -74,7 +85,7 @@ class InverseTimeDecay(_DecayInPeriods):
         The unit of time, in steps.
     decay_rate : float
         How much the divisor grows in that time.
-    staircase : bool
+    staircase : bool, default False
         Whether time is rounded down to whole units.
     """
 
@@ -117,11 +128,11 @@ class PolynomialDecay(LearningRateSchedule):
         The rate of step 0.
     decay_steps : int
         The step from which the rate is `end_learning_rate`.
-    end_learning_rate : float
+    end_learning_rate : float, default 0.0001
         The last rate.
-    power : float
+    power : float, default 1.0
         1 is a straight line.
-    cycle : bool
+    cycle : bool, default False
         Whether the rate jumps up again after `decay_steps`, to a decay that ends at the next multiple of `decay_steps`.
     """
 
@@ -157,16 +168,26 @@ class CosineDecay(LearningRateSchedule):
         The rate of step 0.
     decay_steps : int
         Length of the decay, warm-up not counted.
-    alpha : float
+    alpha : float, default 0.0
         The last rate as a fraction of the rate the decay starts from.
     warmup_target : float, optional
         The rate that the warm-up rises to, and the decay starts from; None for no warm-up.
-    warmup_steps : int
+    warmup_steps : int, default 0
         Length of the warm-up.
 
-    Notes
-    -----
-    Loshchilov & Hutter, "SGDR: Stochastic gradient descent with warm restarts", 2017, without restarts.
+    References
+    ----------
+    Loshchilov & Hutter 2017, "SGDR: Stochastic gradient descent with warm restarts", without restarts.
+
+    Examples
+    --------
+    Up to 0.01 in 100 steps, then down to 0 in 900:
+
+    >>> from fastnn import optimizers
+    >>> rate = optimizers.schedules.CosineDecay(0.001, 900, warmup_target=0.01, warmup_steps=100)
+    >>> [round(rate(step), 4) for step in (0, 50, 100, 550, 1000)]
+    [0.001, 0.0055, 0.01, 0.005, 0.0]
+    >>> optimizer = optimizers.Adam(rate)
     """
 
     def __init__(

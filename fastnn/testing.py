@@ -13,6 +13,12 @@ from .autodiff import GradientTape, Tensor, Variable
 from .layers import Layer
 from .layers.base import sample_shape
 
+__all__ = [
+    "GradientError",
+    "check_layer",
+    "gradcheck",
+]
+
 #: samples in the batch that `check_layer` makes
 SAMPLES = 3
 #: slopes on both sides of a point that differ by more than this share of the largest slope there are called a kink

@@ -1,4 +1,4 @@
-"""Callbacks: what `fit` calls before and after epochs and batches; Keras's names, arguments and defaults.
+"""Callbacks: what `fastnn.Sequential.fit` calls before and after epochs and batches; Keras's names, arguments and defaults.
 
 Logs are dicts of floats: the loss and the metrics by name, and those of the validation data with ``val_`` before it. A
 callback that monitors a name which is not in the logs raises ValueError and lists what is there.

@@ -87,7 +87,7 @@ class Callback:
 
 
 class History(Callback):
-    """Keeps the logs of all epochs; what `fit` returns, and, but for its `model`, what ``model.history`` is.
+    """Keeps the logs of all epochs; what `fastnn.Sequential.fit` returns, and, but for its `model`, what ``model.history`` is.
 
     Attributes
     ----------

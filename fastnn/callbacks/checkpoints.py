@@ -33,6 +33,12 @@ class ModelCheckpoint(Monitor):
         When to save: after each epoch, or after so many batches.
     initial_value_threshold : float, optional
         A value that the first model saved must beat.
+
+    Examples
+    --------
+    >>> from fastnn.callbacks import ModelCheckpoint
+    >>> best = ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
+    >>> history = model.fit(x, y, epochs=20, validation_split=0.2, callbacks=[best])  # doctest: +SKIP
     """
 
     saved_attributes = ("best", "batches")
@@ -101,7 +107,7 @@ class ModelCheckpoint(Monitor):
 
 
 class BackupAndRestore(Callback):
-    """Keeps a checkpoint of the training, with which `fit` goes on after an interruption, exactly as if there had been none.
+    """Keeps a checkpoint of the training, with which training goes on after an interruption, exactly as if there had been none.
 
     After each epoch, when all other callbacks have seen it, the checkpoint in the folder is replaced. A `fit` that finds one there
     begins behind its last epoch with what it holds: the weights, the state of the optimizer with its place in the learning-rate
@@ -130,8 +136,9 @@ class BackupAndRestore(Callback):
 
     Examples
     --------
-    >>> import fastnn
-    >>> backup = fastnn.callbacks.BackupAndRestore("backup")  # model.fit(x, y, epochs=100, callbacks=[backup])
+    >>> from fastnn.callbacks import BackupAndRestore
+    >>> backup = BackupAndRestore("backup")
+    >>> history = model.fit(x, y, epochs=100, callbacks=[backup])  # doctest: +SKIP
     """
 
     def __init__(self, backup_dir: Any, delete_checkpoint: bool = True) -> None:

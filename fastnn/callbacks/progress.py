@@ -12,7 +12,7 @@ from .base import Callback, Logs
 
 
 class ProgressBar(Callback):
-    """Shows how training goes: what `fit` does with ``verbose=1`` and ``verbose=2``.
+    """Shows how training goes: what `fastnn.Sequential.fit` does with ``verbose=1`` and ``verbose=2``.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ class LivePlot(Callback):
 
     Examples
     --------
-    >>> import fastnn
-    >>> history = model.fit(x, y, epochs=20, callbacks=[fastnn.callbacks.LivePlot()])  # doctest: +SKIP
+    >>> from fastnn.callbacks import LivePlot
+    >>> history = model.fit(x, y, epochs=20, callbacks=[LivePlot()])  # doctest: +SKIP
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:

@@ -29,6 +29,14 @@ class EarlyStopping(Monitor):
         Whether the model ends with the weights of the best epoch, also where all epochs were run.
     start_from_epoch : int, default 0
         How many epochs pass before the first is looked at.
+
+    Examples
+    --------
+    Training ends when the loss of the validation data has not got better for three epochs, with the best weights:
+
+    >>> from fastnn.callbacks import EarlyStopping
+    >>> stopping = EarlyStopping(patience=3, restore_best_weights=True)
+    >>> history = model.fit(x, y, epochs=100, validation_split=0.2, callbacks=[stopping])  # doctest: +SKIP
     """
 
     saved_attributes = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")

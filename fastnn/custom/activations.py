@@ -18,7 +18,7 @@ from .pickles import note_origin, packed, unpacked
 
 
 class CustomActivation:
-    """What `activation` makes of a function: callable, and known by its name.
+    """What `fastnn.activation` makes of a function: callable, and known by its name.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class CustomActivation:
         note_origin(self, _made, self.__wrapped__, derivative, self.name)
 
     def derivative(self, function: Callable[[float], float]) -> CustomActivation:
-        """Give the derivative, a decorator for a function of x; it is checked as in `activation`, which lists the errors."""
+        """Give the derivative, a decorator for a function of x; it is checked as in `fastnn.activation`, which lists the errors."""
         self._compile(plain_function(function, f"derivative of activation {self.name!r}", ("x",)))
         return self
 
@@ -124,6 +124,11 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     the function does not (``exp(x)`` does beyond 88 in float32), the derivative stays what it is at the last number where it is
     finite.
     There is no second derivative: a tape around a tape says so. A pickle takes the function along, a saved model only its name.
+
+    See Also
+    --------
+    fastnn.loss, fastnn.optimizer_step : The same for losses and for update rules.
+    fastnn.plotting.ActivationDisplay : Draws the function and its derivative.
 
     Examples
     --------

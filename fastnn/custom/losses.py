@@ -23,7 +23,7 @@ ARGUMENTS = ("y_true", "y_pred")
 
 
 class CustomLoss(Loss):
-    """What `loss` makes of a function: the mean of it over the outputs of each sample.
+    """What `fastnn.loss` makes of a function: the mean of it over the outputs of each sample.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class CustomLoss(Loss):
         return by_sample(custom_loss(y_pred, y_true, self.record), y_pred)
 
     def derivative(self, function: Callable[[float, float], float]) -> CustomLoss:
-        """Give the derivative by `y_pred`, a decorator; it is checked as in `loss`, which lists the errors."""
+        """Give the derivative by `y_pred`, a decorator; it is checked as in `fastnn.loss`, which lists the errors."""
         given = plain_function(function, f"derivative of loss {type(self).__name__!r}", ARGUMENTS)
         _compile(type(self), given)
         return self
@@ -103,7 +103,7 @@ def loss(function: Any = None, *, derivative: Any = None, name: str | None = Non
         The derivative by the prediction, a function of the same arguments. Left out, it is computed along with the value, by dual
         numbers. Can be given later, by ``@f.derivative``.
     name : str, optional
-        What `compile` and files call it; the function's own name if left out.
+        What `fastnn.Sequential.compile` and files call it; the function's own name if left out.
 
     Returns
     -------

@@ -23,7 +23,7 @@ from .pickles import note_origin, packed, unpacked
 
 
 class CustomOptimizer(Optimizer):
-    """The base of what `optimizer_step` makes of functions.
+    """The base of what `fastnn.optimizer_step` makes of functions.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def optimizer_step(function: Any = None, *, name: str | None = None) -> Any:
         update from 1. Arguments with defaults are hyper-parameters; `lr` may have a default too. Returns the new parameter, or a
         tuple of it and the new slots in their order. What it may consist of, see `fastnn.activation`.
     name : str, optional
-        What `compile` and files call it; the function's own name if left out.
+        What `fastnn.Sequential.compile` and files call it; the function's own name if left out.
 
     Returns
     -------

@@ -28,7 +28,7 @@ SEED_LIMIT = 2**32
 class ImageFolder:
     """Batches of pictures, decoded by threads while the batch before is in use; what `image_folder` returns.
 
-    Each iteration is an epoch. It can be given to `fit`, `evaluate` and `predict` of a model.
+    Each iteration is an epoch. `fastnn.Sequential.fit`, its `evaluate` and its `predict` take it as `x`.
 
     Parameters
     ----------
@@ -221,6 +221,11 @@ def image_folder(
     at a time, however many there are. A bad file is found when its turn comes; the pictures behind it move up.
 
     With ``shuffle=True`` predictions come in the order of the epoch, not in that of `file_paths`.
+
+    See Also
+    --------
+    fastnn.layers.Rescaling : Makes floats from 0 to 1 of the bytes, as the first layer of a model.
+    fastnn.layers.RandomFlip, fastnn.layers.RandomZoom : Changes of pictures at random, in training.
 
     Examples
     --------

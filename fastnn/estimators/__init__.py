@@ -3,7 +3,7 @@
 `MLPClassifier` and `MLPRegressor` have the parameters, the defaults and the attributes of scikit-learn's, and train to the same
 weights; they add batch normalization, dropout, activations of one's own, class weights, callbacks and more losses. `CNNClassifier`
 and `CNNRegressor` are convolutional networks for images with these parameters, `PerceptronClassifier` is Rosenblatt's, and
-`NetworkClassifier` and `NetworkRegressor` take any `Sequential`.
+`NetworkClassifier` and `NetworkRegressor` take any `fastnn.Sequential`.
 """
 
 try:

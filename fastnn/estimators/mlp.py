@@ -191,6 +191,12 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
         The classes.
     {ATTRIBUTES_DOC}
 
+    See Also
+    --------
+    CNNClassifier : For images.
+    NetworkClassifier : For any `fastnn.Sequential`.
+    PerceptronClassifier : A single layer, and Rosenblatt's rule.
+
     Notes
     -----
     {NOTES_DOC}
@@ -259,6 +265,11 @@ class MLPRegressor(Regressor, _MLP):
     Attributes
     ----------
     {ATTRIBUTES_DOC}
+
+    See Also
+    --------
+    CNNRegressor : For images.
+    NetworkRegressor : For any `fastnn.Sequential`.
 
     Notes
     -----

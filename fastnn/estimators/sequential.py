@@ -20,8 +20,8 @@ from .targets import ProbabilityClassifier, Regressor
 
 PARAMETERS_DOC = f"""model : Sequential or callable
         The network: a model, of which `fit` trains one of the same architecture with new weights, or a function
-        ``model(input_shape, n_outputs, **model_kwargs)`` that makes a `Sequential` for samples of a shape; weights that it has are
-        kept. The given model itself stays as it is, what it is compiled with does not count.
+        ``model(input_shape, n_outputs, **model_kwargs)`` that makes a `fastnn.Sequential` for samples of a shape; weights that it
+        has are kept. The given model itself stays as it is, what it is compiled with does not count.
     optimizer : str or fastnn.optimizers.Optimizer, default "adam"
         See `fastnn.optimizers.get`. Each `fit` begins with a new one like this.
     model_kwargs : dict, optional

@@ -1,8 +1,8 @@
 """Files of other programs.
 
-`load_onnx` and `Sequential.export_onnx` read and write ONNX, which needs the onnx library: ``pip install 'fastnn-kernels[onnx]'``.
-`Sequential.load_weights` reads the weights of Keras, which needs h5py: ``pip install 'fastnn-kernels[keras]'``.
-`load_torch_weights` reads those of PyTorch.
+* ONNX: `load_onnx` and `fastnn.Sequential.export_onnx`, which need the onnx library, ``pip install 'fastnn-kernels[onnx]'``
+* weights of Keras: `fastnn.Sequential.load_weights`, which needs h5py for them, ``pip install 'fastnn-kernels[keras]'``
+* weights of PyTorch: `load_torch_weights`
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def load_onnx(path: PathLike) -> Sequential:
     """Return the model of an ONNX file; needs the extra ``onnx``.
 
     It reads the graphs that PyTorch, Keras and fastnn write for a row of the layers that there are here: dense, convolutions
-    (grouped and depthwise ones as `Conv2D` with groups), pooling, normalization, activations, reshaping. What computes only in
-    training, like dropout, is not in such files.
+    (grouped and depthwise ones as `fastnn.layers.Conv2D` with groups), pooling, normalization, activations, reshaping. What
+    computes only in training, like dropout, is not in such files.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def load_torch_weights(
 ) -> None:
     """Read the state dict of a PyTorch module, saved as safetensors, into a built model of the same layers.
 
-    The axes of the weights are put into the order that they have here. So are the rows of the dense layer behind a `Flatten`:
-    PyTorch flattens images as (C, H, W), whereas rows of a channels_last model are (H, W, C).
+    The axes of the weights are put into the order that they have here. So are the rows of the dense layer behind a
+    `fastnn.layers.Flatten`: PyTorch flattens images as (C, H, W), whereas rows of a channels_last model are (H, W, C).
 
     Parameters
     ----------
     model : Sequential
-        A model that is built, with images in either layout. A `SeparableConv2D` stands for two modules, a depthwise convolution
-        without bias and one with 1 x 1 filters.
+        A model that is built, with images in either layout. A `fastnn.layers.SeparableConv2D` stands for two modules, a depthwise
+        convolution without bias and one with 1 x 1 filters.
     path : path_like
         What ``safetensors.torch.save_file(module.state_dict(), path)`` wrote.
     modules : sequence of str, optional

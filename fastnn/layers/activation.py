@@ -43,7 +43,7 @@ class LeakyReLU(SameShapeLayer):
     Parameters
     ----------
     negative_slope : float, default 0.3
-        Factor of negative inputs, at least 0; 0.3 by default, as in Keras (the function `leaky_relu` has 0.2).
+        Factor of negative inputs, at least 0; 0.3 by default, as in Keras (the function `fastnn.ops.leaky_relu` has 0.2).
     **kwargs
         As for `Layer`.
     """

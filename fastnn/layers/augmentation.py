@@ -32,12 +32,8 @@ class RandomImageLayer(RandomLayer, ImageLayer):
 
     Parameters
     ----------
-    seed : int, optional
-        As for `RandomLayer`.
-    data_format : {"channels_last", "channels_first"}, optional
-        As for `ImageLayer`.
-    **kwargs
-        As for `Layer`.
+    seed, data_format, **kwargs
+        As for `RandomFlip`.
     """
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **kwargs: Any) -> None:
@@ -66,17 +62,8 @@ class RandomWarp(RandomImageLayer):
 
     Parameters
     ----------
-    fill_mode : {"reflect", "constant", "nearest", "wrap"}
-        What comes in at the edges a b c d: d c b a | a b c d | d c b a, `fill_value`, a a a | a b c d | d d d, or
-        a b c d | a b c d | a b c d.
-    interpolation : {"bilinear", "nearest"}
-        Whether four pixels are mixed or the nearest one is taken.
-    seed : int, optional
-        As for `RandomImageLayer`.
-    fill_value : float
-        What comes in at the edges if `fill_mode` is "constant".
-    data_format, **kwargs
-        As for `ImageLayer`.
+    fill_mode, interpolation, seed, fill_value, data_format, **kwargs
+        As for `RandomTranslation`.
     """
 
     def __init__(
@@ -109,14 +96,24 @@ class RandomFlip(RandomImageLayer):
     ----------
     mode : {"horizontal_and_vertical", "horizontal", "vertical"}, default "horizontal_and_vertical"
         Left and right, top and bottom, or each of the two by itself.
-    seed, data_format, **kwargs
-        As for `RandomImageLayer`.
+    seed : int, optional
+        For the same changes in each run; drawn from the process's generator (`fastnn.set_seed`) by default.
+    data_format : {"channels_last", "channels_first"}, optional
+        (batch, height, width, channels), the default, or (batch, channels, height, width).
+    **kwargs
+        As for `Layer`.
 
     Examples
     --------
     >>> import fastnn
     >>> from fastnn import layers
-    >>> network = [layers.Input((128, 128, 3)), layers.Rescaling(1 / 255), layers.RandomFlip("horizontal"), layers.RandomZoom(0.2)]
+    >>> model = fastnn.Sequential([
+    ...     layers.Input((128, 128, 3)),
+    ...     layers.Rescaling(1 / 255),
+    ...     layers.RandomFlip("horizontal"),
+    ...     layers.RandomZoom(0.2),
+    ...     layers.Conv2D(32, 3, activation="relu"),
+    ... ])
     """
 
     def __init__(
@@ -140,8 +137,17 @@ class RandomTranslation(RandomWarp):
     ----------
     height_factor, width_factor : float or (float, float)
         By which share of the height down and of the width to the right, at least and at most; f is (-f, f).
-    fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        As for `RandomWarp`.
+    fill_mode : {"reflect", "constant", "nearest", "wrap"}, default "reflect"
+        What comes in at the edges a b c d: d c b a | a b c d | d c b a, `fill_value`, a a a | a b c d | d d d, or
+        a b c d | a b c d | a b c d.
+    interpolation : {"bilinear", "nearest"}, default "bilinear"
+        Whether four pixels are mixed or the nearest one is taken.
+    seed : int, optional
+        For the same changes in each run; drawn from the process's generator (`fastnn.set_seed`) by default.
+    fill_value : float, default 0.0
+        What comes in at the edges if `fill_mode` is "constant".
+    data_format, **kwargs
+        As for `RandomFlip`.
     """
 
     def __init__(
@@ -176,7 +182,7 @@ class RandomRotation(RandomWarp):
     factor : float or (float, float)
         By which share of a full turn, counter-clockwise, at least and at most; f is (-f, f).
     fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        As for `RandomWarp`.
+        As for `RandomTranslation`.
     """
 
     def __init__(
@@ -208,7 +214,7 @@ class RandomZoom(RandomWarp):
     width_factor : float or (float, float), optional
         The same of its width; by default what is drawn for the height holds for the width too, and proportions stay.
     fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        As for `RandomWarp`.
+        As for `RandomTranslation`.
     """
 
     def __init__(
@@ -243,7 +249,7 @@ class RandomCrop(RandomImageLayer):
     height, width : int
         Of the part.
     seed, data_format, **kwargs
-        As for `RandomImageLayer`.
+        As for `RandomFlip`.
 
     Notes
     -----
@@ -293,7 +299,7 @@ class RandomColors(RandomImageLayer):
     value_range : (float, float)
         The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
     seed, data_format, **kwargs
-        As for `RandomImageLayer`.
+        As for `RandomFlip`.
     """
 
     def __init__(
@@ -329,7 +335,7 @@ class RandomContrast(RandomColors):
     value_range : (float, float), default (0, 255)
         The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
     seed, data_format, **kwargs
-        As for `RandomImageLayer`.
+        As for `RandomFlip`.
     """
 
     def _changes(self) -> tuple[Range, Range]:
@@ -348,7 +354,7 @@ class RandomBrightness(RandomColors):
     value_range : (float, float), default (0, 255)
         The range that pixels have: (0, 1) behind ``Rescaling(1 / 255)``.
     seed, data_format, **kwargs
-        As for `RandomImageLayer`.
+        As for `RandomFlip`.
     """
 
     def _changes(self) -> tuple[Range, Range]:

@@ -20,19 +20,8 @@ class Convolution(ImageLayer):
 
     Parameters
     ----------
-    kernel_size, strides, dilation_rate : int or (int, int)
-        Rows and columns of the window, its step, and the step between its elements.
-    padding : "valid", "same", int, (int, int) or ((int, int), (int, int))
-        None; as much as keeps the size at stride 1 (the larger half below and to the right); or so many rows and columns of
-        zeros: on all sides, (above and below, left and right), or ((top, bottom), (left, right)).
-    activation : str or callable, optional
-        See `fastnn.activations.get`.
-    use_bias : bool
-        Whether there is a bias.
-    bias_initializer, bias_regularizer
-        See `fastnn.initializers.get` and `fastnn.regularizers.get`.
-    **kwargs
-        As for `ImageLayer`.
+    kernel_size, strides, padding, dilation_rate, activation, use_bias, bias_initializer, bias_regularizer, **kwargs
+        As for `Conv2D`.
     """
 
     bias: Variable | None
@@ -110,7 +99,8 @@ class Conv2D(Convolution):
     strides : int or (int, int), default (1, 1)
         Step of the window.
     padding : "valid", "same", int, (int, int) or ((int, int), (int, int)), default "valid"
-        See `Convolution`.
+        No padding; as much as keeps the size at stride 1 (the larger half below and to the right); or so many rows and columns
+        of zeros: on all sides, (above and below, left and right), or ((top, bottom), (left, right)).
     data_format : {"channels_last", "channels_first"}, optional
         (batch, height, width, channels), the default, or (batch, channels, height, width).
     dilation_rate : int or (int, int), default (1, 1)
@@ -132,6 +122,23 @@ class Conv2D(Convolution):
     ----------
     kernel : Variable, shape (rows, columns, channels / groups, filters)
     bias : Variable, shape (filters,), or None
+
+    See Also
+    --------
+    DepthwiseConv2D, SeparableConv2D : Convolutions with fewer weights.
+    fastnn.ops.conv2d : The same as a function of tensors.
+    fastnn.kernels.conv2d_forward : The same as a function of arrays, with the formula.
+    fastnn.plotting.FiltersDisplay : Draws the filters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> images = np.zeros((8, 28, 28, 1))
+    >>> layers.Conv2D(32, 3, activation="relu")(images).shape
+    (8, 26, 26, 32)
+    >>> layers.Conv2D(32, 5, strides=2, padding="same")(images).shape
+    (8, 14, 14, 32)
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from .registry import register_layer
 
 @register_layer
 class InputLayer(SameShapeLayer):
-    """The shape of a model's inputs, as first element of `Sequential`; also called `Input`.
+    """The shape of a model's inputs, as first element of a `fastnn.Sequential`; also called `Input`.
 
     Parameters
     ----------
@@ -83,6 +83,22 @@ class Dense(Layer):
     ----------
     kernel : Variable, shape (inputs, units)
     bias : Variable, shape (units,), or None
+
+    See Also
+    --------
+    Flatten : Makes rows of images, which a dense layer needs before it.
+    fastnn.ops.dense : The same as a function of tensors.
+    fastnn.kernels.dense_forward : The same as a function of arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layer = layers.Dense(10, activation="relu", kernel_regularizer="l2")
+    >>> layer(np.ones((32, 784))).shape
+    (32, 10)
+    >>> layer.kernel.shape, layer.bias.shape
+    ((784, 10), (10,))
     """
 
     def __init__(

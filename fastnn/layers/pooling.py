@@ -20,16 +20,8 @@ class Pooling(ImageLayer):
 
     Parameters
     ----------
-    pool_size : int or (int, int)
-        Rows and columns of the window.
-    strides : int or (int, int), optional
-        Step of the window; `pool_size` by default.
-    padding : "valid", "same", int, (int, int) or ((int, int), (int, int))
-        As for `Conv2D`; what lies outside the image takes no part.
-    data_format : {"channels_last", "channels_first"}, optional
-        (batch, height, width, channels), the default, or (batch, channels, height, width).
-    **kwargs
-        As for `Layer`.
+    pool_size, strides, padding, data_format, **kwargs
+        As for `MaxPooling2D`.
     """
 
     def __init__(
@@ -57,7 +49,7 @@ class Pooling(ImageLayer):
 
 @register_layer
 class MaxPooling2D(Pooling):
-    """The largest element of each window; of equal ones the first gets the derivative.
+    """The largest element of each window; of equal ones the first gets the derivative. Also called `MaxPool2D`.
 
     Parameters
     ----------
@@ -67,6 +59,18 @@ class MaxPooling2D(Pooling):
         Step of the window; `pool_size` by default.
     padding, data_format, **kwargs
         As for `Conv2D`; what lies outside the image takes no part.
+
+    See Also
+    --------
+    AveragePooling2D, GlobalMaxPooling2D, GlobalAveragePooling2D
+    fastnn.kernels.maxpool2d_forward : The same as a function of arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.MaxPooling2D(2)(np.zeros((8, 26, 26, 32))).shape
+    (8, 13, 13, 32)
     """
 
     def call(self, x: Tensor) -> Tensor:
@@ -75,7 +79,7 @@ class MaxPooling2D(Pooling):
 
 @register_layer
 class AveragePooling2D(Pooling):
-    """The mean of each window's elements that lie inside the image.
+    """The mean of each window's elements that lie inside the image. Also called `AvgPool2D`.
 
     Parameters
     ----------
@@ -92,12 +96,8 @@ class GlobalPooling(ImageLayer):
 
     Parameters
     ----------
-    data_format : {"channels_last", "channels_first"}, optional
-        (batch, height, width, channels), the default, or (batch, channels, height, width).
-    keepdims : bool
-        Whether rows and columns stay as axes of extent 1.
-    **kwargs
-        As for `Layer`.
+    data_format, keepdims, **kwargs
+        As for `GlobalAveragePooling2D`.
     """
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
@@ -118,12 +118,16 @@ class GlobalPooling(ImageLayer):
 
 @register_layer
 class GlobalAveragePooling2D(GlobalPooling):
-    """The mean over each channel's rows and columns.
+    """The mean over each channel's rows and columns. Also called `GlobalAvgPool2D`.
 
     Parameters
     ----------
-    data_format, keepdims, **kwargs
-        As for `GlobalPooling`.
+    data_format : {"channels_last", "channels_first"}, optional
+        (batch, height, width, channels), the default, or (batch, channels, height, width).
+    keepdims : bool, default False
+        Whether rows and columns stay as axes of extent 1.
+    **kwargs
+        As for `Layer`.
     """
 
     def _pool(self, x: Tensor) -> Tensor:
@@ -132,12 +136,12 @@ class GlobalAveragePooling2D(GlobalPooling):
 
 @register_layer
 class GlobalMaxPooling2D(GlobalPooling):
-    """The largest element of each channel.
+    """The largest element of each channel. Also called `GlobalMaxPool2D`.
 
     Parameters
     ----------
     data_format, keepdims, **kwargs
-        As for `GlobalPooling`.
+        As for `GlobalAveragePooling2D`.
     """
 
     def _pool(self, x: Tensor) -> Tensor:

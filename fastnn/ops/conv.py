@@ -36,8 +36,8 @@ def conv2d(
     groups : int, default 1
     data_format : {"channels_last", "channels_first"}, default "channels_last"
     activation : str or Record, optional
-        An activation that can be fused into the convolution (`fastnn.kernels.spec.activation.FUSED`), or the record of one of the
-        user's (see `fastnn.activation`).
+        One that the kernel applies itself, linear, relu, sigmoid, tanh, bipolar_sigmoid, leaky_relu, elu, selu or softplus; or the
+        record of one of the user's (see `fastnn.activation`).
     alpha : float, optional
         The parameter of leaky_relu or elu.
     """

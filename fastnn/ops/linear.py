@@ -24,8 +24,8 @@ def dense(x: Any, w: Any, b: Any = None, activation: str | Record | None = None,
     w : Tensor, shape (k, m)
     b : Tensor, shape (m,), optional
     activation : str or Record, optional
-        An activation that can be fused into the product (`fastnn.kernels.spec.activation.FUSED`), or the record of one of the
-        user's (see `fastnn.activation`).
+        One that the kernel applies itself, linear, relu, sigmoid, tanh, bipolar_sigmoid, leaky_relu, elu, selu or softplus; or the
+        record of one of the user's (see `fastnn.activation`).
     alpha : float, optional
         The parameter of leaky_relu or elu.
     """

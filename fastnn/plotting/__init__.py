@@ -1,9 +1,9 @@
 """Pictures of trainings, networks and answers, drawn by matplotlib: ``pip install 'fastnn-kernels[plot]'``.
 
 Each picture is a Display, as in scikit-learn. It is made and drawn by a class method that is named after what it takes
-(`from_history`, `from_model`, `from_estimator`, `from_predictions`), holds what it shows in attributes, and can be drawn again by
-``plot(ax=...)``. What was drawn stays within reach, to be changed: ``figure_``, ``ax_`` (``axes_`` where there are several) and
-the artists, in attributes that end with an underscore. Without `ax` it draws into a new figure of pyplot's.
+(``from_history``, ``from_model``, ``from_estimator``, ``from_predictions``), holds what it shows in attributes, and can be drawn
+again by ``plot(ax=...)``. What was drawn stays within reach, to be changed: ``figure_``, ``ax_`` (``axes_`` where there are
+several) and the artists, in attributes that end with an underscore. Without `ax` it draws into a new figure of pyplot's.
 
 The network of a fitted estimator of `fastnn.estimators` is its ``model_``, which the displays of models take.
 """

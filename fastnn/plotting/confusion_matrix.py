@@ -10,7 +10,7 @@ from .classes import true_and_predicted
 
 
 class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):
-    """scikit-learn's `sklearn.metrics.ConfusionMatrixDisplay`, which `from_model` makes of a `Sequential`.
+    """scikit-learn's `sklearn.metrics.ConfusionMatrixDisplay`, which `from_model` makes of a `fastnn.Sequential`.
 
     Its `from_estimator` and `from_predictions`, and all that a display has, are scikit-learn's.
     """

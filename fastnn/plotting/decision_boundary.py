@@ -13,7 +13,7 @@ from .classes import check_model, predicted_classes
 
 
 class DecisionBoundaryDisplay(inspection.DecisionBoundaryDisplay):
-    """scikit-learn's `sklearn.inspection.DecisionBoundaryDisplay`, which `from_model` makes of a `Sequential`.
+    """scikit-learn's `sklearn.inspection.DecisionBoundaryDisplay`, which `from_model` makes of a `fastnn.Sequential`.
 
     Its `from_estimator`, and all that a display has, are scikit-learn's.
     """

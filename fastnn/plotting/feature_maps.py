@@ -51,7 +51,7 @@ class FeatureMapsDisplay:
         Parameters
         ----------
         model : Sequential
-            The model; it computes as in `predict`.
+            The model; it computes as in `fastnn.Sequential.predict`.
         image : array_like, in the shape of one sample, or of a batch of one
             The image; the model's last axis of extent 1 may be missing.
         layer : str, int or Layer, optional

@@ -56,7 +56,8 @@ class FiltersDisplay:
         model : Sequential
             The model.
         layer : str, int or Layer, optional
-            A convolution, its name or its index; the first one by default. Those of a `DepthwiseConv2D` have one channel each.
+            A convolution, its name or its index; the first one by default. Those of a `fastnn.layers.DepthwiseConv2D` have one
+            channel each.
         ax : matplotlib Axes, optional
             Where to draw.
 

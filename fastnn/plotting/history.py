@@ -54,7 +54,7 @@ class HistoryDisplay:
         Parameters
         ----------
         history : History or dict of str to list of float
-            What `fit` returned, or its ``history``.
+            What `fastnn.Sequential.fit` returned, or its ``history``.
         names : sequence of str, optional
             What to draw, such as ``["loss"]``, each with its validation; everything by default.
         ax : matplotlib Axes, array of Axes, or Figure, optional

@@ -62,6 +62,13 @@ def gather(x: Any, index: Any, scale: float = 1.0, offset: float = 0.0, dtype: D
     ------
     ValueError, TypeError
         If `x` has no axis of samples, an index is outside [0, r), or `dtype` is none of the two.
+
+    Examples
+    --------
+    >>> from fastnn import kernels
+    >>> kernels.gather([[1, 2], [3, 4], [5, 6]], [2, 0])
+    array([[5., 6.],
+           [1., 2.]], dtype=float32)
     """
     if dtype is not None and np.dtype(dtype) not in (F32, F64):
         raise TypeError(f"dtype must be float32 or float64; got {np.dtype(dtype)}")

@@ -30,7 +30,7 @@ def resolve_padding(padding: AxisPadding, size: int, window: int, stride: int = 
     Parameters
     ----------
     padding : "valid", "same" or (int, int)
-        As in `split_padding`'s result.
+        In a word, or the padding before and after as it is returned.
     size, window, stride, dilation : int
         Extent of the image, of the window, step of the window, step between the window's elements.
 

@@ -154,6 +154,17 @@ def adam_step(
     ------
     ValueError, TypeError
         As `sgd_step`; also if `step` is less than 1.
+
+    Examples
+    --------
+    The first step goes by the signs of the gradients alone:
+
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> w, m, v = np.ones(2), np.zeros(2), np.zeros(2)
+    >>> kernels.adam_step(w, [0.5, -2.0], m, v, lr=0.1, step=1)
+    >>> w.round(4)
+    array([0.9, 1.1])
     """
     w, g = _parameters(w, g)
     call("adam_step", g, one_float64("lr", lr), _count(step), *_adam(beta1, beta2, eps), w, _state("m", m, w), _state("v", v, w))
