@@ -42,7 +42,8 @@ CONV = {
     "digits-32-1-16": _conv(32, 8, 1, 16, 3, same=True),
     "deep-256-256": _conv(64, 4, 256, 256, 3, same=True),  # fewer tiles than filters
     "depthwise-32": _conv(32, 28, 32, 32, 3, same=True, groups=32),
-    "direct-32-64": _conv(128, 26, 32, 64, 5),  # MNIST's second layer with filters that Winograd's algorithm is not used for
+    "5x5-32-64": _conv(128, 14, 32, 64, 5, same=True),
+    "direct-32-64": _conv(128, 26, 32, 64, 7),  # MNIST's second layer with filters that Winograd's algorithm is not used for
 }
 POOL = {"mnist-24x24x64": {"n": 128, "ih": 24, "iw": 24, "oh": 12, "ow": 12, "c": 64}}
 COLUMNS = {"mnist-26x26x32": {"n": 16, "p": 1, "ih": 26, "iw": 26, "c": 32, "kh": 3, "kw": 3, "oh": 24, "ow": 24},

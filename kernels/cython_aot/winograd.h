@@ -1,5 +1,6 @@
-/* The transforms of Winograd's F(4x4, 3x3) (Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.3),
- * vectorized over channels. With the 6x6 input tile d, the 3x3 filter g and the 4x4 output tile y:
+/* The transforms of Winograd's F(4x4, 3x3) (Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.3) and
+ * F(2x2, 5x5), vectorized over channels. Both evaluate at 0, 1, -1, 2, -2 and infinity, and so have the same B. With the 6x6 input tile
+ * d, the filter g of `taps` x `taps` and the output tile y of `tile` x `tile`, where taps + tile = 7:
  *
  *     y = A' [(G g G') * (B' d B)] A
  *

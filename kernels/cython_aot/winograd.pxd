@@ -1,7 +1,8 @@
-"""3x3 convolutions by Winograd's F(4x4, 3x3): a quarter of the multiplications, for transforms of the tiles before and after.
+"""3x3 and 5x5 convolutions by Winograd's F(4x4, 3x3) and F(2x2, 5x5): a quarter and a third of the multiplications, for transforms of
+the tiles before and after.
 
-The image is cut into tiles of 4x4 output pixels, which see 6x6 input pixels. For each of the 36 elements of the transformed tiles
-the sum over channels is one matrix product [tiles, c] x [c, filters], by the register tiles of gemm.pxd. Only for stride 1, no
+The image is cut into tiles of 4x4 or 2x2 output pixels, which see 6x6 input pixels. For each of the 36 elements of the transformed
+tiles the sum over channels is one matrix product [tiles, c] x [c, filters], by the register tiles of gemm.pxd. Only for stride 1, no
 dilation and one group. The transforms multiply by up to 8 and divide by up to 24, so the error is about ten times that of the direct
 product: measured, in float32, 2e-6 to 1.3e-5 of the largest output for 16 to 280 channels, within the spec's 2e-5.
 F(2x2, 3x3) would need fewer operations only for images of at most 2x2 pixels, which take the direct product.
@@ -24,34 +25,31 @@ cdef enum:
     FILTER_COST = 216
 
 
-cdef inline Py_ssize_t _tiles(const Window *window, Py_ssize_t n) noexcept nogil:
-    return n * tiles_of(window.oh) * tiles_of(window.ow)
-
-
 cdef inline bint winograd_pays(const Window *window, Py_ssize_t n, Py_ssize_t filters, const real *tag) noexcept nogil:
     """Say whether a convolution is one that Winograd's algorithm computes, with fewer operations than the direct product."""
-    cdef Py_ssize_t tiles = _tiles(window, n), c = window.c, least = max(lanes_of(tag), 8)
-    if (window.kh != 3 or window.kw != 3 or window.stride_h != 1 or window.stride_w != 1 or window.dilation_h != 1
-            or window.dilation_w != 1 or window.pixel != c or c < least or filters < least):
+    cdef Py_ssize_t tiles, c = window.c, least = max(lanes_of(tag), 8)
+    if ((window.kh != 3 and window.kh != 5) or window.kw != window.kh or window.stride_h != 1 or window.stride_w != 1
+            or window.dilation_h != 1 or window.dilation_w != 1 or window.pixel != c or c < least or filters < least):
         return False
+    tiles = tiles_of(window, n)
     return (tiles * (PLANES * c * filters + TILE_COST * (c + filters)) + FILTER_COST * c * filters
-            < n * window.oh * window.ow * 9 * c * filters)
+            < n * window.oh * window.ow * window.kh * window.kw * c * filters)
 
 
 cdef inline bint _few_tiles(const Window *window, Py_ssize_t n, Py_ssize_t filters) noexcept nogil:
     """Say whether transformed filters take more memory than transformed tiles."""
-    return _tiles(window, n) <= min(window.c, filters)
+    return tiles_of(window, n) <= min(window.c, filters)
 
 
 cdef inline int _team(const Window *window, Py_ssize_t n, Py_ssize_t filters, int threads) noexcept nogil:
-    return threads if 2 * PLANES * _tiles(window, n) * window.c * filters >= PARALLEL_FLOPS else 1
+    return threads if 2 * PLANES * tiles_of(window, n) * window.c * filters >= PARALLEL_FLOPS else 1
 
 
 # Each returns False if there is no memory for it.
 
 cdef inline bint winograd_forward(const real *x, const real *w, const real *b, real *y, const Window *window, Py_ssize_t n,
                                   Py_ssize_t filters, Py_ssize_t activation, double alpha, int threads) noexcept nogil:
-    """y = activation(x * w + b), with w of shape (3, 3, c, filters)."""
+    """y = activation(x * w + b), with w of shape (kh, kw, c, filters)."""
     threads = _team(window, n, filters, threads)
     if _few_tiles(window, n, filters):
         return few_forward(x, w, b, y, window, n, filters, activation, alpha, threads)

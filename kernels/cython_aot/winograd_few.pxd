@@ -13,8 +13,9 @@ from call cimport real
 from gemm cimport LINE_BYTES, first_line, panel_width
 from patches cimport Window
 from transpose cimport transpose_rows
-from winograd_tiles cimport (PLANES, add_errors, add_input_gradient, filter_plane, lanes_of, multiply_filters, multiply_tiles, read_errors,
-                             read_inputs, row_pitch, tiles_of, whole_lines, winograd_filter, winograd_filter_gradient, write_outputs)
+from winograd_tiles cimport (PLANES, add_errors, add_input_gradient, filter_plane, lanes_of, multiply_filters, multiply_tiles,
+                             plane_pitch, planes_size, read_errors, read_inputs, row_pitch, tiles_of, whole_lines, winograd_filter,
+                             winograd_filter_gradient, write_outputs)
 
 
 cdef inline Py_ssize_t panels_of(Py_ssize_t channels, const real *tag) noexcept nogil:
@@ -34,9 +35,9 @@ cdef inline Py_ssize_t _widest(const real *tag) noexcept nogil:
 cdef inline bint few_forward(const real *x, const real *w, const real *b, real *y, const Window *window, Py_ssize_t n, Py_ssize_t filters,
                              Py_ssize_t activation, double alpha, int threads) noexcept nogil:
     """See `winograd_forward`."""
-    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), plane = tiles * row_pitch(c, x), task
+    cdef Py_ssize_t c = window.c, tiles = tiles_of(window, n), plane = plane_pitch(tiles, c, x), task
     # each thread's filters, their products, and a line to write where a tile leaves the image
-    cdef Py_ssize_t scratch = whole_lines(PLANES * (filter_plane(c, _widest(w), w) + tiles * _widest(w)) + _widest(w), x)
+    cdef Py_ssize_t scratch = whole_lines(PLANES * filter_plane(c, _widest(w), w) + planes_size(tiles, _widest(w), w) + _widest(w), x)
     # the tiles, and a line of zeros to read there
     cdef Py_ssize_t shared = whole_lines(PLANES * plane + c, x)
     cdef void *memory = malloc((shared + threads * scratch) * sizeof(real) + LINE_BYTES)
@@ -62,24 +63,22 @@ cdef inline bint few_forward(const real *x, const real *w, const real *b, real *
 cdef inline void _forward_panel(const real *inputs, const real *w, const real *b, real *y, const Window *window, Py_ssize_t tiles,
                                 Py_ssize_t filters, Py_ssize_t panel, Py_ssize_t activation, double alpha, real *planes) noexcept nogil:
     """Compute the channels of a panel of filters."""
-    cdef Py_ssize_t c = window.c, first = panel * panel_width(w), count = _panel_channels(panel, filters, w), p, row
-    cdef Py_ssize_t plane = tiles * row_pitch(c, w)
+    cdef Py_ssize_t c = window.c, first = panel * panel_width(w), count = _panel_channels(panel, filters, w), row
     cdef real *products = planes + PLANES * filter_plane(c, _widest(w), w)
     for row in range(c):
-        winograd_filter(w + row * filters + first, c * filters, count, row, c, planes)
-    for p in range(PLANES):
-        multiply_filters(inputs + p * plane, row_pitch(c, w), planes + p * filter_plane(c, count, w), products + p * tiles * count, tiles, c,
-                         count)
+        winograd_filter(window.kh, w + row * filters + first, c * filters, count, row, c, planes)
+    multiply_filters(inputs, planes, products, tiles, c, count)
     write_outputs(products, b + first if b else NULL, y + first, window, filters, count, activation, alpha,
-                  products + PLANES * tiles * _widest(w), 0, tiles)
+                  products + planes_size(tiles, _widest(w), w), 0, tiles)
 
 
 cdef inline bint few_backward_input(const real *dy, const real *w, real *dx, const Window *window, Py_ssize_t n, Py_ssize_t filters,
                                     int threads) noexcept nogil:
     """See `winograd_backward_input`."""
-    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), plane = tiles * row_pitch(filters, dy), task
-    # each thread's filters, before that their taps, which are as many as products at least, and a line to write
-    cdef Py_ssize_t scratch = whole_lines(PLANES * filter_plane(filters, _widest(w), w) + (max(9 * filters, PLANES * tiles) + 1) * _widest(w), dy)
+    cdef Py_ssize_t c = window.c, tiles = tiles_of(window, n), plane = plane_pitch(tiles, filters, dy), task
+    # each thread's filters, their taps and then products, and a line to write
+    cdef Py_ssize_t scratch = whole_lines(PLANES * filter_plane(filters, _widest(w), w) + _taps_or_products(window, tiles, filters, w)
+                                          + _widest(w), dy)
     cdef Py_ssize_t shared = whole_lines(PLANES * plane + filters, dy), image = window.ih * window.iw * c
     cdef void *memory = malloc((shared + threads * scratch) * sizeof(real) + LINE_BYTES)
     cdef real *errors = first_line(<char *>memory, dy)
@@ -104,31 +103,33 @@ cdef inline bint few_backward_input(const real *dy, const real *w, real *dx, con
     return True
 
 
+cdef inline Py_ssize_t _taps_or_products(const Window *window, Py_ssize_t tiles, Py_ssize_t filters, const real *tag) noexcept nogil:
+    """Elements of the taps of a panel of the input's channels, or of their products, which take the place of the taps."""
+    return max(window.kh * window.kw * filters * _widest(tag), planes_size(tiles, _widest(tag), tag))
+
+
 cdef inline void _backward_panel(const real *errors, const real *w, real *dx, const Window *window, Py_ssize_t tiles, Py_ssize_t filters,
                                  Py_ssize_t panel, real *planes) noexcept nogil:
     """Add up the gradient of a panel of channels of the input."""
     cdef Py_ssize_t c = window.c, first = panel * panel_width(w), count = _panel_channels(panel, c, w), p, row, tile
-    cdef Py_ssize_t plane = tiles * row_pitch(filters, w)
     cdef real *taps = planes + PLANES * filter_plane(filters, _widest(w), w)
     cdef real *products = taps
-    cdef real *outside = taps + max(9 * filters, PLANES * tiles) * _widest(w)
+    cdef real *outside = taps + _taps_or_products(window, tiles, filters, w)
     memset(outside, 0, count * sizeof(real))
-    for p in range(9):
+    for p in range(window.kh * window.kw):
         transpose_rows(w + (p * c + first) * filters, count, filters, taps + p * filters * count, count)
     for row in range(filters):
-        winograd_filter(taps + row * count, filters * count, count, row, filters, planes)
-    for p in range(PLANES):
-        multiply_filters(errors + p * plane, row_pitch(filters, w), planes + p * filter_plane(filters, count, w), products + p * tiles * count,
-                         tiles, filters, count)
+        winograd_filter(window.kh, taps + row * count, filters * count, count, row, filters, planes)
+    multiply_filters(errors, planes, products, tiles, filters, count)
     for tile in range(tiles):
-        add_input_gradient(products + tile * count, tiles * count, count, dx + first, window, outside, tile)
+        add_input_gradient(products + tile * row_pitch(count, w), plane_pitch(tiles, count, w), count, dx + first, window, outside, tile)
 
 
 cdef inline bint few_backward_weight(const real *x, const real *dy, real *dw, real *db, const Window *window, Py_ssize_t n,
                                      Py_ssize_t filters, int threads) noexcept nogil:
     """See `winograd_backward_weight`."""
-    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), task
-    cdef Py_ssize_t plane = tiles * row_pitch(c, x), errors_plane = tiles * row_pitch(filters, x)
+    cdef Py_ssize_t c = window.c, tiles = tiles_of(window, n), task
+    cdef Py_ssize_t plane = plane_pitch(tiles, c, x), errors_plane = plane_pitch(tiles, filters, x)
     cdef Py_ssize_t scratch = whole_lines(PLANES * c * _widest(x), x), shared = whole_lines(PLANES * (plane + errors_plane) + max(c, filters), x)
     cdef void *memory = malloc((shared + threads * scratch) * sizeof(real) + LINE_BYTES)
     cdef real *inputs = first_line(<char *>memory, x)
@@ -152,7 +153,7 @@ cdef inline bint few_backward_weight(const real *x, const real *dy, real *dw, re
                 _gradient_panel(inputs, errors, dw, window, tiles, filters, task, own + threadid() * scratch)
     if db:
         memset(db, 0, filters * sizeof(real))
-        add_errors(errors, errors_plane, row_pitch(filters, x), filters, tiles, db)
+        add_errors(errors, filters, tiles, db)
     free(memory)
     return True
 
@@ -160,10 +161,7 @@ cdef inline bint few_backward_weight(const real *x, const real *dy, real *dw, re
 cdef inline void _gradient_panel(const real *inputs, const real *errors, real *dw, const Window *window, Py_ssize_t tiles,
                                  Py_ssize_t filters, Py_ssize_t panel, real *sums) noexcept nogil:
     """Compute the gradient of a panel of filters."""
-    cdef Py_ssize_t c = window.c, first = panel * panel_width(dw), count = _panel_channels(panel, filters, dw), p, row
-    cdef Py_ssize_t pitch = row_pitch(c, dw), errors_pitch = row_pitch(filters, dw)
-    for p in range(PLANES):
-        multiply_tiles(inputs + p * tiles * pitch, pitch, errors + p * tiles * errors_pitch + first, errors_pitch, tiles * errors_pitch - first,
-                       sums + p * c * count, c, tiles, count, 0)
+    cdef Py_ssize_t c = window.c, first = panel * panel_width(dw), count = _panel_channels(panel, filters, dw), row
+    multiply_tiles(inputs, errors, sums, tiles, c, filters, first, count, 0)
     for row in range(c):
-        winograd_filter_gradient(sums + row * count, c * count, count, dw + row * filters + first, c * filters)
+        winograd_filter_gradient(window.kh, sums + row * count, c * count, count, dw + row * filters + first, c * filters)

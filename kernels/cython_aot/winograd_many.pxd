@@ -8,9 +8,9 @@ from activate cimport relu_gradient
 from call cimport real
 from gemm cimport LINE_BYTES, TILE_ACCUMULATE, TILE_ROWS, first_line
 from patches cimport Window
-from winograd_tiles cimport (PLANES, TILE, add, add_errors, add_input_gradient, filter_plane, multiply_filters, multiply_tiles,
-                             read_errors, read_inputs, row_pitch, tiles_of, whole_lines, winograd_filter, winograd_filter_gradient,
-                             write_outputs)
+from winograd_tiles cimport (PLANES, SPAN, add, add_errors, add_input_gradient, filter_plane, multiply_filters, multiply_tiles,
+                             plane_pitch, planes_size, read_errors, read_inputs, row_pitch, tile_extent, tiles_across, tiles_down, tiles_of,
+                             whole_lines, winograd_filter, winograd_filter_gradient, write_outputs)
 
 cdef enum:
     # Tiles whose planes a thread holds at a time: as many as fit FORWARD_BYTES, which the second-level cache serves, but enough rows for the
@@ -37,11 +37,11 @@ cdef inline Py_ssize_t tiles_within(Py_ssize_t size, Py_ssize_t channels, const 
 
 cdef inline bint many_forward(const real *x, const real *w, const real *b, real *y, const Window *window, Py_ssize_t n,
                               Py_ssize_t filters, Py_ssize_t activation, double alpha, int threads) noexcept nogil:
-    """y = activation(x * w + b), with w of shape (3, 3, c, filters); False if there is no memory for it."""
-    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, x), tiles = n * tiles_of(window.oh) * tiles_of(window.ow)
+    """y = activation(x * w + b), with w of shape (kh, kw, c, filters); False if there is no memory for it."""
+    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, x), tiles = tiles_of(window, n)
     cdef Py_ssize_t blocks = (tiles + block - 1) // block, task
     # each thread's planes, a line of zeros to read where a tile leaves the image, and a line to write there
-    cdef Py_ssize_t zeros = PLANES * block * (row_pitch(c, x) + filters), scratch = whole_lines(zeros + c + filters, x)
+    cdef Py_ssize_t zeros = planes_size(block, c, x) + planes_size(block, filters, x), scratch = whole_lines(zeros + c + filters, x)
     cdef void *memory = malloc((PLANES * filter_plane(c, filters, x) + threads * scratch) * sizeof(real) + LINE_BYTES)
     cdef real *planes = first_line(<char *>memory, x)
     cdef real *own = planes + PLANES * filter_plane(c, filters, x)
@@ -49,33 +49,31 @@ cdef inline bint many_forward(const real *x, const real *w, const real *b, real 
         return False
     if threads == 1:
         for task in range(c):
-            winograd_filter(w + task * filters, c * filters, filters, task, c, planes)
+            winograd_filter(window.kh, w + task * filters, c * filters, filters, task, c, planes)
         memset(own + zeros, 0, c * sizeof(real))
         for task in range(blocks):
-            _forward_block(x, planes, b, y, window, filters, activation, alpha, own, own + zeros,
+            _forward_block(x, planes, b, y, window, filters, activation, alpha, own, block, own + zeros,
                            task * tiles // blocks, (task + 1) * tiles // blocks)
     else:
         with parallel(num_threads=threads):
             memset(own + threadid() * scratch + zeros, 0, c * sizeof(real))
             for task in prange(c, schedule="static"):
-                winograd_filter(w + task * filters, c * filters, filters, task, c, planes)
+                winograd_filter(window.kh, w + task * filters, c * filters, filters, task, c, planes)
             for task in prange(blocks, schedule="dynamic"):
-                _forward_block(x, planes, b, y, window, filters, activation, alpha, own + threadid() * scratch,
+                _forward_block(x, planes, b, y, window, filters, activation, alpha, own + threadid() * scratch, block,
                                own + threadid() * scratch + zeros, task * tiles // blocks, (task + 1) * tiles // blocks)
     free(memory)
     return True
 
 
 cdef inline void _forward_block(const real *x, const real *filter_planes, const real *b, real *y, const Window *window,
-                                Py_ssize_t filters, Py_ssize_t activation, double alpha, real *scratch, const real *zeros,
-                                Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+                                Py_ssize_t filters, Py_ssize_t activation, double alpha, real *scratch, Py_ssize_t block,
+                                const real *zeros, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Compute tiles [first, last)."""
-    cdef Py_ssize_t c = window.c, tiles = last - first, plane = tiles * row_pitch(c, x), p
-    cdef real *products = scratch + PLANES * plane
-    read_inputs(x, window, zeros, scratch, plane, first, tiles)
-    for p in range(PLANES):
-        multiply_filters(scratch + p * plane, row_pitch(c, x), filter_planes + p * filter_plane(c, filters, x), products + p * tiles * filters,
-                         tiles, c, filters)
+    cdef Py_ssize_t c = window.c, tiles = last - first
+    cdef real *products = scratch + planes_size(block, c, x)
+    read_inputs(x, window, zeros, scratch, plane_pitch(tiles, c, x), first, tiles)
+    multiply_filters(scratch, filter_planes, products, tiles, c, filters)
     write_outputs(products, b, y, window, filters, filters, activation, alpha, zeros + c, first, tiles)
 
 
@@ -83,29 +81,31 @@ cdef inline bint many_backward_input(const real *dy, const real *w, real *dx, co
                                      Py_ssize_t filters, int threads) noexcept nogil:
     """dx; False if there is no memory for it.
 
-    Neighbouring tiles share two rows and columns of dx, where they add up. So tasks are bands of whole rows of tiles, and every other
-    band is computed first, then those between: no two threads write the same row, and each pixel is summed in an order that depends
-    on shapes alone.
+    Neighbouring tiles share rows and columns of dx, where they add up. So tasks are bands of whole rows of tiles, and every other band is
+    computed first, then those between: no two threads write the same row, and each pixel is summed in an order that depends on shapes
+    alone.
     """
-    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, dy), rows = n * tiles_of(window.oh), band, bands, task
+    cdef Py_ssize_t c = window.c, block = tiles_within(FORWARD_BYTES, c + filters, dy), rows = n * tiles_down(window), band, bands, task
     # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
-    cdef Py_ssize_t scratch = whole_lines(PLANES * block * (c + row_pitch(filters, dy)) + 9 * c + c + filters, dy)
+    cdef Py_ssize_t scratch = whole_lines(planes_size(block, c, dy) + planes_size(block, filters, dy) + window.kh * window.kw * c + c + filters,
+                                          dy)
     cdef void *memory = malloc((PLANES * filter_plane(filters, c, dy) + threads * scratch) * sizeof(real) + LINE_BYTES)
     cdef real *planes = first_line(<char *>memory, dy)
     cdef real *own = planes + PLANES * filter_plane(filters, c, dy)
     if memory == NULL:
         return False
-    band = max(block // tiles_of(window.ow), <Py_ssize_t>1)
+    # as high as what two rows of tiles share, at least, so that bands share rows with their neighbours only
+    band = max(block // tiles_across(window), (window.kh - 1) // tile_extent(window), <Py_ssize_t>1)
     bands = (rows + band - 1) // band
     if threads == 1:
         for task in range(filters):
-            _turn_filter(w, c, filters, task, own, planes)
+            _turn_filter(w, window, filters, task, own, planes)
         for task in range(bands):
             _backward_band(dy, planes, dx, window, n, filters, own, block, band, _other_first(task, bands))
     else:
         with parallel(num_threads=threads):
             for task in prange(filters, schedule="static"):
-                _turn_filter(w, c, filters, task, own + threadid() * scratch, planes)
+                _turn_filter(w, window, filters, task, own + threadid() * scratch, planes)
             for task in prange((bands + 1) // 2, schedule="dynamic"):
                 _backward_band(dy, planes, dx, window, n, filters, own + threadid() * scratch, block, band, 2 * task)
             for task in prange(bands // 2, schedule="dynamic"):
@@ -120,33 +120,33 @@ cdef inline Py_ssize_t _other_first(Py_ssize_t task, Py_ssize_t bands) noexcept 
     return 2 * task if task < even else 2 * (task - even) + 1
 
 
-cdef inline void _turn_filter(const real *w, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t filter, real *taps,
+cdef inline void _turn_filter(const real *w, const Window *window, Py_ssize_t filters, Py_ssize_t filter, real *taps,
                               real *planes) noexcept nogil:
     """Transform the taps of one filter into its row of the planes [filters, c], see `winograd_filter`."""
-    cdef Py_ssize_t tap, i
-    for tap in range(9):
+    cdef Py_ssize_t c = window.c, tap, i
+    for tap in range(window.kh * window.kw):
         for i in range(c):
             taps[tap * c + i] = w[(tap * c + i) * filters + filter]
-    winograd_filter(taps, c, c, filter, filters, planes)
+    winograd_filter(window.kh, taps, c, c, filter, filters, planes)
 
 
 cdef inline void _backward_band(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t n,
                                 Py_ssize_t filters, real *scratch, Py_ssize_t block, Py_ssize_t band,
                                 Py_ssize_t number) noexcept nogil:
     """Add what the tiles of a band of tile rows give."""
-    cdef Py_ssize_t across = tiles_of(window.ow), down = tiles_of(window.oh)
-    cdef Py_ssize_t first = number * band, last = min(first + band, n * down), row, top, bottom, blocks, task
-    for row in range(first, last):
-        # zero the rows of pixels that this band is the first to write: an odd one shares two with each of its neighbours, who came before
-        top = row % down * TILE - window.pad_top
-        bottom = top + TILE
-        if row == first and row % down > 0 and number % 2 == 1:
-            top += 2
-        if row % down == down - 1:
-            bottom = window.ih
-        elif row == last - 1 and number % 2 == 0:
-            bottom += 2
-        _clear_rows(dx, window, row // down, top, bottom)
+    cdef Py_ssize_t across = tiles_across(window), down = tiles_down(window)
+    cdef Py_ssize_t extent = tile_extent(window), shared = SPAN - extent
+    cdef Py_ssize_t first = number * band, last = min(first + band, n * down), row = first, end, top, bottom, blocks, task
+    while row < last:
+        end = min(last, (row // down + 1) * down)  # of those of one image
+        # zero the rows of pixels that this band is the first to write: an odd one shares some with each of its neighbours, who came before
+        top = row % down * extent - window.pad_top
+        bottom = (end - 1) % down * extent - window.pad_top + SPAN
+        if number % 2 == 1:
+            top += shared if row % down else 0
+            bottom -= shared
+        _clear_rows(dx, window, row // down, top, bottom if end % down else window.ih)
+        row = end
     blocks = ((last - first) * across + block - 1) // block
     for task in range(blocks):
         _backward_block(dy, filter_planes, dx, window, filters, scratch, block, first * across + task * (last - first) * across // blocks,
@@ -164,16 +164,14 @@ cdef inline void _clear_rows(real *dx, const Window *window, Py_ssize_t image, P
 cdef inline void _backward_block(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t filters,
                                  real *scratch, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Add what tiles [first, last) give."""
-    cdef Py_ssize_t c = window.c, tiles = last - first, plane = tiles * row_pitch(filters, dy), tile, p
-    cdef real *products = scratch + PLANES * block * row_pitch(filters, dy)
-    cdef real *outside = products + PLANES * block * c + 9 * c
+    cdef Py_ssize_t c = window.c, tiles = last - first, tile
+    cdef real *products = scratch + planes_size(block, filters, dy)
+    cdef real *outside = products + planes_size(block, c, dy) + window.kh * window.kw * c
     memset(outside, 0, (c + filters) * sizeof(real))
-    read_errors(dy, window, filters, outside + c, scratch, plane, first, tiles)
-    for p in range(PLANES):
-        multiply_filters(scratch + p * plane, row_pitch(filters, dy), filter_planes + p * filter_plane(filters, c, dy), products + p * tiles * c,
-                         tiles, filters, c)
+    read_errors(dy, window, filters, outside + c, scratch, plane_pitch(tiles, filters, dy), first, tiles)
+    multiply_filters(scratch, filter_planes, products, tiles, filters, c)
     for tile in range(tiles):
-        add_input_gradient(products + tile * c, tiles * c, c, dx, window, outside, first + tile)
+        add_input_gradient(products + tile * row_pitch(c, dy), plane_pitch(tiles, c, dy), c, dx, window, outside, first + tile)
 
 
 cdef inline bint many_backward_weight(const real *x, const real *dy, real *dw, real *db, const Window *window, Py_ssize_t n,
@@ -182,13 +180,13 @@ cdef inline bint many_backward_weight(const real *x, const real *dy, real *dw, r
 
     The tiles are cut into chunks, as many as the shape alone says, whose sums are added in order.
     """
-    cdef Py_ssize_t c = window.c, tiles = n * tiles_of(window.oh) * tiles_of(window.ow), task
+    cdef Py_ssize_t c = window.c, tiles = tiles_of(window, n), task
     cdef Py_ssize_t size = whole_lines((PLANES * c + 1) * filters, x)  # of a chunk's sums: planes, then db
     cdef Py_ssize_t fitting = SUMS_BYTES // (size * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t chunks = _power_of_two(
         min(max(min(fitting, <Py_ssize_t>MOST_CHUNKS), <Py_ssize_t>LEAST_CHUNKS),
             max(tiles // GRADIENT_BLOCK, min(tiles // LEAST_TILES, <Py_ssize_t>LEAST_CHUNKS), <Py_ssize_t>1)))
-    cdef Py_ssize_t scratch = whole_lines(PLANES * GRADIENT_BLOCK * (row_pitch(c, x) + row_pitch(filters, x)), x)
+    cdef Py_ssize_t scratch = whole_lines(planes_size(GRADIENT_BLOCK, c, x) + planes_size(GRADIENT_BLOCK, filters, x), x)
     cdef real *zeros = <real *>calloc(max(c, filters), sizeof(real))
     cdef void *memory = malloc((chunks * size + threads * scratch) * sizeof(real) + LINE_BYTES)
     cdef real *sums = first_line(<char *>memory, x)
@@ -201,13 +199,13 @@ cdef inline bint many_backward_weight(const real *x, const real *dy, real *dw, r
         for task in range(chunks):
             _gradient_chunk(x, dy, window, filters, zeros, own, sums + task * size, task * tiles // chunks, (task + 1) * tiles // chunks)
         for task in range(c):
-            _filter_gradient(sums, size, chunks, c, filters, task, dw)
+            _filter_gradient(sums, size, chunks, window, filters, task, dw)
     else:
         for task in prange(chunks, num_threads=threads, schedule="dynamic"):
             _gradient_chunk(x, dy, window, filters, zeros, own + threadid() * scratch, sums + task * size, task * tiles // chunks,
                             (task + 1) * tiles // chunks)
         for task in prange(c, num_threads=threads, schedule="static"):
-            _filter_gradient(sums, size, chunks, c, filters, task, dw)
+            _filter_gradient(sums, size, chunks, window, filters, task, dw)
     if db:
         _bias_gradient(sums + PLANES * c * filters, size, chunks, filters, db)
     free(zeros)
@@ -226,34 +224,31 @@ cdef inline void _gradient_chunk(const real *x, const real *dy, const Window *wi
                                  real *scratch, real *sums, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Write the sums over tiles [first, last)."""
     cdef Py_ssize_t c = window.c, blocks = max((last - first + GRADIENT_BLOCK - 1) // GRADIENT_BLOCK, 1), block, begin, count
-    cdef real *errors = scratch + PLANES * GRADIENT_BLOCK * row_pitch(c, x)
+    cdef real *errors = scratch + planes_size(GRADIENT_BLOCK, c, x)
     memset(sums + PLANES * c * filters, 0, filters * sizeof(real))
     for block in range(blocks):
         begin = first + block * (last - first) // blocks
         count = first + (block + 1) * (last - first) // blocks - begin
-        read_inputs(x, window, zeros, scratch, count * row_pitch(c, x), begin, count)
-        read_errors(dy, window, filters, zeros, errors, count * row_pitch(filters, x), begin, count)
+        read_inputs(x, window, zeros, scratch, plane_pitch(count, c, x), begin, count)
+        read_errors(dy, window, filters, zeros, errors, plane_pitch(count, filters, x), begin, count)
         _add_products(scratch, errors, sums, c, filters, count, block > 0)
 
 
 cdef inline void _add_products(const real *inputs, const real *errors, real *sums, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t count,
                                bint added) noexcept nogil:
     """Sum over `count` tiles what they give to the filters' planes, added to what these hold or not, and to db behind them."""
-    cdef Py_ssize_t pitch = row_pitch(c, inputs), errors_pitch = row_pitch(filters, inputs), p
-    for p in range(PLANES):
-        multiply_tiles(inputs + p * count * pitch, pitch, errors + p * count * errors_pitch, errors_pitch, count * errors_pitch,
-                       sums + p * c * filters, c, count, filters, TILE_ACCUMULATE if added else 0)
-    add_errors(errors, count * errors_pitch, errors_pitch, filters, count, sums + PLANES * c * filters)
+    multiply_tiles(inputs, errors, sums, count, c, filters, 0, filters, TILE_ACCUMULATE if added else 0)
+    add_errors(errors, filters, count, sums + PLANES * c * filters)
 
 
-cdef inline void _filter_gradient(real *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t c, Py_ssize_t filters, Py_ssize_t row,
+cdef inline void _filter_gradient(real *sums, Py_ssize_t size, Py_ssize_t chunks, const Window *window, Py_ssize_t filters, Py_ssize_t row,
                                   real *dw) noexcept nogil:
     """Add what the chunks have for one input channel into the first one's sums, and transform it."""
-    cdef Py_ssize_t chunk, p
+    cdef Py_ssize_t c = window.c, chunk, p
     for chunk in range(1, chunks):
         for p in range(PLANES):
             add(sums + chunk * size + (p * c + row) * filters, filters, sums + (p * c + row) * filters)
-    winograd_filter_gradient(sums + row * filters, c * filters, filters, dw + row * filters, c * filters)
+    winograd_filter_gradient(window.kh, sums + row * filters, c * filters, filters, dw + row * filters, c * filters)
 
 
 cdef inline void _bias_gradient(const real *sums, Py_ssize_t size, Py_ssize_t chunks, Py_ssize_t filters, real *db) noexcept nogil:
@@ -272,7 +267,7 @@ cdef inline bint many_backward(const real *x, const real *dy, const real *w, bin
     """
     cdef Py_ssize_t c = window.c, task
     cdef Py_ssize_t size = whole_lines((PLANES * c + 1) * filters, x)  # of a chunk's sums: planes, then db
-    cdef Py_ssize_t fitting = min(SUMS_BYTES // (size * <Py_ssize_t>sizeof(real)), n * tiles_of(window.oh) * tiles_of(window.ow) // GRADIENT_BLOCK)
+    cdef Py_ssize_t fitting = min(SUMS_BYTES // (size * <Py_ssize_t>sizeof(real)), tiles_of(window, n) // GRADIENT_BLOCK)
     cdef Py_ssize_t chunks = min(n, min(<Py_ssize_t>MOST_CHUNKS, fitting))
     cdef Py_ssize_t block, scratch
     cdef void *memory
@@ -283,7 +278,7 @@ cdef inline bint many_backward(const real *x, const real *dy, const real *w, bin
         return False
     block = tiles_within(BOTH_BYTES, 2 * c + filters, x)
     # each thread's planes, a filter's taps in one piece, a line to write where a tile leaves the image, a line of zeros to read there
-    scratch = whole_lines(PLANES * block * (c + row_pitch(c, x) + row_pitch(filters, x)) + 9 * c + c + max(c, filters), x)
+    scratch = whole_lines(2 * planes_size(block, c, x) + planes_size(block, filters, x) + window.kh * window.kw * c + c + max(c, filters), x)
     memory = malloc((PLANES * filter_plane(filters, c, x) + chunks * size + threads * scratch) * sizeof(real) + LINE_BYTES)
     if memory == NULL:
         return False
@@ -292,21 +287,21 @@ cdef inline bint many_backward(const real *x, const real *dy, const real *w, bin
     own = sums + chunks * size
     if threads == 1:
         for task in range(filters):
-            _turn_filter(w, c, filters, task, own, planes)
+            _turn_filter(w, window, filters, task, own, planes)
         for task in range(chunks):
             _both_gradients(x, dy, planes, relu, dx, window, filters, own, block, sums + task * size, task * n // chunks,
                             (task + 1) * n // chunks)
         for task in range(c):
-            _filter_gradient(sums, size, chunks, c, filters, task, dw)
+            _filter_gradient(sums, size, chunks, window, filters, task, dw)
     else:
         with parallel(num_threads=threads):
             for task in prange(filters, schedule="static"):
-                _turn_filter(w, c, filters, task, own + threadid() * scratch, planes)
+                _turn_filter(w, window, filters, task, own + threadid() * scratch, planes)
             for task in prange(chunks, schedule="dynamic"):
                 _both_gradients(x, dy, planes, relu, dx, window, filters, own + threadid() * scratch, block, sums + task * size,
                                 task * n // chunks, (task + 1) * n // chunks)
             for task in prange(c, schedule="static"):
-                _filter_gradient(sums, size, chunks, c, filters, task, dw)
+                _filter_gradient(sums, size, chunks, window, filters, task, dw)
     if db:
         _bias_gradient(sums + PLANES * c * filters, size, chunks, filters, db)
     free(memory)
@@ -317,32 +312,29 @@ cdef inline void _both_gradients(const real *x, const real *dy, const real *filt
                                  Py_ssize_t filters, real *scratch, Py_ssize_t block, real *sums, Py_ssize_t image,
                                  Py_ssize_t last_image) noexcept nogil:
     """Write dx of some images, and their sums for dw."""
-    cdef Py_ssize_t c = window.c, across = tiles_of(window.ow), down = tiles_of(window.oh), first = image * across * down
-    cdef Py_ssize_t size = window.ih * window.iw * c, row, top, p
+    cdef Py_ssize_t c = window.c, across = tiles_across(window), down = tiles_down(window), first = image * across * down
+    cdef Py_ssize_t extent = tile_extent(window), size = window.ih * window.iw * c, row, top
     cdef Py_ssize_t tiles = last_image * across * down - first, blocks = (tiles + block - 1) // block, part, begin, count, tile
-    cdef Py_ssize_t pitch = row_pitch(c, x), errors_pitch = row_pitch(filters, x)
-    cdef real *errors = scratch + PLANES * block * pitch
-    cdef real *products = errors + PLANES * block * errors_pitch
-    cdef real *outside = products + PLANES * block * c + 9 * c
+    cdef real *errors = scratch + planes_size(block, c, x)
+    cdef real *products = errors + planes_size(block, filters, x)
+    cdef real *outside = products + planes_size(block, c, x) + window.kh * window.kw * c
     cdef real *zeros = outside + c
     memset(outside, 0, (c + max(c, filters)) * sizeof(real))
     memset(sums + PLANES * c * filters, 0, filters * sizeof(real))
     for part in range(blocks):
         begin = first + part * tiles // blocks
         count = first + (part + 1) * tiles // blocks - begin
-        read_inputs(x, window, zeros, scratch, count * pitch, begin, count)
-        read_errors(dy, window, filters, zeros, errors, count * errors_pitch, begin, count)
-        for p in range(PLANES):
-            multiply_filters(errors + p * count * errors_pitch, errors_pitch, filter_planes + p * filter_plane(filters, c, x),
-                             products + p * count * c, count, filters, c)
+        read_inputs(x, window, zeros, scratch, plane_pitch(count, c, x), begin, count)
+        read_errors(dy, window, filters, zeros, errors, plane_pitch(count, filters, x), begin, count)
+        multiply_filters(errors, filter_planes, products, count, filters, c)
         _add_products(scratch, errors, sums, c, filters, count, part > 0)
         for tile in range(count):
             if (begin + tile) % across == 0:  # zero the rows of pixels to which this row of tiles is the first to add
                 row = (begin + tile) // across % down
-                top = row * TILE - window.pad_top
-                _clear_rows(dx, window, (begin + tile) // (across * down), top + 2 if row else top,
-                            window.ih if row == down - 1 else top + 6)
-            add_input_gradient(products + tile * c, count * c, c, dx, window, outside, begin + tile)
+                top = row * extent - window.pad_top
+                _clear_rows(dx, window, (begin + tile) // (across * down), top + SPAN - extent if row else top,
+                            window.ih if row == down - 1 else top + SPAN)
+            add_input_gradient(products + tile * row_pitch(c, x), plane_pitch(count, c, x), c, dx, window, outside, begin + tile)
             if relu and (begin + tile + 1) % (across * down) == 0:
                 image = (begin + tile) // (across * down)
                 relu_gradient(dx + image * size, x + image * size, dx + image * size, size)

@@ -26,44 +26,64 @@ FASTNN_INLINE void NAMED(winograd_b)(const VECTOR m[6], VECTOR o[6]) {
     o[5] = m[5];
 }
 
-/* A' m for one column of six */
-FASTNN_INLINE void NAMED(winograd_at)(const VECTOR m[6], VECTOR o[4]) {
+/* A' m for one column of six, of which `tile` are wanted */
+FASTNN_INLINE void NAMED(winograd_at)(const VECTOR m[6], int tile, VECTOR o[4]) {
     const VECTOR s1 = m[1] + m[2], s2 = m[1] - m[2], s3 = m[3] + m[4], s4 = m[3] - m[4];
     o[0] = m[0] + s1 + s3;
     o[1] = s2 + 2 * s4;
-    o[2] = s1 + 4 * s3;
-    o[3] = s2 + 8 * s4 + m[5];
+    if (tile == 4) {
+        o[2] = s1 + 4 * s3;
+        o[3] = s2 + 8 * s4;
+    }
+    o[tile - 1] += m[5];
 }
 
-/* A v for one column of four */
-FASTNN_INLINE void NAMED(winograd_a)(const VECTOR v[4], VECTOR o[6]) {
-    const VECTOR even = v[0] + v[2], odd = v[1] + v[3], even2 = v[0] + 4 * v[2], odd2 = 2 * v[1] + 8 * v[3];
+/* A v for one column of `tile` */
+FASTNN_INLINE void NAMED(winograd_a)(const VECTOR v[4], int tile, VECTOR o[6]) {
+    VECTOR even = v[0], odd = v[1], even2 = v[0], odd2 = 2 * v[1];
+    if (tile == 4) {
+        even += v[2];
+        odd += v[3];
+        even2 += 4 * v[2];
+        odd2 += 8 * v[3];
+    }
     o[0] = v[0];
     o[1] = even + odd;
     o[2] = even - odd;
     o[3] = even2 + odd2;
     o[4] = even2 - odd2;
-    o[5] = v[3];
+    o[5] = v[tile - 1];
 }
 
-/* G g for one column of three */
-FASTNN_INLINE void NAMED(winograd_g)(const VECTOR g[3], VECTOR o[6]) {
-    const VECTOR a = (g[0] + g[2]) * ((REAL)-1 / 6), b = g[1] * ((REAL)1 / 6);
-    const VECTOR c = g[0] * ((REAL)1 / 24) + g[2] * ((REAL)1 / 6), d = g[1] * ((REAL)1 / 12);
+/* G g for one column of `taps` */
+FASTNN_INLINE void NAMED(winograd_g)(const VECTOR g[5], int taps, VECTOR o[6]) {
+    VECTOR a = (g[0] + g[2]) * ((REAL)-1 / 6), b = g[1] * ((REAL)1 / 6);
+    VECTOR c = g[0] * ((REAL)1 / 24) + g[2] * ((REAL)1 / 6), d = g[1] * ((REAL)1 / 12);
+    if (taps == 5) {
+        a -= g[4] * ((REAL)1 / 6);
+        b += g[3] * ((REAL)1 / 6);
+        c += g[4] * ((REAL)2 / 3);
+        d += g[3] * ((REAL)1 / 3);
+    }
     o[0] = g[0] * (REAL).25;
     o[1] = a - b;
     o[2] = a + b;
     o[3] = c + d;
     o[4] = c - d;
-    o[5] = g[2];
+    o[5] = g[taps - 1];
 }
 
-/* G' u for one column of six */
-FASTNN_INLINE void NAMED(winograd_gt)(const VECTOR u[6], VECTOR o[3]) {
-    const VECTOR s1 = (u[1] + u[2]) * ((REAL)1 / 6), s3 = u[3] + u[4];
+/* G' u for one column of six, of which `taps` are wanted */
+FASTNN_INLINE void NAMED(winograd_gt)(const VECTOR u[6], int taps, VECTOR o[5]) {
+    const VECTOR s1 = (u[1] + u[2]) * ((REAL)1 / 6), d1 = (u[2] - u[1]) * ((REAL)1 / 6), s3 = u[3] + u[4], d3 = u[3] - u[4];
     o[0] = u[0] * (REAL).25 - s1 + s3 * ((REAL)1 / 24);
-    o[1] = (u[2] - u[1]) * ((REAL)1 / 6) + (u[3] - u[4]) * ((REAL)1 / 12);
-    o[2] = s3 * ((REAL)1 / 6) - s1 + u[5];
+    o[1] = d1 + d3 * ((REAL)1 / 12);
+    o[2] = s3 * ((REAL)1 / 6) - s1;
+    if (taps == 5) {
+        o[3] = d1 + d3 * ((REAL)1 / 3);
+        o[4] = s3 * ((REAL)2 / 3) - s1;
+    }
+    o[taps - 1] += u[5];
 }
 
 /* the first channel of vector v of `count` channels */
@@ -101,48 +121,64 @@ static void NAMED(winograd_input)(const REAL *const pixel[36], ptrdiff_t channel
     }
 }
 
-/* the 4x4 pixels `pixel` points at (a scratch line for those outside) = A' planes A + bias, at least 0 with `relu` */
-static void NAMED(winograd_output)(const REAL *planes, ptrdiff_t plane, const REAL *bias, int relu, ptrdiff_t channels,
-                                   REAL *const pixel[16]) {
+/* the pixels of a tile that `pixel` points at (a scratch line for those outside) = A' planes A + bias, at least 0 with `relu` */
+FASTNN_INLINE void NAMED(winograd_output_of)(const int tile, const REAL *planes, ptrdiff_t plane, const REAL *bias, int relu,
+                                             ptrdiff_t channels, REAL *const pixel[]) {
     for (ptrdiff_t v = 0; v < VECTORS(channels); v++) {
         const ptrdiff_t c = NAMED(winograd_channel)(v, channels);
         VECTOR half[4][6], m[6], o[4], zero = {0}, start = zero;
         if (bias) start = READ(bias + c);
         for (int j = 0; j < 6; j++) {
             for (int i = 0; i < 6; i++) m[i] = READ(planes + (i * 6 + j) * plane + c);
-            NAMED(winograd_at)(m, o);
-            for (int i = 0; i < 4; i++) half[i][j] = o[i];
+            NAMED(winograd_at)(m, tile, o);
+            for (int i = 0; i < tile; i++) half[i][j] = o[i];
         }
-        for (int i = 0; i < 4; i++) {
-            NAMED(winograd_at)(half[i], o);
-            for (int j = 0; j < 4; j++) {
+        for (int i = 0; i < tile; i++) {
+            NAMED(winograd_at)(half[i], tile, o);
+            for (int j = 0; j < tile; j++) {
                 VECTOR y = o[j] + start;
 #if VECTOR_BYTES
                 if (relu) y = (VECTOR)((MASK)y & ~(y <= zero)); /* not y > 0: a NaN stays one */
 #else
                 if (relu && y <= 0) y = 0;
 #endif
-                AT(pixel[i * 4 + j] + c) = y;
+                AT(pixel[i * tile + j] + c) = y;
             }
         }
     }
 }
 
-/* planes = A dy A' for the 4x4 errors `pixel` points at (a line of zeros for those outside) */
-static void NAMED(winograd_errors)(const REAL *const pixel[16], ptrdiff_t channels, REAL *planes, ptrdiff_t plane) {
+static void NAMED(winograd_output)(ptrdiff_t tile, const REAL *planes, ptrdiff_t plane, const REAL *bias, int relu, ptrdiff_t channels,
+                                   REAL *const pixel[]) {
+    if (tile == 4)
+        NAMED(winograd_output_of)(4, planes, plane, bias, relu, channels, pixel);
+    else
+        NAMED(winograd_output_of)(2, planes, plane, bias, relu, channels, pixel);
+}
+
+/* planes = A dy A' for the errors of a tile that `pixel` points at (a line of zeros for those outside) */
+FASTNN_INLINE void NAMED(winograd_errors_of)(const int tile, const REAL *const pixel[], ptrdiff_t channels, REAL *planes,
+                                             ptrdiff_t plane) {
     for (ptrdiff_t v = 0; v < VECTORS(channels); v++) {
         const ptrdiff_t c = NAMED(winograd_channel)(v, channels);
         VECTOR half[6][4], d[4], o[6];
-        for (int j = 0; j < 4; j++) {
-            for (int i = 0; i < 4; i++) d[i] = READ(pixel[i * 4 + j] + c);
-            NAMED(winograd_a)(d, o);
+        for (int j = 0; j < tile; j++) {
+            for (int i = 0; i < tile; i++) d[i] = READ(pixel[i * tile + j] + c);
+            NAMED(winograd_a)(d, tile, o);
             for (int i = 0; i < 6; i++) half[i][j] = o[i];
         }
         for (int i = 0; i < 6; i++) {
-            NAMED(winograd_a)(half[i], o);
+            NAMED(winograd_a)(half[i], tile, o);
             for (int j = 0; j < 6; j++) AT(planes + (i * 6 + j) * plane + c) = o[j];
         }
     }
+}
+
+static void NAMED(winograd_errors)(ptrdiff_t tile, const REAL *const pixel[], ptrdiff_t channels, REAL *planes, ptrdiff_t plane) {
+    if (tile == 4)
+        NAMED(winograd_errors_of)(4, pixel, channels, planes, plane);
+    else
+        NAMED(winograd_errors_of)(2, pixel, channels, planes, plane);
 }
 
 /* the 6x6 pixels `pixel` points at (a scratch line for those outside the image) += B planes B' */
@@ -164,47 +200,64 @@ static void NAMED(winograd_input_gradient)(const REAL *planes, ptrdiff_t plane, 
     }
 }
 
-/* Row `row` of `rows` of the planes = G g G' for the filters of one input channel; element (i, j) of g stands at g + (i * 3 + j) * tap.
+/* Row `row` of `rows` of the planes = G g G' for the filters of one input channel; element (i, j) of g stands at g + (i * taps + j) * tap.
  * Planes are in panels, as wide as a tile of products reads them (tile.h) and a whole number of vectors, zero past the channels. */
-static void NAMED(winograd_filter)(const REAL *g, ptrdiff_t tap, ptrdiff_t channels, ptrdiff_t row, ptrdiff_t rows, REAL *planes,
-                                   ptrdiff_t plane) {
+FASTNN_INLINE void NAMED(winograd_filter_of)(const int taps, const REAL *g, ptrdiff_t tap, ptrdiff_t channels, ptrdiff_t row,
+                                             ptrdiff_t rows, REAL *planes, ptrdiff_t plane) {
     for (ptrdiff_t v = 0; v < VECTORS(channels); v++) {
         const ptrdiff_t c = v * LANES, first = v / TILE_VECTORS * TILE_VECTORS, left = VECTORS(channels) - first;
         const ptrdiff_t width = (left < TILE_VECTORS ? left : TILE_VECTORS) * LANES;
         REAL *to = planes + first * LANES * rows + row * width + (v - first) * LANES;
-        VECTOR half[6][3], d[3], o[6];
-        for (int j = 0; j < 3; j++) {
-            for (int i = 0; i < 3; i++) {
-                const REAL *from = g + (i * 3 + j) * tap + c;
+        VECTOR half[6][5], d[5], o[6];
+        for (int j = 0; j < taps; j++) {
+            for (int i = 0; i < taps; i++) {
+                const REAL *from = g + (i * taps + j) * tap + c;
                 REAL edge[LANES];
                 if (c + LANES > channels) from = memcpy(memset(edge, 0, sizeof edge), from, (channels - c) * sizeof(REAL));
                 d[i] = READ(from);
             }
-            NAMED(winograd_g)(d, o);
+            NAMED(winograd_g)(d, taps, o);
             for (int i = 0; i < 6; i++) half[i][j] = o[i];
         }
         for (int i = 0; i < 6; i++) {
-            NAMED(winograd_g)(half[i], o);
+            NAMED(winograd_g)(half[i], taps, o);
             for (int j = 0; j < 6; j++) AT(to + (i * 6 + j) * plane) = o[j];
         }
     }
 }
 
+static void NAMED(winograd_filter)(ptrdiff_t taps, const REAL *g, ptrdiff_t tap, ptrdiff_t channels, ptrdiff_t row, ptrdiff_t rows,
+                                   REAL *planes, ptrdiff_t plane) {
+    if (taps == 3)
+        NAMED(winograd_filter_of)(3, g, tap, channels, row, rows, planes, plane);
+    else
+        NAMED(winograd_filter_of)(5, g, tap, channels, row, rows, planes, plane);
+}
+
 /* dg = G' planes G for the filters of one input channel */
-static void NAMED(winograd_filter_gradient)(const REAL *planes, ptrdiff_t plane, ptrdiff_t channels, REAL *dg, ptrdiff_t tap) {
+FASTNN_INLINE void NAMED(winograd_filter_gradient_of)(const int taps, const REAL *planes, ptrdiff_t plane, ptrdiff_t channels, REAL *dg,
+                                                      ptrdiff_t tap) {
     for (ptrdiff_t v = 0; v < VECTORS(channels); v++) {
         const ptrdiff_t c = NAMED(winograd_channel)(v, channels);
-        VECTOR half[3][6], d[6], o[3];
+        VECTOR half[5][6], d[6], o[5];
         for (int j = 0; j < 6; j++) {
             for (int i = 0; i < 6; i++) d[i] = READ(planes + (i * 6 + j) * plane + c);
-            NAMED(winograd_gt)(d, o);
-            for (int i = 0; i < 3; i++) half[i][j] = o[i];
+            NAMED(winograd_gt)(d, taps, o);
+            for (int i = 0; i < taps; i++) half[i][j] = o[i];
         }
-        for (int i = 0; i < 3; i++) {
-            NAMED(winograd_gt)(half[i], o);
-            for (int j = 0; j < 3; j++) AT(dg + (i * 3 + j) * tap + c) = o[j];
+        for (int i = 0; i < taps; i++) {
+            NAMED(winograd_gt)(half[i], taps, o);
+            for (int j = 0; j < taps; j++) AT(dg + (i * taps + j) * tap + c) = o[j];
         }
     }
+}
+
+static void NAMED(winograd_filter_gradient)(ptrdiff_t taps, const REAL *planes, ptrdiff_t plane, ptrdiff_t channels, REAL *dg,
+                                            ptrdiff_t tap) {
+    if (taps == 3)
+        NAMED(winograd_filter_gradient_of)(3, planes, plane, channels, dg, tap);
+    else
+        NAMED(winograd_filter_gradient_of)(5, planes, plane, channels, dg, tap);
 }
 
 #undef LANES
