@@ -25,7 +25,10 @@ from pathlib import Path
 
 SGEMM = 1536
 COPY_BYTES = 1 << 28
-TURN_SECONDS = 0.003
+#: how long, and how often, a kernel is called for a median
+CASE_SECONDS, LEAST_CALLS = 0.2, 5
+#: how long a turn takes where two backends take turns, and how many turns each has
+TURN_SECONDS, ROUNDS = 0.003, 15
 #: instruction level -> the oldest core of OpenBLAS that has it
 OPENBLAS_CORES = {"x86_64_v4": "SkylakeX", "x86_64_v3": "Haswell", "x86_64_v2": "Nehalem"}
 
@@ -35,12 +38,12 @@ def threads_text(threads: int) -> str:
     return f"{threads} thread{'s' * (threads != 1)}"
 
 
-def median_time(function, seconds: float = 0.2, least: int = 5) -> float:
-    """Return the median of repeated calls that take about so many seconds together."""
+def median_time(function) -> float:
+    """Return the median of repeated calls, of at least `LEAST_CALLS` of them and for about `CASE_SECONDS`."""
     function()
     times = []
     started = time.perf_counter()
-    while len(times) < least or time.perf_counter() - started < seconds:
+    while len(times) < LEAST_CALLS or time.perf_counter() - started < CASE_SECONDS:
         before = time.perf_counter()
         function()
         times.append(time.perf_counter() - before)
@@ -93,7 +96,7 @@ def measure(threads: int, wanted: list[str] | None) -> dict:
     return {"threads": threads, "level": level, "sgemm_gflops": sgemm, "copy_gbs": copy, "kernels": rows}
 
 
-def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], dtype: str, rounds: int = 15) -> None:
+def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], dtype: str) -> None:
     """Print the time of each kernel on two backends, as Markdown."""
     import fastnn
     from fastnn.kernels.backends import compile_program
@@ -109,7 +112,7 @@ def compare(threads: int, wanted: list[str] | None, backends: tuple[str, str], d
                 programs[backend] = compile_program([(case.op.name, tuple(case.arguments))])
             programs[backend].run(1)
         number = 1
-        for backend in backends * rounds:
+        for backend in backends * ROUNDS:
             before = time.perf_counter()
             programs[backend].run(number)
             least[backend] = min(least[backend], (time.perf_counter() - before) / number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -37,17 +37,6 @@ class Recording:
 
 
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
-
-
-def kernel(name: str) -> Callable:
-    """Return the active backend's kernel for an op: ``kernel(*inputs, *params, *outputs)``, nothing allocated.
-
-    Raises
-    ------
-    KeyError
-        If no op has that name.
-    """
-    return kernels_of(active_backend())[name]
 
 
 def call(name: str, *args: Any) -> None:

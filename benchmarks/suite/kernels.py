@@ -1,4 +1,4 @@
-"""Every op at the shapes of `benchmarks.kernel_cases`, on every backend and instruction level that is there."""
+"""Every op at the shapes of `benchmarks.kernel_cases`, on the backends for the CPU and the instruction levels that are there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _kernel(case: KernelCase, backend: str):
 class Kernels:
     """Time of a call, and the rate that it makes of it, on one thread."""
 
-    params = (names(), ["cython", "cython x86_64_v3", "cython x86_64_v2"], ["float32", "float64"])
+    params = (names(), ["cython", "cython x86_64_v3", "cython x86_64_v2", "numba"], ["float32", "float64"])
     param_names = ("kernel", "backend", "dtype")
 
     def setup(self, name: str, backend: str, dtype: str) -> None:

@@ -19,7 +19,9 @@ from ..callbacks import CallbackList
 from ..epochs import ArrayEpochs
 from ..model import Sequential
 from ..optimizers import Optimizer
-from . import network, parameters
+from . import parameters
+from .epochs import Epochs
+from .objective import Objective, validate
 
 #: samples per step for batch_size="auto"
 AUTO_BATCH = 200
@@ -77,7 +79,7 @@ class NetworkEstimator(BaseEstimator):
         """Set `model_`, with new weights."""
         raise NotImplementedError
 
-    def _objective(self) -> network.Objective:
+    def _objective(self) -> Objective:
         """Return what is minimized."""
         raise NotImplementedError
 
@@ -239,7 +241,7 @@ class NetworkEstimator(BaseEstimator):
         X, _, targets, weight = samples
         shuffler = random_state if self.shuffle else None
         size = self._batch_size(len(X))
-        with self.model_._alone(), self.model_._array_epochs(X, targets, weight, size, shuffler, network.Epochs) as epochs:
+        with self.model_._alone(), self.model_._array_epochs(X, targets, weight, size, shuffler, Epochs) as epochs:
             self._run_epochs(epochs, held, incremental)
 
     def _run_epochs(self, epochs: ArrayEpochs, held: Samples | None, incremental: bool) -> None:
@@ -316,8 +318,8 @@ class NetworkEstimator(BaseEstimator):
         """Return loss and score of the validation set by their names in the logs, and add them to the curves."""
         X, y, targets, weight = held
         objective = self.model_.loss
-        assert isinstance(objective, network.Objective)
-        loss, outputs = network.validate(self.model_, objective, X, targets, weight)
+        assert isinstance(objective, Objective)
+        loss, outputs = validate(self.model_, objective, X, targets, weight)
         score = float(self._score(y, self._decode(outputs), weight)) if np.isfinite(outputs).all() else math.nan
         self.validation_loss_curve_ = [*(self.validation_loss_curve_ or ()), loss]
         self.validation_scores_ = [*(self.validation_scores_ or ()), score]

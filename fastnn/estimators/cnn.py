@@ -59,7 +59,6 @@ class _CNN(ShapedEstimator, SolverEstimator):
     image_shape: Any
     batch_norm: bool
     dropout: float
-    alpha: float
 
     def _checks(self) -> dict[str, parameters.Check]:
         own = {"kernel_size": parameters.COUNT, "pool_size": parameters.COUNT, "image_shape": parameters.IMAGE_SHAPE}
@@ -113,10 +112,6 @@ class _CNN(ShapedEstimator, SolverEstimator):
             layers.append(Dense(self.n_outputs_, link, name=f"dense_{len(hidden)}", dtype=dtype))
             self.model_ = Sequential(layers, name="cnn")
             self.model_.build((None, *input_shape))
-
-    def _objective(self) -> network.Objective:
-        kernels = [layer.kernel for layer in self.model_.layers if isinstance(layer, (Conv2D, Dense))]
-        return network.Objective(self._output()[1], self.model_.dtype, l2=self.alpha / 2, kernels=kernels)
 
 
 class CNNClassifier(ProbabilityClassifier, _CNN):

@@ -13,6 +13,7 @@ from ..layers import Dense, Layer
 from ..model import Sequential
 from . import docstrings, network, parameters
 from .base import Samples
+from .objective import Objective, value_and_gradient
 from .solvers import SolverEstimator
 from .targets import ProbabilityClassifier, Regressor
 
@@ -48,7 +49,6 @@ class _MLP(SolverEstimator):
     activation: Any
     batch_norm: bool
     dropout: float
-    alpha: float
     max_fun: int
 
     coefs_: list[np.ndarray]
@@ -133,10 +133,6 @@ class _MLP(SolverEstimator):
         else:  # all weights were put in place by hand
             self._build(parameters.activations(self.activation, len(self.coefs_) - 1), random_state)
 
-    def _objective(self) -> network.Objective:
-        kernels = [dense.kernel for dense in self._dense()]
-        return network.Objective(self._output()[1], self.model_.dtype, l2=self.alpha / 2, kernels=kernels)
-
     def _train(self, samples: Samples, held: Samples | None, random_state: Any, incremental: bool) -> None:
         if self.solver == "lbfgs":
             self._train_lbfgs(samples, held)
@@ -153,8 +149,8 @@ class _MLP(SolverEstimator):
                 raise ValueError(f"{name} needs epochs of batches, which solver='lbfgs' has not; take 'adam' or 'sgd'")
         X, _, targets, weight = samples
         objective = self.model_.loss
-        assert isinstance(objective, network.Objective)
-        function = network.value_and_gradient(self.model_, objective, X, targets, weight)
+        assert isinstance(objective, Objective)
+        function = value_and_gradient(self.model_, objective, X, targets, weight)
         start = np.concatenate([variable.data.ravel() for variable in self.model_.trainable_weights]).astype(np.float64)
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
         result = minimize(function, start, method="L-BFGS-B", jac=True, options=options)

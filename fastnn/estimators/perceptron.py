@@ -9,7 +9,8 @@ import numpy as np
 from ..layers import Dense
 from ..model import Sequential
 from ..optimizers import SGD, Optimizer
-from . import docstrings, network, parameters
+from . import docstrings, parameters
+from .objective import Objective
 from .targets import Classifier
 
 
@@ -128,13 +129,11 @@ class PerceptronClassifier(Classifier):
         self.model_ = Sequential([dense], name="perceptron")
         self.model_.build((None, *input_shape))
 
-    def _objective(self) -> network.Objective:
+    def _objective(self) -> Objective:
         l1 = {None: 0.0, "l2": 0.0, "l1": 1.0, "elasticnet": self.l1_ratio}[self.penalty]
         l2 = 0.0 if self.penalty is None else 1 - l1
         kernel = self.model_.trainable_weights[0]
-        return network.Objective(
-            "perceptron", self.model_.dtype, self.alpha * l1, self.alpha * l2 / 2, kernels=[kernel], normalized=False
-        )
+        return Objective("perceptron", self.model_.dtype, self.alpha * l1, self.alpha * l2 / 2, kernels=[kernel], normalized=False)
 
     def _new_optimizer(self) -> Optimizer:
         return SGD(float(self.eta0))

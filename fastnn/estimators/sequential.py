@@ -15,6 +15,7 @@ from ..autodiff import Tensor
 from ..layers import Activation, Dense
 from ..model import Sequential
 from . import docstrings, network, parameters
+from .objective import Objective
 from .shapes import ShapedEstimator
 from .targets import ProbabilityClassifier, Regressor
 
@@ -200,12 +201,12 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
             targets = np.eye(self.n_outputs_, dtype=np.float64)[targets]
         return loss.prepare_targets(targets, (None, self.n_outputs_), self.model_.dtype)
 
-    def _objective(self) -> network.Objective:
+    def _objective(self) -> Objective:
         loss: Any = losses.get(self.loss) if self.loss is not None else self._output()[1]
         if _takes_logits(loss):  # they are behind the probabilities
             loss = copy.copy(loss)
             loss.from_logits = False
-        return network.Objective(loss, self.model_.dtype)
+        return Objective(loss, self.model_.dtype)
 
     @property
     def _threshold(self) -> float:  # type: ignore[override]
@@ -280,5 +281,5 @@ class NetworkRegressor(Regressor, _Network):
     def _encode(self, y: np.ndarray) -> np.ndarray:
         return losses.get(self.loss).prepare_targets(super()._encode(y), (None, self.n_outputs_), self.model_.dtype)
 
-    def _objective(self) -> network.Objective:
-        return network.Objective(losses.get(self.loss), self.model_.dtype)
+    def _objective(self) -> Objective:
+        return Objective(losses.get(self.loss), self.model_.dtype)

@@ -1,10 +1,12 @@
-"""scikit-learn's solvers: SGD with its schedules of the learning rate, and Adam."""
+"""scikit-learn's solvers: SGD with its schedules of the learning rate, and Adam, with a penalty on the kernels."""
 
 from __future__ import annotations
 
 from .. import optimizers
+from ..layers import Conv2D, Dense
 from . import parameters
 from .base import NetworkEstimator
+from .objective import Objective
 
 #: adaptive learning rates below this end the training
 SMALLEST_RATE = 1e-6
@@ -15,6 +17,7 @@ class SolverEstimator(NetworkEstimator):
 
     # parameters
     solver: str
+    alpha: float
     learning_rate: str
     learning_rate_init: float
     power_t: float
@@ -26,6 +29,10 @@ class SolverEstimator(NetworkEstimator):
 
     def _checks(self) -> dict[str, parameters.Check]:
         return {**super()._checks(), **parameters.SOLVER}
+
+    def _objective(self) -> Objective:
+        kernels = [layer.kernel for layer in self.model_.layers if isinstance(layer, (Conv2D, Dense))]
+        return Objective(self._output()[1], self.model_.dtype, l2=self.alpha / 2, kernels=kernels)
 
     def _new_optimizer(self) -> optimizers.Optimizer:
         rate = float(self.learning_rate_init)
