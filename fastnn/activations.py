@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import told
+from .arguments import described
 from .autodiff import Tensor, as_tensor
 from .kernels.custom.record import Record
 from .kernels.spec.activation import FUSED
@@ -96,7 +96,7 @@ def get(identifier: Any) -> Activation:
         return REGISTRY.named(identifier)
     if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    raise TypeError(f"activation must be a name, a function or None; got {told(identifier)}")
+    raise TypeError(f"activation must be a name, a function or None; got {described(identifier)}")
 
 
 def serialize(activation: Activation) -> Any:

@@ -1,4 +1,4 @@
-"""What messages say of arguments, and those of constructors that pass some on to their bases by ``**kwargs``."""
+"""Arguments in error messages: the names that a constructor takes, also by ``**kwargs``, and the values that were given."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def refuse(cls: type, unknown: Mapping[str, Any], names: Iterable[str]) -> NoRet
     raise TypeError(f"{cls.__name__} has no argument {' or '.join(map(repr, unknown))}; its arguments are {', '.join(names)}")
 
 
-def told(value: Any) -> str:
-    """Return how messages show a value; of a class, given where one of its objects is meant, how to make one."""
+def described(value: Any) -> str:
+    """Return how messages show a value; for a class that was given instead of an object, they say how to make one."""
     return f"the class {value.__name__}: make one of it, {value.__name__}(...)" if isinstance(value, type) else f"{value!r:.80}"

@@ -132,7 +132,7 @@ class Tensor:
         return self.data
 
     def _values_to_leave(self) -> ndarray:
-        """Return the values to another library, which loses what a tape wants to know: that must not happen in silence."""
+        """Return the values for another library; an error where a tape watches, since the gradient would get lost there."""
         if is_watched(self):
             raise TypeError(
                 f"a {type(self).__name__} of shape {self.shape} that a GradientTape watches would become an array, through which "
@@ -223,15 +223,15 @@ class Variable(Tensor):
     dtype : dtype_like, optional
         The dtype to convert to.
     name : str, optional
-        For people.
+        What messages and graphs call it; "variable" by default.
 
     Attributes
     ----------
     name : str
     trainable : bool
     version : int
-        How often the values have been replaced; what writes into `data` directly counts it up, so that a tape can refuse to
-        differentiate with values that are no longer there.
+        How often the values have been replaced. Code that writes into `data` directly has to count it up: a tape compares it, and
+        refuses to differentiate with values that are no longer there.
 
     Examples
     --------
@@ -542,7 +542,7 @@ class GradientTape:
                 warnings.warn(f"a tensor of {leaf.dtype} is watched; only floats have derivatives (3.0 instead of 3)", stacklevel=2)
             else:
                 self._watched.add(id(leaf))
-                self._sources[id(leaf)] = leaf  # keeps it alive, and so its id its own
+                self._sources[id(leaf)] = leaf  # keeps it alive, so that no other tensor gets its id
 
     def watched_variables(self) -> tuple[Variable, ...]:
         """Return the variables watched, in the order of their first use."""

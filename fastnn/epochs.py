@@ -32,7 +32,7 @@ class Pace:
         self.steps = 1
 
     def run(self, step: TrainStep, limit: int) -> int:
-        """Run a chunk of at most `limit` steps; return how many it were."""
+        """Run a chunk of at most `limit` steps; return how many were run."""
         times = min(self.steps, limit)
         started = time.perf_counter()
         step.run(times)
@@ -56,15 +56,15 @@ class ArrayEpochs:
         Whether each epoch has a new random order. A batch of all samples is never shuffled: its order does not matter.
     """
 
-    #: what gives the batches, of which a checkpoint keeps the state; arrays have none
+    #: the iterable that gives the batches, whose state a checkpoint keeps; None for arrays
     data: Any = None
-    #: arrays are there: nobody waits for batches of them
+    #: returns the share of the time that is spent waiting for batches; None for arrays, which are there
     waiting = None
 
     def __init__(
         self, model: Sequential, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, batch_size: int, shuffle: bool
     ) -> None:
-        self._model = weakref.ref(model)  # which keeps this
+        self._model = weakref.ref(model)  # since the model keeps this object
         self.optimizer, _ = model._compiled_with()
         self.meters = Meters(model._resolved_metrics())
         self._source = ArraySource(x, y, weight, self.optimizer.lr, MAX_CHUNK)
@@ -144,7 +144,7 @@ class ArrayEpochs:
         return self.meters.logs()
 
     def run_ahead(self, history: History, epoch: int, limit: int) -> int:
-        """Train for some epochs of one step each, at most `limit`; note them in the history; return how many it were."""
+        """Train for some epochs of one step each, at most `limit`; note them in the history; return how many were run."""
         if self._ahead is None or self._ahead[0].batch.size != self.samples:
             log = EpochLog(self.meters, MAX_CHUNK)
             self._ahead = TrainStep(self.model, self._batch(self.samples), self.meters, self._source, log), log, Pace()
@@ -162,7 +162,7 @@ def _one_sample_like(array: np.ndarray) -> np.ndarray:
 
 
 class Waiting:
-    """How much of an epoch is spent waiting for batches. Callbacks keep it, so it must not hold the batches."""
+    """Measures how much of an epoch is spent waiting for batches. It does not hold them, since callbacks hold it."""
 
     def __init__(self) -> None:
         self._started = self._waited = 0.0
@@ -217,7 +217,7 @@ class BatchEpochs:
         try:
             return self._run(calls)
         except BaseException:
-            self._iterator = iter(())  # a generator that is let go ends its threads; a traceback would keep it
+            self._iterator = iter(())  # a generator ends its threads once nobody holds it, as the traceback would
             raise
 
     def _run(self, calls: CallbackList) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""One training step told step by step, as one works it by hand: what `Sequential.explain` returns."""
+"""One training step with all of its intermediate results, as one works it by hand: what `Sequential.explain` returns."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import ops, targets
-from .arguments import told
+from .arguments import described
 from .autodiff import Tensor, as_tensor
 from .kernels import table
 from .kernels.functions import checks
@@ -481,7 +481,7 @@ def get(identifier: str | Mapping[str, Any] | Loss | Callable[[Tensor, Tensor], 
     if isinstance(identifier, Mapping):
         return REGISTRY.named(identifier.get("class_name")).from_config(identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
-        raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {told(identifier)}")
+        raise TypeError(f"loss must be a name, a Loss or a function of (y_true, y_pred); got {described(identifier)}")
     for cls, function in LOSSES.values():
         if identifier is function:
             return cls()
@@ -498,7 +498,7 @@ def _predictions(y_pred: Any) -> Tensor:
 
 
 def _as_given(y_true: Any, prepared: np.ndarray) -> Tensor:
-    """Return the prepared targets; those of a tensor stay on the tape, which then says whether there is a derivative by them."""
+    """Return the prepared targets as a tensor: `y_true` itself where nothing was converted, so that a tape still knows it."""
     if isinstance(y_true, Tensor) and y_true.dtype == prepared.dtype and np.may_share_memory(y_true.data, prepared):
         return y_true if y_true.shape == prepared.shape else ops.reshape(y_true, prepared.shape)
     return Tensor(prepared)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import losses, targets
-from .arguments import told
+from .arguments import described
 from .kernels import table
 from .kernels.functions import checks
 
@@ -422,7 +422,7 @@ def get(
             raise ValueError(f"a metric's class_name must be one of {', '.join(by_class)}; got {name!r}")
         return by_class[name].from_config(identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
-        raise TypeError(f"metric must be a name, a Metric or a function of (y_true, y_pred); got {told(identifier)}")
+        raise TypeError(f"metric must be a name, a Metric or a function of (y_true, y_pred); got {described(identifier)}")
     return FunctionMetric(identifier)
 
 

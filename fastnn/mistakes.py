@@ -1,4 +1,4 @@
-"""Mistakes that a model computes without complaint: they are warned of, with the likely reason."""
+"""Warnings of mistakes that would train a wrong model without any error, each with the likely reason."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu",
 def loss_of_outputs(layers: Sequence[Layer], output_shape: Sequence[int | None] | None, loss: Loss | None) -> Loss | None:
     """Return the loss of a model; warn where what the model ends with cannot be what the loss takes.
 
-    A loss of logits takes those behind probabilities: for a model that ends with them, it is one with from_logits=False, which says
-    to metrics, too, what the outputs are.
+    Where the model ends with probabilities, a loss that was given from_logits=True is replaced by one with from_logits=False: it
+    finds the logits behind the probabilities by itself, and metrics learn from it that the outputs are probabilities.
 
     Parameters
     ----------

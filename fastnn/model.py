@@ -16,7 +16,7 @@ from . import callbacks as callbacks_module
 from . import losses as losses_module
 from . import metrics as metrics_module
 from . import optimizers
-from .arguments import told
+from .arguments import described
 from .autodiff import Tensor, Variable
 from .data import BATCHES, GENERATOR_HINT, as_inputs, as_sample_weight, batch_inputs, batch_parts, has_batches, split_validation
 from .epochs import ArrayEpochs, BatchEpochs
@@ -85,7 +85,7 @@ class Sequential:
     array([0., 1., 1., 0.], dtype=float32)
     """
 
-    # Methods that begin with one underscore are not for users; epochs, steps, files, explanations and estimators call some of them.
+    # Methods that begin with an underscore are not for users, though other modules of the package call some of them.
 
     def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
         self.name = name if name is not None else unique_name("sequential")
@@ -131,7 +131,7 @@ class Sequential:
             If a layer of the same name is there, or an input layer comes after another layer.
         """
         if not isinstance(layer, Layer):
-            raise TypeError(f"layer must be a fastnn.layers.Layer; got {told(layer)}")
+            raise TypeError(f"layer must be a fastnn.layers.Layer; got {described(layer)}")
         self._forget_steps()
         if isinstance(layer, InputLayer):
             if self.layers or self._input_shape:
@@ -188,7 +188,7 @@ class Sequential:
         return self._output_shape
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple:
-        """Return the shape of the outputs of a built model for inputs of a shape, either with None for what is not known yet."""
+        """Return the shape of a built model's outputs for inputs of a shape; both may have None for what is not known yet."""
         return [tuple(input_shape), *output_shapes(self.layers, input_shape)][-1]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -313,7 +313,7 @@ class Sequential:
         if isinstance(metrics, str):
             raise TypeError(f"metrics must be a list, [{metrics!r}]; got {metrics!r}")
         for metric in metrics or ():
-            metrics_module.get(metric)  # a wrong name is told here; which accuracy fits, when the outputs are known
+            metrics_module.get(metric)  # a wrong name is an error now; which accuracy fits is known with the outputs
         self.loss = loss_of_outputs(self.layers, self.output_shape if self.built else None, self.loss)
         self._given_metrics = list(metrics or ())
         self._metrics = None
@@ -396,8 +396,7 @@ class Sequential:
         ----------
         x : array_like of shape (n_samples, ...) or iterable of batches
             Inputs; uint8 images stay uint8 until a batch of them is needed. An iterable, other than a list, gives (x, y) or
-            (x, y, sample_weight).
-            Each epoch goes through it from its beginning, which a generator has only once: see `steps_per_epoch`.
+            (x, y, sample_weight). Each epoch iterates over it anew, which a generator allows only once: see `steps_per_epoch`.
             With the backend "cuda" an array of CuPy, PyTorch or others on the GPU is read there, without a copy.
         y : array_like, optional
             Targets, in the form that the loss wants.
@@ -412,8 +411,8 @@ class Sequential:
         validation_split : float in [0, 1), default 0.0
             Share of the samples, taken from the end before shuffling, to evaluate on after each epoch.
         validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
-            What to evaluate on after each epoch; takes the place of `validation_split`. What does not fit is told before training:
-            of batches the first one, where the iterable also gives them by number.
+            What to evaluate on after each epoch; takes the place of `validation_split`. It is checked before training begins;
+            of an iterable the first batch is, if it can be had by its index.
         shuffle : bool, default True
             Whether each epoch takes the samples in a new random order.
         class_weight : dict of int to float, optional
@@ -421,7 +420,7 @@ class Sequential:
         sample_weight : array_like of shape (n_samples,), optional
             Weight of each sample's loss. Metrics are not weighted.
         steps_per_epoch : int, optional
-            Batches per epoch where `x` is an iterable; it then goes on where it was.
+            Batches per epoch where `x` is an iterable; the next epoch then goes on where the last one ended.
         validation_batch_size : int, optional
             Batch size of validation.
 
@@ -494,12 +493,12 @@ class Sequential:
                 (x, y, weight), validation_data = split_validation(x, y, weight, validation_split)
             source = self._array_epochs(x, y, weight, 32 if batch_size is None else batch_size, shuffle)
         if self.built:
-            try:  # what does not fit is told before an epoch has been waited for
+            try:  # an error now, not after the first epoch
                 if _is_xy(validation_data):
                     if validation_data[1] is not None:
                         validation_data = self._prepare(*batch_parts(validation_data), None)
                 elif isinstance(validation_data, Sized) and hasattr(validation_data, "__getitem__") and len(validation_data):
-                    self._prepare(*batch_parts(validation_data[0]), None)  # which takes nothing away from who iterates
+                    self._prepare(*batch_parts(validation_data[0]), None)  # iterating would take it away
             except (TypeError, ValueError) as error:
                 raise ValueError(f"validation_data does not fit: {error}") from error
         with self._alone(), source as batches:
@@ -528,7 +527,7 @@ class Sequential:
             yield source
         finally:
             source.release()
-            steps.keep(key, source)  # of no use to a model that was compiled anew meanwhile, which has another cache
+            steps.keep(key, source)  # not self._steps: a model that was compiled anew meanwhile has another cache
 
     def _run_epochs(
         self,
@@ -664,7 +663,7 @@ class Sequential:
         return tuple([part.trainable for part in self._trainable])
 
     def explain(self, x: Any, y: Any, precision: int = 4) -> Explanation:
-        """Tell one training step step by step, as one works it by hand; the model stays as it is.
+        """Return one training step with all of its intermediate results, as one works it by hand; the model stays as it is.
 
         Parameters
         ----------
@@ -830,7 +829,7 @@ class Sequential:
         return out
 
     def __sklearn_tags__(self) -> NoReturn:
-        """Tell scikit-learn, which asks its estimators so what they are, that this is none."""
+        """Raise an error that leads to the estimators: scikit-learn asks for these tags where it was given a model."""
         raise TypeError(
             "a Sequential is no estimator of scikit-learn: fastnn.estimators.NetworkClassifier(model) is one, and "
             "NetworkRegressor(model); for a display of fastnn.plotting there is from_model"

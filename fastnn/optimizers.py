@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import memory, schedules
-from .arguments import argument_names, refuse, told
+from .arguments import argument_names, described, refuse
 from .autodiff import Tensor, Variable
 from .kernels import table
 from .kernels.functions.checks import number
@@ -491,7 +491,7 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
 
 def _named(name: Any) -> type[Optimizer]:
     if not isinstance(name, str):
-        raise TypeError(f"optimizer must be a name or an Optimizer; got {told(name)}")
+        raise TypeError(f"optimizer must be a name or an Optimizer; got {described(name)}")
     return REGISTRY.named(name)
 
 

@@ -9,7 +9,7 @@ Named = TypeVar("Named")
 
 
 class Registry(Generic[Named]):
-    """All of one kind.
+    """The built-in and the user's own objects of one kind, by name.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
-from .arguments import told
+from .arguments import described
 from .autodiff import Tensor
 
 __all__ = [
@@ -128,7 +128,7 @@ def get(identifier: Any) -> Callable[[Any], Tensor] | None:
         return _CLASSES[name].from_config(identifier.get("config", {}))
     if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    raise TypeError(f"regularizer must be a name, a Regularizer, a function or None; got {told(identifier)}")
+    raise TypeError(f"regularizer must be a name, a Regularizer, a function or None; got {described(identifier)}")
 
 
 def serialize(regularizer: Any) -> Any:

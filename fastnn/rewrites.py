@@ -15,13 +15,13 @@ Call = tuple[str, tuple]
 
 #: derivatives that follow from an activation's output alone
 _FROM_OUTPUT = {f"{name}_backward" for name in FUSED if name != "linear"}
-#: what makes such activations
+#: ops that compute such an activation -> its name
 _ACTIVATIONS = {f"{name}_forward": name for name in FUSED if name != "linear"}
 _POOLS = {"maxpool2d_forward", "avgpool2d_forward", "global_avgpool2d_forward"}
-#: what spreads gradients over the windows
+#: gradients of poolings: of the largest elements, given the windows, and of averages
 _GATHER = "maxpool2d_backward__gather"
 _AVERAGES = {"avgpool2d_backward", "global_avgpool2d_backward"}
-#: what reads batches in halves, where they are at least so large: smaller ones are one thread's work
+#: ops that can read a batch in halves, and from how many elements on that pays: smaller batches are one thread's work
 _READ_HALVES, _LARGE_BATCH = ("dense_forward", "dense_backward_weight", "dense_descent"), 32768
 #: no activation: its code and alpha
 _LINEAR = FUSED["linear"], 0.0
@@ -156,7 +156,7 @@ def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
 
 
 def _gradients_together(calls: Sequence[Call]) -> list[Call]:
-    """Take both gradients of a convolution in one."""
+    """Replace the gradients of a convolution by input and by filters, where they follow each other, by the op that has both."""
     made: list[Call] = []
     for name, args in calls:
         before, given = made[-1] if made else _NOTHING
@@ -192,7 +192,7 @@ def _in_halves(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
 
 
 def _gathering(calls: Sequence[Call]) -> list[Call]:
-    """Tell the gradient of a max-pooling which windows argmax is of."""
+    """Give the gradient of a max-pooling its windows: it can then gather the errors of each pixel instead of spreading them."""
     windows = {_place(args[8]): args[1:7] for name, args in calls if name == "maxpool2d_forward"}
     return [
         (_GATHER, (*args[:2], *windows[_place(args[1])], args[2]))
@@ -203,7 +203,7 @@ def _gathering(calls: Sequence[Call]) -> list[Call]:
 
 
 def _maxima_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
-    """Let the gradient of a batch normalization start from that of the max-pooling behind it, which is left to be found dead."""
+    """Let the gradient of a batch normalization start from that of the max-pooling behind it, whose own call is then dead."""
     gathered = {_place_of_channels(args[-1]): args for name, args in calls if name == _GATHER}
     made = []
     for name, args in calls:
@@ -219,7 +219,7 @@ def _maxima_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
 def _activations_in_batchnorm_backward(calls: Sequence[Call]) -> list[Call]:
     """Let the gradient of a batch normalization start from that of an activation behind it, of averages, or of both.
 
-    What it no longer reads is left to be found dead. The activation is computed again, from x, which is read anyway.
+    Calls whose results are no longer read are dead then. The activation is computed again, from x, which is read anyway.
     """
     normalized = {_place(args[5]): args for name, args in calls if name == "batchnorm_forward"}  # by the means
     makers = _ACTIVATIONS.keys() | _FROM_OUTPUT | _AVERAGES

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arguments import told
+from .arguments import described
 from .autodiff import GradientTape, Tensor, Variable
 from .layers import Layer
 from .layers.base import sample_shape
@@ -135,12 +135,12 @@ def check_layer(layer: Layer, input_shape: Sequence[int], eps: float = 1e-6, rto
     True
     """
     if not isinstance(layer, Layer):
-        raise TypeError(f"layer must be a fastnn.layers.Layer; got {told(layer)}")
+        raise TypeError(f"layer must be a fastnn.layers.Layer; got {described(layer)}")
     shape = sample_shape("input_shape", input_shape)
     if None in shape:
         raise ValueError(f"input_shape must be known in all axes; got {shape}")
-    described = layer._described()
-    double = _double_precision_copy(layer, described)
+    title = layer._described()
+    double = _double_precision_copy(layer, title)
     generator = np.random.default_rng(0)
     x = Tensor(generator.normal(size=(SAMPLES, *shape)))  # type: ignore[arg-type]
     double(x)  # builds it
@@ -156,7 +156,7 @@ def check_layer(layer: Layer, input_shape: Sequence[int], eps: float = 1e-6, rto
             # a copy of all but the weights that are shifted: what a call changes is not there in the next one
             return copy.deepcopy(double, {id(weight): weight for weight in weights})(x, training=training)
 
-        what = f"{described} with training={training}"
+        what = f"{title} with training={training}"
         _check_output_shape(double, call(*named.values()).shape, x.shape, what)
         _check_gradients(what, call, named, _Tolerance(eps, rtol, atol))
     return True
@@ -291,18 +291,18 @@ def _relative_error(analytic: float, numeric: float) -> float:
 # ------------------------------------------------------------------------ layers
 
 
-def _double_precision_copy(layer: Layer, described: str) -> Layer:
+def _double_precision_copy(layer: Layer, title: str) -> Layer:
     """Return a new layer, from the configuration, after a check that the configuration is whole."""
     try:
         config = layer.get_config()
         again = type(layer).from_config(config).get_config()
         double = type(layer).from_config(_in_double_precision(config))
     except Exception as error:
-        raise AssertionError(f"{described} cannot be made again by from_config(get_config()): {error}") from error
+        raise AssertionError(f"{title} cannot be made again by from_config(get_config()): {error}") from error
     changed = [key for key in {**config, **again} if key not in config or key not in again or config[key] != again[key]]
     if changed:
         changes = "; ".join(f"{key!r} from {config.get(key)!r} to {again.get(key)!r}" for key in changed)
-        raise AssertionError(f"from_config(get_config()) changes the configuration of {described}: {changes}")
+        raise AssertionError(f"from_config(get_config()) changes the configuration of {title}: {changes}")
     return double
 
 

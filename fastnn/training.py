@@ -51,7 +51,7 @@ class Batch:
 
 
 class CopiedBatch(Batch):
-    """Buffers that Python copies each batch into; of inputs that are bytes, or on a GPU, a kernel of the step makes the floats."""
+    """Buffers that Python copies each batch into; a kernel of the step converts inputs that are bytes, or on a GPU, to floats."""
 
     def __init__(self, size: int, x: np.ndarray, dtype: np.dtype, y: np.ndarray | None = None, weighted: bool = False) -> None:
         super().__init__(size, x, dtype, y, weighted)
@@ -95,7 +95,7 @@ class ArraySource:
         self.take(x, y, weight)
 
     def take(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> dict[int, np.ndarray]:
-        """Gather from other arrays of the same types; return by which ones those in calls recorded so far are to be replaced."""
+        """Gather from other arrays of the same types; return what replaces the arrays of recorded calls, by the ids of those."""
         if len(x) > MAX_SAMPLES:
             raise ValueError(f"x must have at most {MAX_SAMPLES} samples, got {len(x)}; train on an iterable of batches of them")
         self.x, self.y, self.weight = _read_only(x), _read_only(y), None if weight is None else _read_only(weight)
@@ -134,7 +134,7 @@ class ArraySource:
 def _read_only(array: np.ndarray) -> np.ndarray:
     """Return a view that cannot be written to, which tells a backend with memory of its own that one copy is enough."""
     if not isinstance(array, np.ndarray):
-        return array  # it is there already
+        return array  # it is in the backend's memory already
     view = array.view()
     view.flags.writeable = False
     return view
@@ -225,8 +225,8 @@ class EpochLog:
 class Step:
     """The base of the steps: a subclass defines `_step`, which computes from the buffers and returns what is read afterwards.
 
-    A model keeps its steps, which do not keep the model, nor a recording its step: once nobody holds the model, all of it is freed,
-    and does not wait for the garbage collector, which does not know how much memory it is.
+    A model holds its steps; a step holds the model, and a recording its step, by a weak reference only. So there are no cycles:
+    memory is freed with the model, and not when the garbage collector happens to run.
     """
 
     def __init__(self, model: Any, batch: Any, purpose: str, arena: Arena | None) -> None:
@@ -253,7 +253,7 @@ class TrainStep(Step):
     source : ArraySource, optional
         Where batches come from; without it the caller copies them into the buffers.
     log : EpochLog, optional
-        Where each step ends an epoch.
+        Where the means of an epoch are written, if each step is a whole epoch.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Arrays that other libraries, or `predict`, have on a GPU: told from those of the host, and taken without a copy."""
+"""Arrays that other libraries, or `predict`, have on a GPU: recognized, and used without a copy."""
 
 from __future__ import annotations
 

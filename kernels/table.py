@@ -1,4 +1,4 @@
-"""One door to the kernels: by op name, to the backend in use, and past the recorder when a step is being captured."""
+"""Every call of a kernel goes through `call`: by op name to the backend in use, noted down while a step is recorded."""
 
 from __future__ import annotations
 

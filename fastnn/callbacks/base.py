@@ -104,7 +104,7 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
 
     def set_model(self, model: Any) -> None:
-        """Take no model: one that keeps what keeps it is freed late, by the garbage collector, with all its memory."""
+        """Keep no reference to the model, which holds its history: of a cycle memory is freed late, by the garbage collector."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

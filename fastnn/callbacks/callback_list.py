@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..arguments import told
+from ..arguments import described
 from .base import Callback, History, Logs
 from .checkpoints import BackupAndRestore
 from .progress import ProgressBar
@@ -39,7 +39,7 @@ class CallbackList:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {told(callback)}")
+                raise TypeError(f"callbacks must be instances of fastnn.callbacks.Callback; got {described(callback)}")
         if verbose:
             self.callbacks.append(ProgressBar(verbose))
         self.callbacks.sort(key=lambda callback: (isinstance(callback, BackupAndRestore), isinstance(callback, History)))
@@ -56,7 +56,7 @@ class CallbackList:
 
     @property
     def only_history(self) -> bool:
-        """Whether nobody needs to be told of an epoch before the next one begins."""
+        """Whether epochs may be run ahead, since no callback but the history is called after each."""
         return all(type(callback) is History for callback in self.callbacks)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -22,7 +22,7 @@ class ProgressBar(Callback):
         2: a line for each epoch on stdout. "auto": a bar where stderr is a terminal or a notebook, else lines.
     """
 
-    every_batch = False  # type: ignore[assignment]  # it shows what it gets
+    every_batch = False  # type: ignore[assignment]  # a bar need not show each
 
     def __init__(self, verbose: int | str = 1) -> None:
         if verbose not in (1, 2, "auto"):

@@ -13,7 +13,7 @@ def compiler() -> ModuleType:
     Raises
     ------
     ImportError
-        If Numba is not installed, or told to compile nothing.
+        If Numba is not installed, or NUMBA_DISABLE_JIT is set.
     """
     try:
         import numba
@@ -34,7 +34,7 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
     function : callable
         A function, or one that was compiled or decorated already.
     what : str
-        What it is to people: "activation".
+        What messages call it: "activation".
     arguments : tuple of str
         The arguments that it gets. Others must have numbers as defaults, and these are constants.
 

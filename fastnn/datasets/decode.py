@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 COLOR_MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
 #: interpolation, as Keras calls it -> as Pillow does
 INTERPOLATIONS = {"bilinear": "BILINEAR", "nearest": "NEAREST", "bicubic": "BICUBIC", "area": "BOX", "lanczos3": "LANCZOS"}
-#: formats of which Pillow has other programs make the picture; a file may hold one whatever its name says
+#: formats that Pillow has other programs decode: they are refused, whatever the name of a file says
 FOREIGN = ("EPS",)
 
 

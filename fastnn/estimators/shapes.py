@@ -11,7 +11,7 @@ from .base import NetworkEstimator
 
 
 class ShapedEstimator(NetworkEstimator):
-    """An estimator whose samples may be arrays of any shape; between the door and the network they are rows.
+    """An estimator whose samples may be arrays of any shape; scikit-learn's checks see them as rows.
 
     Attributes
     ----------

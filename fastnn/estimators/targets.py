@@ -1,4 +1,4 @@
-"""Classes and numbers as targets: how they are told to a network, and predictions made of what it puts out."""
+"""Classes and numbers as targets: how they are encoded for a network, and its outputs decoded as predictions."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def _cast(row: Row, node: Node) -> None:
 
 
 def _nothing(row: Row, node: Node) -> None:
-    """Of what does nothing in inference."""
+    """Read an operator that does nothing in inference."""
 
 
 #: operator -> what reads it

@@ -24,7 +24,7 @@ AddWeight = TypeVar("AddWeight", bound=Callable[..., Variable])
 
 #: the flag `training` of the layer call that is running, which the layers called by it inherit
 _training: ContextVar[bool] = ContextVar("training", default=False)
-#: held while a layer is built, by the layers in it too: a second thread that wants to build it comes too late
+#: held while a layer, and the layers in it, are built: a second thread waits, and finds it built
 _build_lock = threading.RLock()
 
 
@@ -120,7 +120,7 @@ class Layer:
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *sample_shape("input_shape", input_shape))
 
     def __getattr__(self, name: str) -> Any:
-        if "_takes_training" not in self.__dict__:  # what __init__ sets last but names
+        if "_takes_training" not in self.__dict__:  # which __init__ sets near its end
             raise AttributeError(f"__init__ of {type(self).__name__} must call super().__init__(**kwargs)")
         return object.__getattribute__(self, name)
 
@@ -183,9 +183,9 @@ class Layer:
         return tensor
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
-        """Return the shape of the output for inputs of a shape, either with None for what is not known yet.
+        """Return the shape of the output for inputs of a shape; both may have None where an extent is not known yet.
 
-        A subclass that does not define it is asked by a call with one sample of zeros.
+        Where a subclass does not define it, the layer is called with one sample of zeros.
         """
         if None in input_shape[1:]:
             raise ValueError(
@@ -348,7 +348,7 @@ class Layer:
         return [penalty for layer in self.flattened() for penalty in layer.own_losses()]
 
     def own_losses(self) -> list[Tensor]:
-        """Return those of this layer alone, without the layers in it."""
+        """Return the penalties of this layer alone, without those of the layers in it."""
         return [regularizer(variable) for variable, regularizer in self._regularized if variable.trainable]
 
     def _held(self, kind: type[Held]) -> list[Held]:
@@ -381,7 +381,7 @@ class Layer:
             raise ValueError(f"{self._described()} is not built yet: call it with data, or its build((None, ...)), first")
 
     def _check_input(self, shape: Sequence[int | None]) -> None:
-        """Raise an error that teaches if inputs have the wrong number of axes, or an extent that the weights do not fit."""
+        """Raise ValueError, with advice, if inputs have the wrong number of axes, or an extent that the weights do not fit."""
         axes = self.input_axes
         if (axes is not None and len(shape) != len(axes)) or any(
             shape[axis] is not None and shape[axis] != extent for axis, extent in self._extents.items()

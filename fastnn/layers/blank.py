@@ -1,4 +1,4 @@
-"""Weights of no values yet, which a file gives."""
+"""Weights without initial values, for models whose weights come from a file."""
 
 from __future__ import annotations
 

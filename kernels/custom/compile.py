@@ -33,7 +33,7 @@ def activation(function: types.FunctionType, derivative: types.FunctionType | No
     derivative : function, optional
         Its derivative; computed along with the value if it is left out.
     what : str
-        What it is to people: "activation 'mish'".
+        What messages call it: "activation 'mish'".
 
     Raises
     ------

@@ -26,7 +26,7 @@ class Source(NamedTuple):
     Attributes
     ----------
     what : str
-        What it is to people: "activation 'mish'".
+        What messages call it: "activation 'mish'".
     function, derivative : function
         The user's; without a derivative it is computed along with the value.
     arguments : tuple of str

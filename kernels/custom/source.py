@@ -89,7 +89,7 @@ class Reader:
     Parameters
     ----------
     what : str
-        What the function is to people: "activation 'mish'".
+        What messages call the function: "activation 'mish'".
     functions : set of str
         The functions of `math` that may be called.
     compiler : callable

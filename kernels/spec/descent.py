@@ -1,4 +1,4 @@
-"""A gradient and the step of SGD that is its only reader in one: the gradient is nowhere written down.
+"""A gradient and the step of SGD that is its only reader in one: the gradient is never stored.
 
 `fastnn/rewrites.py` puts these ops in the place of the two, on backends that have them.
 """

@@ -1,7 +1,7 @@
 """Ops that nobody calls: `fastnn/rewrites.py` puts them in the place of others, on backends that have them.
 
-`batchnorm_*pool` is a batch normalization, what it is activated by and the pooling behind it, in one: the image between them
-is nowhere written down. Without a pooling, windows are single pixels.
+`batchnorm_*pool` is a batch normalization, the activation and the pooling behind it, in one: the images between them are never
+stored. Without a pooling, windows are single pixels.
 """
 
 from .op import SUM_TOLERANCE, Array, Op, floats, ints, reals
