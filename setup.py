@@ -43,6 +43,12 @@ STUB = "CONTRACT: str\nADDRESSES: dict[str, tuple[int, int]]\n"
 C_TYPES = {"int32": "int32_t", "uint8": "uint8_t", "uint64": "uint64_t", "float64": "double"}
 
 
+def level_of(extension):
+    """Return the instruction level that an extension is compiled for; None for the call records, which are compiled once."""
+    folder = extension.name.removeprefix(f"{PACKAGE}.").rpartition(".")[0]
+    return folder or None
+
+
 def levels():
     """Return the instruction levels to build on this machine."""
     if os.environ.get("FASTNN_LEVELS"):
@@ -91,7 +97,7 @@ class BuildKernels(build_ext):
     def run(self):
         super().run()
         for extension in self.extensions:
-            if extension.name.count(".") == 4:
+            if level_of(extension):
                 stub = pathlib.Path(self.get_ext_fullpath(extension.name)).with_name(f"{extension.name.rpartition('.')[2]}.pyi")
                 stub.write_text(STUB)
 
@@ -102,7 +108,7 @@ class BuildKernels(build_ext):
         self.translate()
         openmp = self.openmp_flags()
         for extension in list(self.extensions):
-            flags = LEVEL_FLAGS[extension.name.split(".")[-2]] if extension.name.count(".") == 4 else []
+            flags = LEVEL_FLAGS.get(level_of(extension), [])
             if flags and not self.compiles(flags):
                 print(f"fastnn: this compiler has no {flags[0]}; {extension.name} is left out")
                 self.extensions.remove(extension)

@@ -61,8 +61,8 @@ class LayerStep:
     A : ndarray
         The output.
     delta : ndarray or None
-        The gradient of the loss by Z, or by A where there is no Z. None where the loss goes round it: a cross-entropy is computed
-        from the logits, not from the probabilities that a softmax layer makes of them.
+        The gradient of the loss by Z, or by A where there is no Z. None where the loss bypasses the layer: a cross-entropy is
+        computed from the logits, not from the probabilities that a softmax layer makes of them.
     weights : dict of str to WeightStep
         By the weight's name in the layer: "kernel", "bias", "gamma", ...
     """

@@ -18,17 +18,17 @@ class EarlyStopping(Monitor):
     min_delta : float, default 0
         By how much it must get better to count.
     patience : int, default 0
-        After how many epochs without that training stops.
+        After how many epochs in a row without a better value training stops.
     verbose : int, default 0
         Whether to print that it stopped.
     mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better; "auto" goes by the name.
     baseline : float, optional
-        What the value must beat as well: epochs that do not, count as not better.
+        A value that must be beaten as well: epochs that do not beat it count as not better.
     restore_best_weights : bool, default False
         Whether the model ends with the weights of the best epoch, also where all epochs were run.
     start_from_epoch : int, default 0
-        How many epochs pass before the first is looked at.
+        How many epochs, from the first, are not looked at.
 
     Examples
     --------

@@ -28,8 +28,8 @@ TRAINING = """batch_size : int or "auto", default "auto"
     random_state : int, RandomState or None
         Decides the first weights, the validation set, the order of samples and dropout.
     tol, n_iter_no_change : float and int, default 1e-4 and 10
-        Training ends when the loss, or with early stopping the validation score, gets no better by `tol` for more than so many
-        epochs.
+        Training ends when the loss, or with early stopping the validation score, has not become better by `tol` for more than
+        `n_iter_no_change` epochs.
     verbose : bool, default False
         Whether each epoch prints its loss.
     warm_start : bool, default False

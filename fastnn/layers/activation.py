@@ -109,7 +109,7 @@ class ELU(SameShapeLayer):
     Parameters
     ----------
     alpha : float, default 1.0
-        Where it tends to, negated, for negative inputs; at least 0.
+        What the output tends to for large negative inputs is ``-alpha``; at least 0.
     **kwargs
         As for `Layer`.
     """

@@ -25,7 +25,7 @@ class Normalization(SameShapeLayer):
     epsilon : float
         Added to the variance.
     center, scale : bool
-        Whether there is an offset `beta`, a factor `gamma`.
+        Whether there is an offset `beta`, and whether there is a factor `gamma`.
     beta_initializer, gamma_initializer : str, Initializer or callable
         See `fastnn.initializers.get`.
     beta_regularizer, gamma_regularizer : str, Regularizer or callable, optional
@@ -108,7 +108,7 @@ class BatchNormalization(Normalization):
     epsilon : float, default 0.001
         Added to the variance.
     center, scale : bool, default True
-        Whether there is an offset `beta`, a factor `gamma`.
+        Whether there is an offset `beta`, and whether there is a factor `gamma`.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str, Initializer or callable
         See `fastnn.initializers.get`.
     beta_regularizer, gamma_regularizer : str, Regularizer or callable, optional
@@ -192,7 +192,7 @@ class LayerNormalization(Normalization):
     epsilon : float, default 0.001
         Added to the variance.
     center, scale : bool, default True
-        Whether there is an offset `beta`, a factor `gamma`.
+        Whether there is an offset `beta`, and whether there is a factor `gamma`.
     beta_initializer, gamma_initializer : str, Initializer or callable, default "zeros" and "ones"
         See `fastnn.initializers.get`.
     beta_regularizer, gamma_regularizer : str, Regularizer or callable, optional

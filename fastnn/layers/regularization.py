@@ -12,7 +12,7 @@ from .registry import register_layer
 
 @register_layer
 class Dropout(RandomLayer):
-    """In training, elements set to 0 with probability `rate`, the others divided by ``1 - rate``; otherwise nothing.
+    """In training, elements set to 0 with probability `rate`, the others divided by ``1 - rate``; otherwise no change.
 
     Parameters
     ----------

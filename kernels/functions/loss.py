@@ -336,7 +336,7 @@ def xent_backward(dloss: Any, pred: Any, target: Any) -> np.ndarray:
 
 
 def weighted_mean_forward(loss: Any, weight: Any = None) -> np.ndarray:
-    """Return ``sum(loss * weight) / m``; the weights count, but do not divide.
+    """Return ``sum(loss * weight) / m``: the divisor is the number of samples, not the sum of their weights.
 
     Parameters
     ----------

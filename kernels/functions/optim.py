@@ -220,7 +220,7 @@ def custom_step(
     step : int, or ndarray of float64, shape (1,)
         Number of this step, counted from 1.
     params : array_like, shape (h,)
-        The rule's hyper-parameters in the order of its arguments; one that counts for nothing where it has none.
+        The rule's hyper-parameters in the order of its arguments; for a rule without any, one number that is not used.
     function : Record
         What `fastnn.optimizer_step` made of a function: the attribute `record` of the class.
 
