@@ -171,6 +171,12 @@ def kernels_of(name: str) -> Mapping[str, Callable]:
     return _loaded[name]
 
 
+def active_kernels() -> Mapping[str, Callable]:
+    """Return op name -> kernel of the backend in use."""
+    kernels = _loaded.get(_active or "")
+    return kernels_of(active_backend()) if kernels is None else kernels
+
+
 class use_backend:
     """Choose the backend, for the whole process; as a context manager, until the block ends.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from .backends import active_backend, kernels_of
+from .backends import active_kernels
 
 
 class ValuesNeeded(Exception):
@@ -43,9 +43,38 @@ def call(name: str, *args: Any) -> None:
     """Run an op's kernel on the active backend; note the call down if a recording is on."""
     recording = _recording.get()
     if recording is None or recording.run:
-        kernels_of(active_backend())[name](*args)
+        active_kernels()[name](*args)
     if recording is not None:
         recording.calls.append((name, args))
+
+
+def attempt(
+    name: str, inputs: tuple, params: tuple = (), outputs: tuple | None = None, optional: bool = True
+) -> tuple[Any, ...] | None:
+    """Run an op at once if its arrays are such as kernels take, without the checks that would find out why one is not.
+
+    Parameters
+    ----------
+    name : str
+        The op.
+    inputs : tuple
+        Anything: plain NumPy arrays that need no conversion will do; so do numbers for arrays of one float64.
+    params : tuple
+        Known to be right.
+    outputs : tuple, optional
+        What is updated; by default new arrays, whose shapes follow from the inputs.
+    optional : bool, default True
+        Whether to make an output that may be left out.
+
+    Returns
+    -------
+    tuple of ndarray, or None
+        The outputs. None if nothing was computed: something does not fit, a recording is on, or the backend has no such way.
+    """
+    if _recording.get() is not None:
+        return None
+    run = getattr(active_kernels()[name], "attempt", None)
+    return run and run(inputs, params, outputs, optional)
 
 
 def skips_kernels() -> bool:

@@ -4,9 +4,15 @@
 rank, extents that agree), so that a wrong call raises instead of reading past a buffer, and runs the kernel without the interpreter lock.
 """
 
+import numpy as np
+
 from libc.stdlib cimport free, realloc
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer
+)
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from call cimport FASTNN_MAX_ARRAYS, FASTNN_MAX_AXES, FASTNN_MAX_INTEGERS, FASTNN_MAX_REALS, fastnn_call
 
@@ -61,13 +67,28 @@ cdef enum ArrayKind:
 _KIND_CODES = {"real": REAL, "int32": INT32, "uint8": UINT8, "uint64": UINT64, "float64": FLOAT64}
 
 
+cdef enum:
+    MAX_RANK = 64  # of NumPy's arrays
+
+cdef enum Fit:
+    FITS, NO_BUFFER, OTHER_DTYPE, OTHER_RANK, OTHER_EXTENT
+
 cdef struct Argument:
     ArrayKind kind
     bint writable
     bint optional
     bint flat
+    bint one_float64  # for which a number may stand
     int rank
     int axis[8]  # index of the axis among the extents; a fixed extent e is stored as -e - 1
+    int below  # index of the axis whose extent the elements are below; -1 where there is none
+
+cdef struct Shape:
+    int rank  # -1: of no array yet
+    Py_ssize_t extent[MAX_RANK]
+
+cdef object ndarray = np.ndarray, empty = np.empty
+cdef tuple DTYPES = tuple(np.dtype(name) for name in ("float32", "int32", "uint8", "uint64", "float64"))  # by ArrayKind
 
 
 cdef class Kernel:
@@ -84,8 +105,10 @@ cdef class Kernel:
     cdef readonly object op
     cdef kernel_t functions[2]
     cdef Argument arguments[9]
-    cdef int n_inputs, n_params, n_outputs
+    cdef int n_inputs, n_params, n_outputs, n_axes
+    cdef int flat_input  # the first input of any shape; -1 where there is none
     cdef bint is_product
+    cdef bint makes_outputs  # whether the outputs are new arrays whose shapes follow from those of the inputs
     cdef bint param_is_integer[12]
     cdef Py_ssize_t param_low[12]
     cdef int product[3]  # an axis, its factor among the axes, its factor among the integer parameters; -1 where there is no product
@@ -101,15 +124,22 @@ cdef class Kernel:
         self.functions[0] = <kernel_t><size_t>addresses[0]
         self.functions[1] = <kernel_t><size_t>addresses[1]
         self.is_product = op.flops is not None
-        self.n_inputs, self.n_params, self.n_outputs = len(op.inputs), len(op.params), len(op.outputs)
+        self.n_inputs, self.n_params, self.n_outputs, self.n_axes = len(op.inputs), len(op.params), len(op.outputs), len(axes)
         for i, array in enumerate(op.arrays):
             self.arguments[i].kind = _KIND_CODES[array.kind]
             self.arguments[i].writable = array.role != "in"
             self.arguments[i].optional = array.optional
             self.arguments[i].flat = array.axes == "*"
+            self.arguments[i].one_float64 = array.kind == "float64" and array.axes == "1" and array.role == "in"
             self.arguments[i].rank = len(array.axis_names)
             for j, axis in enumerate(array.axis_names):
                 self.arguments[i].axis[j] = -int(axis) - 1 if axis.isdigit() else axes.index(axis)
+            self.arguments[i].below = axes.index(array.below) if array.below else -1
+        self.flat_input = next((i for i, array in enumerate(op.inputs) if array.axes == "*"), -1)
+        known = {axis for array in op.inputs for axis in array.axis_names}
+        self.makes_outputs = all(
+            array.role == "out" and (axis in known or axis.isdigit()) for array in op.outputs for axis in array.axis_names
+        ) and any(array.kind == "real" for array in op.inputs)
         for i, param in enumerate(op.params):
             self.param_is_integer[i] = param.kind == "int"
             self.param_low[i] = param.low
@@ -129,32 +159,151 @@ cdef class Kernel:
     def __call__(self, *args):
         cdef fastnn_call call
         self.pack(args, &call)
-        call.threads = self.threads(&call, False)
-        with nogil:
-            call.kernel(&call)
+        self.run(&call)
+
+    def attempt(self, tuple inputs, tuple params, tuple outputs=None, bint optional=True):
+        """Run the kernel if all arrays are such as it takes, which is what calls have in common that need no conversion.
+
+        Parameters
+        ----------
+        inputs : tuple
+            Plain NumPy arrays, or None, fit; so do Python's numbers for arrays of one float64, and int64 for indices.
+        params : tuple
+            These are known to be right.
+        outputs : tuple of ndarray, optional
+            What is updated; by default new arrays.
+        optional : bool, default True
+            Whether to make the output that may be left out.
+
+        Returns
+        -------
+        tuple of ndarray or None
+            The outputs. None if something does not fit; then nothing has been computed. So it is for convolutions, too.
+        """
+        cdef fastnn_call call
+        cdef Shape shape
+        cdef double numbers[FASTNN_MAX_ARRAYS]
+        cdef int i, n_numbers = 0, dtype = -1
+        cdef bytes index  # lives as long as the call
+        if len(inputs) != self.n_inputs or len(params) != self.n_params or (outputs is not None and len(outputs) != self.n_outputs):
+            raise TypeError(f"{self.op.name} takes {', '.join(self.op.argument_names)}; got {inputs}, {params}, {outputs}")
+        if self.product[0] >= 0 or (outputs is None and not self.makes_outputs):
+            return None
+        begin(&call)
+        shape.rank = -1
+        for i in range(self.n_inputs):
+            value = inputs[i]
+            if type(value) is not ndarray and value is not None:
+                if not self.arguments[i].one_float64 or not isinstance(value, (float, int)) or value != value:
+                    return None
+                numbers[n_numbers] = value
+                call.array[i] = &numbers[n_numbers]
+                n_numbers += 1
+            elif self.arguments[i].below >= 0:
+                index = self.narrowed(i, value, &call)
+                if index is None:
+                    return None
+            elif self.place(i, value, &call, &dtype, &shape) != FITS:
+                return None
+        if outputs is None:
+            for i in range(self.n_axes):
+                if call.extent[i] == 0:
+                    return None
+        self.pack_params(params, 0, &call)
+        if outputs is None:
+            outputs = self.new_outputs(inputs, &call, dtype, optional)
+        for i in range(self.n_outputs):
+            value = outputs[i]
+            if type(value) is not ndarray and value is not None:
+                return None
+            if self.place(self.n_inputs + i, value, &call, &dtype, &shape) != FITS:
+                return None
+        call.kernel = self.functions[dtype == 1]
+        self.run(&call)
+        return outputs
 
     cdef int pack(self, tuple args, fastnn_call *call) except -1:
         """Fill the call record; raise TypeError or ValueError where an argument does not fit the spec."""
-        cdef int i, place, n_integers = 0, n_reals = 0, dtype = -1
+        cdef int i, dtype = -1
+        cdef Fit fit
         if len(args) != self.n_inputs + self.n_params + self.n_outputs:
             raise TypeError(f"{self.op.name} takes {', '.join(self.op.argument_names)}; got {len(args)} arguments")
-        for i in range(FASTNN_MAX_AXES):
-            call.extent[i] = -1
-        call.elements = 0
+        begin(call)
         for i in range(self.n_inputs + self.n_outputs):
-            place = i if i < self.n_inputs else i + self.n_params
-            self.pack_array(i, args[place], call, &dtype)
+            array = args[i if i < self.n_inputs else i + self.n_params]
+            fit = self.place(i, array, call, &dtype, NULL)
+            if fit != FITS:
+                self.refuse(i, array, fit, call)
+        self.pack_params(args, self.n_inputs, call)
+        call.kernel = self.functions[dtype == 1]
+        return 0
+
+    cdef int pack_params(self, tuple values, int first, fastnn_call *call) except -1:
+        """Put the parameters, of which the first stands at place `first`, into the call record."""
+        cdef int i, n_integers = 0, n_reals = 0
         for i in range(self.n_params):
             if self.param_is_integer[i]:
-                call.integer[n_integers] = self.integer(i, args[self.n_inputs + i])
+                call.integer[n_integers] = self.integer(i, values[first + i])
                 n_integers += 1
             else:
-                call.real[n_reals] = self.real(i, args[self.n_inputs + i])
+                call.real[n_reals] = self.real(i, values[first + i])
                 n_reals += 1
         if self.product[0] >= 0:
             self.check_product(call)
-        call.kernel = self.functions[dtype == 1]
         return 0
+
+    cdef int run(self, fastnn_call *call) except -1:
+        call.threads = self.threads(call, False)
+        with nogil:
+            call.kernel(call)
+        return 0
+
+    cdef tuple new_outputs(self, tuple inputs, const fastnn_call *call, int dtype, bint optional):
+        """Return new arrays for the outputs; None for one that is left out."""
+        cdef Argument *argument
+        cdef int i, j
+        cdef list outputs = []
+        for i in range(self.n_inputs, self.n_inputs + self.n_outputs):
+            argument = &self.arguments[i]
+            if argument.optional and not optional:
+                outputs.append(None)
+                continue
+            if argument.flat:
+                shape = inputs[self.flat_input].shape
+            else:
+                shape = tuple([
+                    call.extent[argument.axis[j]] if argument.axis[j] >= 0 else -argument.axis[j] - 1 for j in range(argument.rank)
+                ])
+            outputs.append(empty(shape, DTYPES[FLOAT64 if argument.kind == REAL and dtype == 1 else argument.kind]))
+        return tuple(outputs)
+
+    cdef bytes narrowed(self, int i, object index, fastnn_call *call):
+        """Return int32 or int64 indices, NumPy's default, as int32, and put these into the call record; None if they do not fit."""
+        cdef Argument *argument = &self.arguments[i]
+        cdef Py_buffer view
+        cdef Py_ssize_t j
+        cdef long long value
+        cdef bytes result
+        cdef int *narrow
+        try:
+            PyObject_GetBuffer(index, &view, PyBUF_FORMAT | PyBUF_STRIDES)
+        except (TypeError, ValueError, BufferError):
+            return None
+        try:
+            if (view.ndim != 1 or not PyBuffer_IsContiguous(&view, b"C") or view.format[0] not in b"ilq"
+                    or not has_extent(argument.axis[0], view.shape[0], call)):
+                return None
+            result = PyBytes_FromStringAndSize(NULL, view.shape[0] * sizeof(int))
+            narrow = <int *>PyBytes_AS_STRING(result)
+            for j in range(view.shape[0]):
+                value = (<const long long *>view.buf)[j] if view.itemsize == 8 else (<const int *>view.buf)[j]
+                if not 0 <= value < call.extent[argument.below]:
+                    return None
+                narrow[j] = <int>value
+        finally:
+            PyBuffer_Release(&view)
+        call.array[i] = narrow
+        return result
 
     cdef int threads(self, const fastnn_call *call, bint awake) noexcept:
         """Return the most threads that the kernel may use; of elementwise work it decides by `awake` whether the others are."""
@@ -168,16 +317,53 @@ cdef class Kernel:
         dims = {axis: call.extent[i] for i, axis in enumerate(self.op.axes)}
         return self.op.flops(dims | {name: call.integer[i] for i, name in enumerate(integers)})
 
-    cdef int pack_array(self, int i, object array, fastnn_call *call, int *dtype) except -1:
+    cdef Fit place(self, int i, object array, fastnn_call *call, int *dtype, Shape *shape) except *:
+        """Put an array into the call record, which is of no use where it does not fit.
+
+        Where `shape` is given, all arrays of any shape must have the same one, not only as many elements.
+        """
         cdef Argument *argument = &self.arguments[i]
         cdef Py_buffer view
-        cdef int j
-        cdef Py_ssize_t size = 1
         if array is None:
-            if not argument.optional:
-                raise TypeError(f"{self.op.name}: {self.op.arrays[i].name} must be an array, got None")
             call.array[i] = NULL
-            return 0
+            return FITS if argument.optional else NO_BUFFER
+        try:
+            PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_STRIDES)
+        except (TypeError, ValueError, BufferError):
+            return NO_BUFFER
+        fit = self.compare(argument, &view, call, dtype, shape)
+        call.array[i] = view.buf
+        PyBuffer_Release(&view)
+        return fit
+
+    cdef Fit compare(self, const Argument *argument, Py_buffer *view, fastnn_call *call, int *dtype, Shape *shape) noexcept:
+        """Compare a buffer with the spec and with the arrays before it, whose extents are in the call record."""
+        cdef int j
+        cdef Py_ssize_t size
+        if argument.writable and view.readonly or not PyBuffer_IsContiguous(view, b"C"):
+            return NO_BUFFER
+        if not has_dtype(argument.kind, view, dtype):
+            return OTHER_DTYPE
+        size = view.len // view.itemsize
+        call.elements = max(call.elements, size)
+        if argument.flat:
+            if shape != NULL and not has_shape(view, shape):
+                return OTHER_EXTENT
+            return FITS if has_extent(argument.axis[0], size, call) else OTHER_EXTENT
+        if view.ndim != argument.rank:
+            return OTHER_RANK
+        for j in range(view.ndim):
+            if not has_extent(argument.axis[j], view.shape[j], call):
+                return OTHER_EXTENT
+        return FITS
+
+    cdef int refuse(self, int i, object array, Fit fit, const fastnn_call *call) except -1:
+        """Raise an error that says why an array does not fit."""
+        cdef Argument *argument = &self.arguments[i]
+        cdef Py_buffer view
+        cdef int j, axis
+        if array is None:
+            raise TypeError(f"{self.op.name}: {self.op.arrays[i].name} must be an array, got None")
         flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if argument.writable else 0)
         try:
             PyObject_GetBuffer(array, &view, flags)
@@ -186,21 +372,21 @@ cdef class Kernel:
             raise kind(f"{self.op.name}: {self.op.arrays[i].name} must be a C-contiguous array{', writable' * argument.writable}; "
                        f"got {type(array).__name__}: {error}") from None
         try:
-            self.check_dtype(i, &view, dtype)
-            call.array[i] = view.buf
-            call.elements = max(call.elements, view.len // view.itemsize)
-            if argument.flat:
-                for j in range(view.ndim):
-                    size *= view.shape[j]
-                self.set_extent(i, argument.axis[0], size, call)
-                return 0
-            if view.ndim != argument.rank:
+            if fit == OTHER_DTYPE:
+                wanted = "float32 or float64, the same for all real arrays" if argument.kind == REAL else self.op.arrays[i].kind
+                raise TypeError(f"{self.op.name}: {self.op.arrays[i].name} must be {wanted}; got format {view.format.decode()!r}")
+            if fit == OTHER_RANK:
                 raise ValueError(f"{self.op.name}: {self.op.arrays[i].name} must have axes ({self.op.arrays[i].axes}), "
                                  f"got an array of rank {view.ndim}")
-            for j in range(view.ndim):
-                self.set_extent(i, argument.axis[j], view.shape[j], call)
+            extents = [view.len // view.itemsize] if argument.flat else [view.shape[j] for j in range(view.ndim)]
         finally:
             PyBuffer_Release(&view)
+        for j, extent in enumerate(extents):
+            axis = argument.axis[j]
+            expected = call.extent[axis] if axis >= 0 else -axis - 1
+            if extent != expected:
+                name = f"axis {self.op.axes[axis]!r}" if axis >= 0 else "an axis"
+                raise ValueError(f"{self.op.name}: {name} of {self.op.arrays[i].name} has extent {extent}, expected {expected}")
         return 0
 
     cdef Py_ssize_t integer(self, int i, object value) except? -1:
@@ -229,35 +415,56 @@ cdef class Kernel:
                              f"axis {other!r} times {name}")
         return 0
 
-    cdef int check_dtype(self, int i, Py_buffer *view, int *dtype) except -1:
-        cdef char code = view.format[0]
-        cdef ArrayKind kind = self.arguments[i].kind
-        cdef int given
-        if kind == REAL:
-            given = 0 if code == b"f" else 1 if code == b"d" else -1
-            if given >= 0 and (dtype[0] < 0 or dtype[0] == given):
-                dtype[0] = given
-                return 0
-        elif kind == INT32 and view.itemsize == 4 and code in b"il":
-            return 0
-        elif kind == UINT8 and code == b"B":
-            return 0
-        elif kind == UINT64 and view.itemsize == 8 and code in b"LQ":
-            return 0
-        elif kind == FLOAT64 and code == b"d":
-            return 0
-        wanted = "float32 or float64, the same for all real arrays" if kind == REAL else self.op.arrays[i].kind
-        raise TypeError(f"{self.op.name}: {self.op.arrays[i].name} must be {wanted}; got format {view.format.decode()!r}")
 
-    cdef int set_extent(self, int i, int axis, Py_ssize_t extent, fastnn_call *call) except -1:
-        if axis >= 0 and call.extent[axis] < 0:
-            call.extent[axis] = extent
-            return 0
-        expected = call.extent[axis] if axis >= 0 else -axis - 1
-        if extent != expected:
-            name = f"axis {self.op.axes[axis]!r}" if axis >= 0 else "an axis"
-            raise ValueError(f"{self.op.name}: {name} of {self.op.arrays[i].name} has extent {extent}, expected {expected}")
-        return 0
+cdef void begin(fastnn_call *call) noexcept:
+    """Forget the extents and the size of an earlier call."""
+    cdef int i
+    for i in range(FASTNN_MAX_AXES):
+        call.extent[i] = -1
+    call.elements = 0
+
+
+cdef bint has_dtype(ArrayKind kind, const Py_buffer *view, int *real) noexcept:
+    """Say whether a buffer has elements of this kind; `real` is what all real arrays are: 0 float32, 1 float64, -1 not known yet."""
+    cdef char code = view.format[0]
+    cdef int given
+    if kind == REAL:
+        given = 0 if code == b"f" else 1 if code == b"d" else -1
+        if given < 0 or real[0] == 1 - given:
+            return False
+        real[0] = given
+        return True
+    if kind == INT32:
+        return view.itemsize == 4 and code in b"il"
+    if kind == UINT8:
+        return code == b"B"
+    if kind == UINT64:
+        return view.itemsize == 8 and code in b"LQ"
+    return code == b"d"
+
+
+cdef bint has_extent(int axis, Py_ssize_t extent, fastnn_call *call) noexcept:
+    """Say whether an axis may have this extent; the first array that has the axis decides."""
+    if axis < 0:
+        return extent == -axis - 1
+    if call.extent[axis] < 0:
+        call.extent[axis] = extent
+    return call.extent[axis] == extent
+
+
+cdef bint has_shape(const Py_buffer *view, Shape *shape) noexcept:
+    """Say whether an array may have its shape; the first one decides."""
+    cdef int j
+    if shape.rank < 0:
+        shape.rank = view.ndim
+        for j in range(view.ndim):
+            shape.extent[j] = view.shape[j]
+    if shape.rank != view.ndim:
+        return False
+    for j in range(view.ndim):
+        if shape.extent[j] != view.shape[j]:
+            return False
+    return True
 
 
 cdef class Program:

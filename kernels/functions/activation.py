@@ -11,8 +11,9 @@ import numpy as np
 from .. import spec
 from ..custom.record import Record
 from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED
-from ..table import call
+from ..table import attempt, call
 from .checks import inputs, number, real
+from .compute import compute
 
 
 def fused(activation: str | None, alpha: float | None) -> tuple[int, float]:
@@ -91,30 +92,23 @@ def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarra
     default = ALPHA_DEFAULT.get(name)
 
     def forward(x: Any) -> np.ndarray:
-        (x,), _ = inputs(forward_name, x)
-        y = np.empty(x.shape, x.dtype, like=x)
-        call(forward_name, x, y)
+        (y,) = compute(forward_name, (x,))
         return y
 
     def forward_alpha(x: Any, alpha: float | None = default) -> np.ndarray:
-        (x,), _ = inputs(forward_name, x)
-        y = np.empty(x.shape, x.dtype, like=x)
-        call(forward_name, x, number("alpha", alpha, low=0), y)
+        (y,) = compute(forward_name, (x,), (number("alpha", alpha, low=0),))
         return y
 
     def backward(dy: Any, y: Any) -> np.ndarray:
-        (dy, y), _ = inputs(backward_name, dy, y)
-        dx = np.empty(dy.shape, dy.dtype, like=dy)
-        call(backward_name, dy, y, dx)
+        (dx,) = compute(backward_name, (dy, y))
         return dx
 
     def backward_from_input(dy: Any, x: Any) -> np.ndarray:
-        return backward(dy, x)
+        (dx,) = compute(backward_name, (dy, x))
+        return dx
 
     def backward_alpha(dy: Any, y: Any, alpha: float | None = default) -> np.ndarray:
-        (dy, y), _ = inputs(backward_name, dy, y)
-        dx = np.empty(dy.shape, dy.dtype, like=dy)
-        call(backward_name, dy, y, number("alpha", alpha, low=0), dx)
+        (dx,) = compute(backward_name, (dy, y), (number("alpha", alpha, low=0),))
         return dx
 
     takes_alpha, from_input = name in ALPHA_DEFAULT, name in FROM_INPUT
@@ -182,11 +176,7 @@ def custom_forward(x: Any, function: Record, slope: bool = False) -> tuple[np.nd
     --------
     custom_backward, dense_custom_forward, conv2d_custom_forward
     """
-    (x,), _ = inputs("custom_forward", x)
-    y = np.empty(x.shape, x.dtype, like=x)
-    dy_by_dx = np.empty_like(y) if slope else None
-    call("custom_forward", x, function.address, y, dy_by_dx)
-    return y, dy_by_dx
+    return compute("custom_forward", (x,), (function.address,), optional=slope)
 
 
 def custom_backward(dy: Any, slope: Any) -> np.ndarray:
@@ -213,9 +203,7 @@ def custom_backward(dy: Any, slope: Any) -> np.ndarray:
     --------
     custom_forward
     """
-    (dy, slope), _ = inputs("custom_backward", dy, slope)
-    dx = np.empty(dy.shape, dy.dtype, like=dy)
-    call("custom_backward", dy, slope, dx)
+    (dx,) = compute("custom_backward", (dy, slope))
     return dx
 
 
@@ -244,9 +232,7 @@ def prelu_forward(x: Any, alpha: Any) -> np.ndarray:
     prelu_backward
     """
     x, alpha = real("x", x), real("alpha", alpha)
-    (rows, factors), _ = inputs("prelu_forward", *_by_factor("x", x, alpha))
-    y = np.empty(rows.shape, rows.dtype, like=rows)
-    call("prelu_forward", rows, factors, y)
+    (y,) = compute("prelu_forward", _by_factor("x", x, alpha))
     return y.reshape(x.shape)
 
 
@@ -277,9 +263,7 @@ def prelu_backward(dy: Any, x: Any, alpha: Any) -> tuple[np.ndarray, np.ndarray]
     prelu_forward
     """
     dy, x, alpha = real("dy", dy), real("x", x), real("alpha", alpha)
-    (by_output, rows, factors), _ = inputs("prelu_backward", _by_factor("dy", dy, alpha)[0], *_by_factor("x", x, alpha))
-    dx, dalpha = np.empty(rows.shape, rows.dtype, like=rows), np.empty(factors.shape, rows.dtype, like=rows)
-    call("prelu_backward", by_output, rows, factors, dx, dalpha)
+    dx, dalpha = compute("prelu_backward", (_by_factor("dy", dy, alpha)[0], *_by_factor("x", x, alpha)))
     return dx.reshape(x.shape), dalpha.reshape(alpha.shape)
 
 
@@ -309,6 +293,9 @@ def softmax_forward(x: Any) -> np.ndarray:
     ValueError, TypeError
         If `x` has no last axis to sum over, or is not an array of real numbers.
     """
+    outputs = attempt("softmax_forward", (x,))
+    if outputs is not None:
+        return outputs[0]
     x = real("x", x)
     y = np.empty(x.shape, x.dtype, like=x)
     rows = _rows("x", x)
@@ -330,6 +317,9 @@ def softmax_backward(dy: Any, y: Any) -> np.ndarray:
     -------
     ndarray, shape (..., c)
     """
+    outputs = attempt("softmax_backward", (dy, y))
+    if outputs is not None:
+        return outputs[0]
     # the shapes may be of any rank, but are the same: as for an elementwise function
     (dy, y), _ = inputs("linear_backward", dy, y)
     dx = np.empty(dy.shape, dy.dtype, like=dy)

@@ -28,7 +28,10 @@ Signature = tuple[tuple[spec.Array, tuple[str, ...] | None], ...]
 DATA_FORMATS = ("channels_last", "channels_first")
 #: the inputs of functions that people call with other arrays than the op has: matmul is dense_forward under other names, and im2col
 #: puts the channels of an image in planes, or all in one
-INPUTS = {"matmul": (spec.Array("a", "n k"), spec.Array("b", "k m")), "im2col": (spec.Array("x", "n ih iw c"),)}
+INPUTS = {
+    "matmul": (spec.Array("a", "n k"), spec.Array("b", "k m"), spec.Array("bias", "m", optional=True)),
+    "im2col": (spec.Array("x", "n ih iw c"),),
+}
 #: axes of an array of the spec -> axes of the array as the caller has it in channels_first
 CHANNELS_FIRST = {
     "n ih iw c": "n c ih iw",
@@ -266,7 +269,7 @@ def number(name: str, value: Any, low: float | None = None, below: float | None 
     ValueError
         If it is NaN, less than `low`, or not less than `below`.
     """
-    if not isinstance(value, numbers.Real):
+    if type(value) is not float and not isinstance(value, numbers.Real):  # asking an abstract class takes its time
         raise TypeError(f"{name} must be a number; got {value!r:.60}")
     result = float(value)
     if result != result or (low is not None and result < low) or (below is not None and result >= below):

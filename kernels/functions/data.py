@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..table import call
-from .checks import F32, F64, check_below, in_place, inputs, integers, number, plain_array, real
+from ..table import attempt, call
+from .checks import F32, F64, check_below, in_place, integers, number, plain_array, real
+from .compute import compute
 
 
 def transpose(x: Any) -> np.ndarray:
@@ -108,9 +109,7 @@ def rescale(x: Any, scale: float, offset: float = 0.0) -> np.ndarray:
     TypeError, ValueError
         If `x` is not an array of real numbers, or `scale` or `offset` is not a number.
     """
-    x = real("x", x)
-    y = np.empty(x.shape, x.dtype, like=x)
-    call("rescale", x, number("scale", scale), number("offset", offset), y)
+    (y,) = compute("rescale", (real("x", x),), (number("scale", scale), number("offset", offset)))
     return y
 
 
@@ -130,11 +129,14 @@ def accumulate(x: Any, total: np.ndarray, scale: float = 1.0) -> None:
     ValueError, TypeError
         If the shapes differ, or `total` cannot be updated in place.
     """
+    params = (number("scale", scale),)
+    if attempt("accumulate", (x,), params, (total,)) is not None:
+        return
     total = in_place("total", total)
     x = real("x", x, total.dtype)
     if x.shape != total.shape:
         raise ValueError(f"x must have the shape of total, {total.shape}; got {x.shape}")
-    call("accumulate", x, number("scale", scale), total)
+    call("accumulate", x, *params, total)
 
 
 def add(a: Any, b: Any) -> np.ndarray:
@@ -155,9 +157,7 @@ def add(a: Any, b: Any) -> np.ndarray:
     ValueError, TypeError
         If the shapes differ or an array is not of real numbers.
     """
-    (a, b), _ = inputs("add", a, b)
-    y = np.empty(a.shape, a.dtype, like=a)
-    call("add", a, b, y)
+    (y,) = compute("add", (a, b))
     return y
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..custom.record import Record
-from ..table import call
 from .activation import fused
-from .checks import inputs
+from .compute import compute
+
+#: parameters of the op dense_forward
+NO_ACTIVATION = fused(None, None)
 
 
 def matmul(a: Any, b: Any) -> np.ndarray:
@@ -36,9 +38,7 @@ def matmul(a: Any, b: Any) -> np.ndarray:
     >>> kernels.matmul([[1, 2]], [[3], [4]])
     array([[11.]], dtype=float32)
     """
-    (a, b), extent = inputs("matmul", a, b)
-    y = np.empty((extent["n"], extent["m"]), a.dtype, like=a)
-    call("dense_forward", a, b, None, 0, 0.0, y)
+    (y,) = compute("dense_forward", (a, b, None), NO_ACTIVATION, names="matmul")
     return y
 
 
@@ -81,9 +81,7 @@ def dense_forward(x: Any, w: Any, b: Any = None, activation: str | None = None, 
     >>> kernels.dense_forward([[1, 2]], [[3], [4]], [-12], activation="relu")
     array([[0.]], dtype=float32)
     """
-    (x, w, b), extent = inputs("dense_forward", x, w, b)
-    y = np.empty((extent["n"], extent["m"]), x.dtype, like=x)
-    call("dense_forward", x, w, b, *fused(activation, alpha), y)
+    (y,) = compute("dense_forward", (x, w, b), fused(activation, alpha))
     return y
 
 
@@ -113,11 +111,7 @@ def dense_custom_forward(
     ValueError, TypeError
         If the shapes do not fit or an array is not of real numbers.
     """
-    (x, w, b), extent = inputs("dense_custom_forward", x, w, b)
-    y = np.empty((extent["n"], extent["m"]), x.dtype, like=x)
-    dy_by_dz = np.empty_like(y) if slope else None
-    call("dense_custom_forward", x, w, b, function.address, y, dy_by_dz)
-    return y, dy_by_dz
+    return compute("dense_custom_forward", (x, w, b), (function.address,), optional=slope)
 
 
 def dense_backward_input(dy: Any, w: Any) -> np.ndarray:
@@ -134,9 +128,7 @@ def dense_backward_input(dy: Any, w: Any) -> np.ndarray:
     -------
     ndarray, shape (n, k)
     """
-    (dy, w), extent = inputs("dense_backward_input", dy, w)
-    dx = np.empty((extent["n"], extent["k"]), dy.dtype, like=dy)
-    call("dense_backward_input", dy, w, dx)
+    (dx,) = compute("dense_backward_input", (dy, w))
     return dx
 
 
@@ -156,8 +148,4 @@ def dense_backward_weight(x: Any, dy: Any, bias: bool = True) -> tuple[np.ndarra
     db : ndarray, shape (m,), or None
         None without bias.
     """
-    (x, dy), extent = inputs("dense_backward_weight", x, dy)
-    dw = np.empty((extent["k"], extent["m"]), x.dtype, like=x)
-    db = np.empty(extent["m"], x.dtype, like=x) if bias else None
-    call("dense_backward_weight", x, dy, dw, db)
-    return dw, db
+    return compute("dense_backward_weight", (x, dy), optional=bias)

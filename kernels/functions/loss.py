@@ -14,8 +14,9 @@ import numpy as np
 from .. import spec
 from ..custom.record import Record
 from ..spec.loss import POINTWISE
-from ..table import call
+from ..table import attempt, call
 from .checks import check_below, inputs, integer, integers, number, real
+from .compute import compute
 
 FORWARD_DOC = """Return for each sample the mean over its outputs of {formula}.
 
@@ -95,20 +96,19 @@ def _pair(name: str) -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarra
 
 
 def _loss_of(op_name: str, pred: Any, target: Any, *params: float) -> np.ndarray:
-    pred, target = _samples("pred", real("pred", pred)), _samples("target", real("target", target))
-    (pred, target), extent = inputs(op_name, pred, target)
-    loss = np.empty(extent["m"], pred.dtype, like=pred)
-    call(op_name, pred, target, *params, loss)
-    return loss
+    outputs = attempt(op_name, (pred, target), params)
+    if outputs is None:
+        outputs = compute(op_name, (_samples("pred", real("pred", pred)), _samples("target", real("target", target))), params)
+    return outputs[0]
 
 
 def _gradient_of(op_name: str, dloss: Any, pred: Any, target: Any, *params: float) -> np.ndarray:
+    outputs = attempt(op_name, (dloss, pred, target), params)
+    if outputs is not None:
+        return outputs[0]
     pred = real("pred", pred)
-    shape = pred.shape
-    (dloss, pred, target), _ = inputs(op_name, dloss, _samples("pred", pred), _samples("target", real("target", target)))
-    dpred = np.empty(pred.shape, pred.dtype, like=pred)
-    call(op_name, dloss, pred, target, *params, dpred)
-    return dpred.reshape(shape)
+    (dpred,) = compute(op_name, (dloss, _samples("pred", pred), _samples("target", real("target", target))), params)
+    return dpred.reshape(pred.shape)
 
 
 def _samples(name: str, array: np.ndarray) -> np.ndarray:
@@ -161,12 +161,9 @@ def custom_loss_forward(pred: Any, target: Any, function: Record, slope: bool = 
         If the shapes do not fit or an array is not of real numbers.
     """
     pred = real("pred", pred)
-    shape = pred.shape
-    (pred, target), extent = inputs("custom_loss_forward", _samples("pred", pred), _samples("target", real("target", target)))
-    loss = np.empty(extent["m"], pred.dtype, like=pred)
-    dloss_by_dpred = np.empty_like(pred) if slope else None
-    call("custom_loss_forward", pred, target, function.address, loss, dloss_by_dpred)
-    return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(shape)
+    values = _samples("pred", pred), _samples("target", real("target", target))
+    loss, dloss_by_dpred = compute("custom_loss_forward", values, (function.address,), optional=slope)
+    return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(pred.shape)
 
 
 def custom_loss_backward(dloss: Any, slope: Any) -> np.ndarray:
@@ -190,11 +187,8 @@ def custom_loss_backward(dloss: Any, slope: Any) -> np.ndarray:
         If the shapes do not fit or an array is not of real numbers.
     """
     slope = real("slope", slope)
-    shape = slope.shape
-    (dloss, slope), _ = inputs("custom_loss_backward", dloss, _samples("slope", slope))
-    dpred = np.empty_like(slope)
-    call("custom_loss_backward", dloss, slope, dpred)
-    return dpred.reshape(shape)
+    (dpred,) = compute("custom_loss_backward", (dloss, _samples("slope", slope)))
+    return dpred.reshape(slope.shape)
 
 
 def softmax_xent_forward(logits: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -234,11 +228,12 @@ def softmax_xent_forward(logits: Any, target: Any) -> tuple[np.ndarray, np.ndarr
     >>> loss
     array([0.6931472], dtype=float32)
     """
+    outputs = attempt("softmax_xent_forward", (logits, target))
+    if outputs is not None:
+        return outputs
     logits = real("logits", logits)
     op_name, target = _classes("softmax_xent", "logits", logits, target)
-    (rows, target), extent = inputs(f"{op_name}_forward", _samples("logits", logits), target)
-    loss, probs = np.empty(extent["m"], rows.dtype, like=rows), np.empty(rows.shape, rows.dtype, like=rows)
-    call(f"{op_name}_forward", rows, target, loss, probs)
+    loss, probs = compute(f"{op_name}_forward", (_samples("logits", logits), target))
     return loss, probs.reshape(logits.shape)
 
 
@@ -264,11 +259,12 @@ def softmax_xent_backward(dloss: Any, probs: Any, target: Any) -> np.ndarray:
     ValueError, TypeError
         As `softmax_xent_forward`.
     """
+    outputs = attempt("softmax_xent_backward", (dloss, probs, target))
+    if outputs is not None:
+        return outputs[0]
     probs = real("probs", probs)
     op_name, target = _classes("softmax_xent", "probs", probs, target)
-    (dloss, rows, target), _ = inputs(f"{op_name}_backward", dloss, _samples("probs", probs), target)
-    dlogits = np.empty(rows.shape, rows.dtype, like=rows)
-    call(f"{op_name}_backward", dloss, rows, target, dlogits)
+    (dlogits,) = compute(f"{op_name}_backward", (dloss, _samples("probs", probs), target))
     return dlogits.reshape(probs.shape)
 
 
@@ -355,9 +351,7 @@ def weighted_mean_forward(loss: Any, weight: Any = None) -> np.ndarray:
     ValueError, TypeError
         If the shapes do not fit or an array is not of real numbers.
     """
-    (loss, weight), _ = inputs("weighted_mean_forward", loss, weight)
-    mean = np.empty(1, loss.dtype, like=loss)
-    call("weighted_mean_forward", loss, weight, mean)
+    (mean,) = compute("weighted_mean_forward", (loss, weight))
     return mean
 
 
@@ -409,9 +403,7 @@ def penalty_forward(w: Any, l1: float = 0.0, l2: float = 0.0) -> np.ndarray:
     ValueError, TypeError
         If `w` is not an array of real numbers or a factor is negative.
     """
-    w = real("w", w)
-    penalty = np.empty(1, w.dtype, like=w)
-    call("penalty_forward", w, number("l1", l1, low=0), number("l2", l2, low=0), penalty)
+    (penalty,) = compute("penalty_forward", (real("w", w),), (number("l1", l1, low=0), number("l2", l2, low=0)))
     return penalty
 
 
@@ -437,9 +429,8 @@ def penalty_backward(dpenalty: Any, w: Any, l1: float = 0.0, l2: float = 0.0, gr
     ValueError, TypeError
         If an array is not of real numbers, the shapes differ or a factor is negative.
     """
-    (dpenalty, w, gradient), _ = inputs("penalty_backward", _one("dpenalty", dpenalty), w, gradient)
-    dw = np.empty(w.shape, w.dtype, like=w)
-    call("penalty_backward", dpenalty, w, gradient, number("l1", l1, low=0), number("l2", l2, low=0), dw)
+    params = number("l1", l1, low=0), number("l2", l2, low=0)
+    (dw,) = compute("penalty_backward", (_one("dpenalty", dpenalty), w, gradient), params)
     return dw
 
 

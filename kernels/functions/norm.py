@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..table import call, python_step
+from ..table import attempt, call, python_step
 from .checks import U64, data_format_is_first, in_place, inputs, number, real
 from .layout import channels_to_columns, columns_to_channels
 
@@ -195,13 +195,15 @@ def moving_average(value: Any, average: np.ndarray, momentum: float = 0.99) -> N
     ValueError, TypeError
         If the shapes differ, or `average` cannot be updated in place.
     """
+    momentum = number("momentum", momentum, low=0)
+    if momentum > 1:
+        raise ValueError(f"momentum must be in [0, 1]; got {momentum}")
+    if attempt("moving_average", (value,), (momentum,), (average,)) is not None:
+        return
     average = in_place("average", average)
     value = real("value", value, average.dtype)
     if value.shape != average.shape:
         raise ValueError(f"value must have the shape of average, {average.shape}; got {value.shape}")
-    momentum = number("momentum", momentum, low=0)
-    if momentum > 1:
-        raise ValueError(f"momentum must be in [0, 1]; got {momentum}")
     call("moving_average", value, momentum, average)
 
 

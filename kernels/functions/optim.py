@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..custom.record import Record
-from ..table import call
+from ..table import attempt, call
 from .checks import F64, in_place, number, one_float64, real
 
 #: arrays that the rule of `custom_step` may keep for each parameter
@@ -37,8 +37,7 @@ def sgd_step(w: np.ndarray, g: Any, lr: float | np.ndarray) -> None:
     ValueError, TypeError
         If an array cannot be updated in place, or the shapes differ.
     """
-    w, g = _parameters(w, g)
-    call("sgd_step", g, one_float64("lr", lr), w)
+    _update("sgd_step", w, g, (lr,))
 
 
 def momentum_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, momentum: float = 0.9) -> None:
@@ -57,8 +56,7 @@ def momentum_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, 
     ValueError, TypeError
         As `sgd_step`.
     """
-    w, g = _parameters(w, g)
-    call("momentum_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
+    _update("momentum_step", w, g, (lr,), (number("momentum", momentum),), v=v)
 
 
 def nesterov_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, momentum: float = 0.9) -> None:
@@ -74,8 +72,7 @@ def nesterov_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, 
     ValueError, TypeError
         As `sgd_step`.
     """
-    w, g = _parameters(w, g)
-    call("nesterov_step", g, one_float64("lr", lr), number("momentum", momentum), w, _state("v", v, w))
+    _update("nesterov_step", w, g, (lr,), (number("momentum", momentum),), v=v)
 
 
 def adagrad_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, eps: float = 1e-7) -> None:
@@ -94,8 +91,7 @@ def adagrad_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, e
     ValueError, TypeError
         As `sgd_step`.
     """
-    w, g = _parameters(w, g)
-    call("adagrad_step", g, one_float64("lr", lr), number("eps", eps, low=0), w, _state("a", a, w))
+    _update("adagrad_step", w, g, (lr,), (number("eps", eps, low=0),), a=a)
 
 
 def rmsprop_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, rho: float = 0.9, eps: float = 1e-7) -> None:
@@ -115,8 +111,7 @@ def rmsprop_step(w: np.ndarray, g: Any, a: np.ndarray, lr: float | np.ndarray, r
     ValueError, TypeError
         As `sgd_step`.
     """
-    w, g = _parameters(w, g)
-    call("rmsprop_step", g, one_float64("lr", lr), number("rho", rho), number("eps", eps, low=0), w, _state("a", a, w))
+    _update("rmsprop_step", w, g, (lr,), (number("rho", rho), number("eps", eps, low=0)), a=a)
 
 
 def adam_step(
@@ -166,8 +161,7 @@ def adam_step(
     >>> w.round(4)
     array([0.9, 1.1])
     """
-    w, g = _parameters(w, g)
-    call("adam_step", g, one_float64("lr", lr), _count(step), *_adam(beta1, beta2, eps), w, _state("m", m, w), _state("v", v, w))
+    _update("adam_step", w, g, (lr, step), _adam(beta1, beta2, eps), m=m, v=v)
 
 
 def adamw_step(
@@ -195,9 +189,8 @@ def adamw_step(
     ValueError, TypeError
         As `adam_step`.
     """
-    w, g = _parameters(w, g)
     params = (*_adam(beta1, beta2, eps), number("weight_decay", weight_decay))
-    call("adamw_step", g, one_float64("lr", lr), _count(step), *params, w, _state("m", m, w), _state("v", v, w))
+    _update("adamw_step", w, g, (lr, step), params, m=m, v=v)
 
 
 def custom_step(
@@ -233,6 +226,16 @@ def custom_step(
     states = [_state(f"slots[{i}]", slot, w) for i, slot in enumerate(slots)]
     missing = [None] * (MAX_SLOTS - len(states))
     call("custom_step", g, one_float64("lr", lr), _count(step), real("params", params, F64), function.address, w, *states, *missing)
+
+
+def _update(op_name: str, w: np.ndarray, g: Any, counts: tuple, params: tuple[float, ...] = (), **states: np.ndarray) -> None:
+    """Take a step of a rule: `counts` is (lr,) or (lr, step), `states` what the rule keeps by name, arrays like `w`."""
+    if len(counts) == 1 or (isinstance(counts[1], (int, float)) and counts[1] >= 1):
+        if attempt(op_name, (g, *counts), params, (w, *states.values())) is not None:
+            return
+    w, g = _parameters(w, g)
+    arrays = one_float64("lr", counts[0]), *map(_count, counts[1:])
+    call(op_name, g, *arrays, *params, w, *(_state(name, array, w) for name, array in states.items()))
 
 
 def _parameters(w: np.ndarray, g: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,14 @@ OPS = (
     Op(
         "gather",
         "y[i] = x[index[i]] * scale + offset",
-        inputs=(Array("x", "r s"), Array("index", "n", "int32")),
+        inputs=(Array("x", "r s"), Array("index", "n", "int32", below="r")),
         params=floats("scale", "offset"),
         outputs=reals(("y", "n s"), role="out"),
     ),
     Op(
         "gather_uint8",
         "y[i] = x[index[i]] * scale + offset, from bytes",
-        inputs=(Array("x", "r s", "uint8"), Array("index", "n", "int32")),
+        inputs=(Array("x", "r s", "uint8"), Array("index", "n", "int32", below="r")),
         params=floats("scale", "offset"),
         outputs=reals(("y", "n s"), role="out"),
     ),

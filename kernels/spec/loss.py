@@ -58,14 +58,14 @@ OPS = (
     Op(
         "softmax_xent_forward",
         "loss = logsumexp(logits) - logits[label], probs = softmax(logits)",
-        inputs=(*reals(("logits", "m c")), Array("label", "m", "int32")),
+        inputs=(*reals(("logits", "m c")), Array("label", "m", "int32", below="c")),
         outputs=reals(("loss", "m"), ("probs", "m c"), role="out"),
         tolerance=SUM_TOLERANCE,
     ),
     Op(
         "softmax_xent_backward",
         "dlogits = dloss * (probs - onehot(label))",
-        inputs=(*reals(("dloss", "m"), ("probs", "m c")), Array("label", "m", "int32")),
+        inputs=(*reals(("dloss", "m"), ("probs", "m c")), Array("label", "m", "int32", below="c")),
         outputs=reals(("dlogits", "m c"), role="out"),
     ),
     Op(

@@ -8,7 +8,7 @@ OPS = (
     Op(
         "sparse_match",
         "match = 1 where the first largest prediction is the label's, else 0",
-        inputs=(*reals(("pred", "m c")), Array("label", "m", "int32")),
+        inputs=(*reals(("pred", "m c")), Array("label", "m", "int32", below="c")),
         outputs=reals(("match", "m"), role="out"),
     ),
     Op(

@@ -6,7 +6,7 @@ This package imports nothing but the standard library: the build reads it before
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: dtype of an array argument; "real" is float32 or float64, the same for every "real" array of a call
 KINDS = ("real", "int32", "uint8", "uint64", "float64")
@@ -30,6 +30,8 @@ class Array:
         "out" arrays are written with ``=`` and may hold anything before; "inout" arrays are updated.
     optional : bool
         Whether None may stand for the array.
+    below : str
+        Of indices: the axis whose extent all elements are below; "" where there is none.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Array:
     kind: str = "real"
     role: str = "in"
     optional: bool = False
+    below: str = field(default="", repr=False)  # the caller's business, no part of what a kernel takes
 
     @property
     def axis_names(self) -> tuple[str, ...]:

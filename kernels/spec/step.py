@@ -6,7 +6,7 @@ OPS = (
     Op(
         "begin_step",
         "index = order[cursor[0] + i] (round the end), lr = rates[cursor[1]] (the last one stays); cursor += (n, 1)",
-        inputs=(Array("order", "t", "int32"), Array("rates", "s", "float64")),
+        inputs=(Array("order", "t", "int32", below="t"), Array("rates", "s", "float64")),
         outputs=(
             Array("index", "n", "int32", "out"),
             Array("lr", "1", "float64", "out"),
@@ -16,7 +16,7 @@ OPS = (
     Op(
         "gather_int32",
         "y[i] = x[index[i]]",
-        inputs=(Array("x", "r s", "int32"), Array("index", "n", "int32")),
+        inputs=(Array("x", "r s", "int32"), Array("index", "n", "int32", below="r")),
         outputs=(Array("y", "n s", "int32", "out"),),
     ),
     Op(

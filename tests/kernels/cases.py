@@ -89,8 +89,8 @@ class Case:
             return rng.integers(0, 40, self.shape(array)).astype(float)
         if name == "cursor":
             return np.array([rng.integers(0, e["t"]), rng.integers(0, e["s"] + 2)])
-        if name in BELOW:
-            return rng.integers(0, e[BELOW[name]], shape)
+        if array.below:
+            return rng.integers(0, e[array.below], shape)
         if name == "step":
             return rng.integers(1, 5, shape)
         if array.kind in ("uint8", "uint64", "int32"):
@@ -112,8 +112,6 @@ class Case:
         return values
 
 
-#: arrays of indices, and the axis that bounds them
-BELOW = {"label": "c", "index": "r", "order": "t"}
 #: arrays of probabilities
 PROBABILITIES = {(f"{op}_{way}", "target") for op in ("binary_xent", "sigmoid_xent", "xent") for way in ("forward", "backward")}
 PROBABILITIES |= {(f"binary_xent_{way}", "pred") for way in ("forward", "backward")}

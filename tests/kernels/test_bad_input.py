@@ -282,3 +282,69 @@ def test_bare_kernel(compiled, op_name):
         kernel(*list(legal_arguments(op_name).values())[:-1])
     with pytest.raises(TypeError, match=op_name):
         kernel(*legal_arguments(op_name).values(), None)
+
+
+@pytest.mark.skipif(not BACKENDS["cython"].installed(), reason="the compiled backend is not installed")
+@pytest.mark.parametrize("op_name", [op.name for ops in FAMILIES.values() for op in ops])
+def test_attempt(op_name):
+    """What fits is computed as by a call of the kernel; what does not is left to others, with nothing done."""
+    op, kernel, legal = OPS[op_name], kernels_of("cython")[op_name], legal_arguments(op_name)
+    inputs, params, outputs = (tuple(legal[a.name] for a in group) for group in (op.inputs, op.params, op.outputs))
+
+    def attempt(arguments):
+        return kernel.attempt(*(tuple(arguments[a.name] for a in group) for group in (op.inputs, op.params, op.outputs)))
+
+    expected = tuple(output.copy() for output in outputs)
+    kernel(*inputs, *params, *expected)
+    for what, arguments, _ in changes(op_name):
+        if any(arguments[p.name] is not legal[p.name] for p in op.params) or (what == "number" and attempt(arguments)):
+            continue  # parameters are known to be right, and a number may stand for an array of one float64
+        before = [np.copy(arguments[a.name]) for a in op.outputs]
+        assert attempt(arguments) is None, what
+        for array, old in zip(op.outputs, before, strict=True):
+            np.testing.assert_array_equal(arguments[array.name], old, err_msg=what)
+    legal = legal_arguments(op_name)
+    for array in op.inputs:
+        if array.below and array.name != "order":
+            for wrong in (-1, EXTENTS[array.below], 2**40):
+                assert attempt(legal | {array.name: np.full(legal[array.name].shape, wrong)}) is None
+            legal[array.name] = legal[array.name].astype(np.int64)
+    for array in op.arrays:
+        if legal[array.name].size > 1:
+            assert attempt(legal | {array.name: legal[array.name].view(np.recarray)}) is None
+    assert (attempt(legal) is None) == bool(op.product)
+    if op.product:
+        return
+    for array, wanted in zip(op.outputs, expected, strict=True):
+        np.testing.assert_array_equal(legal[array.name], wanted, err_msg=array.name)
+    with pytest.raises(TypeError, match=op_name):
+        kernel.attempt(inputs, (*params, 1))
+    fresh = kernel.attempt(inputs, params)
+    if fresh is not None:
+        for got, wanted in zip(fresh, expected, strict=True):
+            assert got.dtype == wanted.dtype
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_functions_attempt_first(monkeypatch):
+    """Arrays that need no conversion never reach the checks, which take longer than a small kernel."""
+    x, w, rows = (np.ones((3, 3), np.float32) for _ in range(3))
+    label = np.array([0, 2, 1])
+    monkeypatch.setattr("fastnn.kernels.functions.checks._converted", None)
+    monkeypatch.setattr("fastnn.kernels.functions.checks.plain_array", None)
+    with kernels.use_backend("cython"):
+        for name in ("relu", "sigmoid", "tanh", "elu", "softmax"):
+            y = getattr(kernels, f"{name}_forward")(x)
+            getattr(kernels, f"{name}_backward")(rows, y)
+        kernels.matmul(x, w)
+        kernels.dense_forward(x, w, rows[0].copy(), activation="tanh")
+        kernels.dense_backward_input(rows, w)
+        kernels.dense_backward_weight(x, rows)
+        loss, _ = kernels.softmax_xent_forward(x, label)
+        kernels.softmax_xent_backward(loss, x, label)
+        kernels.mse_backward(kernels.mse_forward(x, rows), x, rows)
+        kernels.weighted_mean_forward(loss)
+        kernels.sgd_step(w, rows, 0.1)
+        kernels.adam_step(w, rows, np.ones_like(w), np.ones_like(w), 0.1, 1)
+        kernels.accumulate(rows, w, 0.5)
+        kernels.add(x, rows)
