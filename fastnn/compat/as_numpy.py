@@ -35,12 +35,33 @@ def promoted(*, floating: bool = False, **values: Any) -> tuple[list[np.ndarray]
     TypeError, ValueError
         If an argument is no array of real numbers.
     """
+    if alike(*values.values(), shapes=False):
+        given = list(values.values())
+        return given, given[0].dtype
     arrays = {name: as_array(name, value) for name, value in values.items()}
     dtype = np.result_type(*arrays.values())
     if floating and dtype.kind != "f":
         dtype = F64
     work = F32 if dtype.kind == "f" and dtype.itemsize <= 4 else F64
     return [real(name, array, work) for name, array in arrays.items()], dtype
+
+
+def alike(first: Any, *others: Any, shapes: bool = True) -> bool:
+    """Say whether all are NumPy arrays that a kernel can take, and update, together: one float type, C-contiguous, writable.
+
+    With `shapes` they must have one shape, too.
+    """
+    if type(first) is not np.ndarray or not first.flags.carray:
+        return False
+    dtype, shape = first.dtype, first.shape
+    if dtype is not F64 and dtype is not F32:
+        return False
+    for other in others:
+        if type(other) is not np.ndarray or other.dtype is not dtype or not other.flags.carray:
+            return False
+        if shapes and other.shape != shape:
+            return False
+    return True
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
@@ -81,15 +102,16 @@ def entries(name: str, settings: Any, *keys: str) -> list[Any]:
 
 def unpacked(cache: Any, forward: str, contents: str) -> Sequence[Any]:
     """Return a cache; raise ValueError unless it has the contents, such as "x, w, b", that the function `forward` gives it."""
-    count = contents.count(",") + 1
-    if not isinstance(cache, tuple | list) or len(cache) != count:
-        got = f"{len(cache)} entries" if isinstance(cache, tuple | list) else type(cache).__name__
+    if not isinstance(cache, (tuple, list)) or len(cache) != contents.count(",") + 1:
+        got = f"{len(cache)} entries" if isinstance(cache, (tuple, list)) else type(cache).__name__
         raise ValueError(f"the cache must be ({contents}), the second result of {forward}; got {got}")
     return cache
 
 
 def bias(name: str, b: np.ndarray, size: int, formula: str, **shapes: Any) -> np.ndarray:
     """Return a bias as (size,); raise ValueError with the formula and the shapes unless NumPy would add it to each row."""
+    if b.shape == (size,):
+        return b
     require(b.size == 1 or (b.size == size == b.shape[-1]), formula, **shapes, **{name: b.shape})
     return np.broadcast_to(b.reshape(-1), (size,))
 

@@ -5,6 +5,8 @@ As each of the products that the course needs is a product of some operand of th
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,11 +14,20 @@ import numpy as np
 
 from ... import kernels
 from ...kernels.functions.checks import F32, F64
+from ...kernels.functions.compute import compute
+from ...kernels.functions.linear import NO_ACTIVATION
+from ...kernels.table import attempt
+from ..as_numpy import alike
 from ..given import as_float
 
 
 def linear(A: Any, W: Any, b: Any, layer: int | None = None) -> np.ndarray:
     """Return ``Z = W A + b``; `layer` numbers W and b in errors."""
+    outputs = attempt("dense_forward", (W, A, None), NO_ACTIVATION)
+    if outputs is not None and type(b) is np.ndarray and b.dtype is W.dtype and b.shape == (len(W), 1):
+        (Z,) = outputs
+        Z += b
+        return Z
     name = "" if layer is None else str(layer)
     before = "" if layer is None else str(layer - 1)
     W, b, A = as_float(f"W{name}", W), as_float(f"b{name}", b), as_float(f"A{before}", A)
@@ -35,6 +46,17 @@ def linear(A: Any, W: Any, b: Any, layer: int | None = None) -> np.ndarray:
 
 def linear_gradients(dZ: Any, A_prev: Any, W: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ``W^T dZ``, ``scale * dZ A_prev^T``, and ``scale`` times the sum of dZ over samples, of shape (n_l, 1)."""
+    by_input, by_weight = attempt("dense_backward_weight", (W, dZ), (), None, False), attempt("dense_backward_input", (dZ, A_prev))
+    if by_input is not None and by_weight is not None and by_weight[0].shape == W.shape:
+        (dA_prev, _), (dW,) = by_input, by_weight
+    else:
+        dZ, dA_prev, dW = _converted_gradients(dZ, A_prev, W)
+    db = kernels.matmul(dZ, np.full((dZ.shape[1], 1), scale, dtype=dZ.dtype))
+    return dA_prev, dW if scale == 1 else kernels.rescale(dW, scale), db
+
+
+def _converted_gradients(dZ: Any, A_prev: Any, W: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return dZ, as an array that kernels take, ``W^T dZ`` and ``dZ A_prev^T``."""
     dZ, A_prev, W = as_float("dZ", dZ), as_float("A_prev", A_prev), as_float("W", W)
     if dZ.ndim != 2 or A_prev.ndim != 2 or W.shape != (len(dZ), len(A_prev)) or dZ.shape[1] != A_prev.shape[1]:
         raise ValueError(
@@ -42,14 +64,13 @@ def linear_gradients(dZ: Any, A_prev: Any, W: Any, scale: float) -> tuple[np.nda
             f"got dZ {dZ.shape}, A_prev {A_prev.shape} and W {W.shape}"
         )
     dA_prev, _ = kernels.dense_backward_weight(W, dZ, bias=False)
-    dW = kernels.dense_backward_input(dZ, A_prev)
-    db = kernels.matmul(dZ, np.full((dZ.shape[1], 1), scale, dtype=dZ.dtype))
-    return dA_prev, dW if scale == 1 else kernels.rescale(dW, scale), db
+    return dZ, dA_prev, kernels.dense_backward_input(dZ, A_prev)
 
 
-def elementwise(function: Callable[[np.ndarray], np.ndarray], x: Any) -> Any:
-    """Return ``function(x)``, a number for a number."""
-    return function(as_float("x", x))[()]
+def elementwise(op_name: str, x: Any) -> Any:
+    """Return what an activation makes of `x`, a number for a number."""
+    (y,) = attempt(op_name, (x,)) or compute(op_name, (as_float("x", x),))
+    return y if y.ndim else y[()]
 
 
 def labels(Y: Any, A: np.ndarray) -> np.ndarray:
@@ -70,12 +91,20 @@ def cross_entropy_terms(A: Any, Y: Any) -> np.ndarray:
     if A.ndim != 2:
         raise ValueError(f"A must have shape (1, m), a probability for each sample; got {A.shape}")
     Y = labels(Y, A)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = -Y * np.log(A) - (1 - Y) * np.log(1 - A)
+    if terms.dtype is A.dtype and not math.isnan(terms.sum()):
+        return terms
     with np.errstate(divide="ignore"):
         return -_times(Y, np.log(A)) - _times(1 - Y, np.log(1 - A))
 
 
 def cross_entropy_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """Return ``-(Y / A - (1 - Y) / (1 - A))``; 0 / 0 counts as 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gradient = (1 - Y) / (1 - A) - Y / A
+    if gradient.dtype is A.dtype and not math.isnan(gradient.sum()):
+        return gradient
     with np.errstate(divide="ignore"):
         return _times(1 - Y, 1 / (1 - A)) - _times(Y, 1 / A)
 
@@ -87,7 +116,7 @@ def _times(weight: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 def layer_count(parameters: Mapping[str, Any]) -> int:
     """Return L, for parameters W1, b1, ..., WL, bL; raise an error if one of these is missing."""
-    count = len(parameters) // 2 if isinstance(parameters, Mapping) else 1
+    count = len(parameters) // 2 if isinstance(parameters, (dict, Mapping)) else 1
     check_parameters(parameters, max(count, 1))
     return count
 
@@ -100,7 +129,7 @@ def check_parameters(parameters: Any, layers: int) -> None:
     TypeError, ValueError
         If they are no dict, or one is missing.
     """
-    if not isinstance(parameters, Mapping):
+    if not isinstance(parameters, (dict, Mapping)):  # dict first: asking an abstract class takes its time
         raise TypeError(f"parameters must be a dict with W1, b1, ..., WL, bL; got {type(parameters).__name__}")
     for key in names(layers):
         if key not in parameters:
@@ -109,11 +138,10 @@ def check_parameters(parameters: Any, layers: int) -> None:
             )
 
 
-def names(layers: int) -> Iterator[str]:
-    """Yield W1, b1, W2, b2, ..."""
-    for layer in range(1, layers + 1):
-        yield f"W{layer}"
-        yield f"b{layer}"
+@functools.cache
+def names(layers: int) -> tuple[str, ...]:
+    """Return W1, b1, W2, b2, ..."""
+    return tuple(f"{kind}{layer}" for layer in range(1, layers + 1) for kind in "Wb")
 
 
 def parameters_and_gradients(
@@ -121,12 +149,17 @@ def parameters_and_gradients(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield for each parameter its name, a copy that a kernel can update, and its gradient."""
     for key in names(layer_count(parameters)):
-        if f"d{key}" not in grads:
-            raise ValueError(f"grads must have d{key}, the gradient by {key}; got {', '.join(map(str, grads))}")
-        g = as_float(f"grads['d{key}']", grads[f"d{key}"])
-        w = copied(f"parameters['{key}']", parameters[key], np.promote_types(g.dtype, dtype_of(parameters[key])))
+        gradient = f"d{key}"
+        if gradient not in grads:
+            raise ValueError(f"grads must have {gradient}, the gradient by {key}; got {', '.join(map(str, grads))}")
+        w, g = parameters[key], grads[gradient]
+        if alike(w, g):
+            yield key, w.copy(), g
+            continue
+        g = as_float(f"grads['{gradient}']", g)
+        w = copied(f"parameters['{key}']", w, np.promote_types(g.dtype, dtype_of(w)))
         if g.shape != w.shape:
-            raise ValueError(f"grads['d{key}'] must have the shape of parameters['{key}'], {w.shape}; got {g.shape}")
+            raise ValueError(f"grads['{gradient}'] must have the shape of parameters['{key}'], {w.shape}; got {g.shape}")
         yield key, w, g
 
 
@@ -142,9 +175,11 @@ def dtype_of(value: Any) -> np.dtype:
 
 def updated(parameters: dict, grads: Mapping[str, Any], learning_rate: float) -> dict:
     """Put ``parameter - learning_rate * gradient``, new arrays, into `parameters` and return it."""
-    for key, w, g in list(parameters_and_gradients(parameters, grads)):
+    new = {}
+    for key, w, g in parameters_and_gradients(parameters, grads):
         kernels.sgd_step(w, g, learning_rate)
-        parameters[key] = w
+        new[key] = w
+    parameters.update(new)
     return parameters
 
 

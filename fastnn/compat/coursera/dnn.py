@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import kernels
+from ...kernels.table import attempt
 from ..as_numpy import unpacked
 from ..given import as_float
 from .columns import (
@@ -41,22 +42,29 @@ ACTIVATIONS = ("sigmoid", "relu")
 
 def sigmoid(Z):
     """Return ``1 / (1 + exp(-Z))``, and Z for `sigmoid_backward`."""
-    return elementwise(kernels.sigmoid_forward, Z), Z
+    return elementwise("sigmoid_forward", Z), Z
 
 
 def relu(Z):
     """Return ``max(0, Z)``, and Z for `relu_backward`."""
-    return elementwise(kernels.relu_forward, Z), Z
+    return elementwise("relu_forward", Z), Z
 
 
 def sigmoid_backward(dA, cache):
     """Return the gradient by Z, which is `cache`, from that by the sigmoid."""
+    A = attempt("sigmoid_forward", (cache,))
+    dZ = A and attempt("sigmoid_backward", (dA, *A))
+    if dZ is not None:
+        return dZ[0]
     dA, Z = _same_shape(dA, cache)
     return kernels.sigmoid_backward(dA, kernels.sigmoid_forward(Z))
 
 
 def relu_backward(dA, cache):
     """Return the gradient by Z, which is `cache`, from that by the relu; 0 where Z is 0."""
+    dZ = attempt("relu_backward", (dA, cache))
+    if dZ is not None:
+        return dZ[0]
     dA, Z = _same_shape(dA, cache)
     return kernels.relu_backward(dA, Z)
 

@@ -3,9 +3,13 @@
 These are the functions that the course's students write. Install the course without this module while they are the assignment.
 """
 
+import math as _math
+
 import numpy as np
 
 from ... import kernels as _kernels
+from ...kernels.functions.linear import NO_ACTIVATION as _NO_ACTIVATION
+from ...kernels.table import attempt as _attempt
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
@@ -37,6 +41,9 @@ def affine_forward(x, w, b):
     cache : tuple
         ``(x, w, b)``.
     """
+    outputs = None if b is None else _attempt("dense_forward", (x, w, b), _NO_ACTIVATION)
+    if outputs is not None:
+        return outputs[0], (x, w, b)
     (rows, weights, biases), dtype = _promoted(x=x, w=w, b=b)
     rows = _affine_rows(rows, weights)
     out = _kernels.dense_forward(rows, weights, _bias("b", biases, weights.shape[1], _AFFINE, x=np.shape(x), w=weights.shape))
@@ -59,6 +66,9 @@ def affine_backward(dout, cache):
     db : ndarray, shape (M,)
     """
     x, w, _ = _unpacked(cache, "affine_forward", "x, w, b")
+    by_input, by_weight = _attempt("dense_backward_input", (dout, w)), _attempt("dense_backward_weight", (x, dout))
+    if by_input is not None and by_weight is not None and by_weight[0].shape == w.shape:
+        return *by_input, *by_weight
     (dout, rows, weights), dtype = _promoted(dout=dout, x=x, w=w)
     shape = rows.shape
     rows = _affine_rows(rows, weights)
@@ -70,19 +80,25 @@ def affine_backward(dout, cache):
 
 
 def _affine_rows(x, w):
-    features = int(np.prod(x.shape[1:]))
+    features = _math.prod(x.shape[1:])
     _require(x.ndim >= 1 and w.ndim == 2 and features == len(w), _AFFINE, x=x.shape, w=w.shape)
     return x.reshape(len(x), features)
 
 
 def relu_forward(x):
     """Return ``max(x, 0)`` and the cache ``x``."""
+    outputs = _attempt("relu_forward", (x,))
+    if outputs is not None:
+        return outputs[0], x
     (array,), dtype = _promoted(x=x)
     return _kernels.relu_forward(array).astype(dtype, copy=False), x
 
 
 def relu_backward(dout, cache):
     """Return ``dout`` where the input was greater than 0, else 0."""
+    outputs = _attempt("relu_backward", (dout, cache))
+    if outputs is not None:
+        return outputs[0]
     dtype = _as_array("dout", dout).dtype
     (dout, x), _ = _promoted(dout=dout, x=cache)
     _require(dout.shape == x.shape, "dout must have the shape of x", dout=dout.shape, x=x.shape)
@@ -106,8 +122,13 @@ def softmax_loss(x, y):
     dx : ndarray, shape (N, C)
         The gradient by x.
     """
-    x, y, dtype = _scores(x, y)
-    losses, probabilities = _kernels.softmax_xent_forward(x, y)
+    outputs = _attempt("softmax_xent_forward", (x, y))
+    if outputs is not None:
+        dtype = x.dtype
+    else:
+        x, y, dtype = _scores(x, y)
+        outputs = _kernels.softmax_xent_forward(x, y)
+    losses, probabilities = outputs
     dx = _kernels.softmax_xent_backward(np.full(len(x), 1 / len(x), dtype=x.dtype), probabilities, y)
     return _kernels.weighted_mean_forward(losses).astype(dtype)[0], dx.astype(dtype, copy=False)
 

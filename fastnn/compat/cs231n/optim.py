@@ -6,6 +6,7 @@
 import numpy as np
 
 from ... import kernels as _kernels
+from ...kernels.table import attempt as _attempt
 from .. import steps as _steps
 from ..as_numpy import in_place as _in_place
 from ..as_numpy import promoted as _promoted
@@ -31,6 +32,8 @@ def sgd(w, dw, config=None):
         The same dictionary, with what was missing in it.
     """
     config = _with_defaults(config, learning_rate=1e-2)
+    if _attempt("sgd_step", (dw, config["learning_rate"]), (), (w,)) is not None:
+        return w, config
     with _in_place(w=w) as (work,):
         _require(np.shape(dw) == work.shape, "dw must have the shape of w", dw=np.shape(dw), w=work.shape)
         _kernels.sgd_step(work, dw, config["learning_rate"])

@@ -3,9 +3,13 @@
 A layer holds the arrays that it was given, reads them anew in every pass, and puts its gradients into new arrays (``dW``, ``db``).
 """
 
+import math as _math
+
 import numpy as np
 
 from ... import kernels as _kernels
+from ...kernels.functions.linear import NO_ACTIVATION as _NO_ACTIVATION
+from ...kernels.table import attempt as _attempt
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
@@ -78,6 +82,9 @@ class Sigmoid:
     def backward(self, dout):
         """Return ``dout * (1 - out) * out``."""
         _require_forward(self, self.out)
+        outputs = _attempt("sigmoid_backward", (dout, self.out))
+        if outputs is not None:
+            return outputs[0]
         (dout, out), dtype = _promoted(dout=dout, out=self.out)
         return _kernels.sigmoid_backward(dout, out).astype(dtype, copy=False)
 
@@ -108,10 +115,14 @@ class Affine:
 
     def forward(self, x):
         """Return the output, (N, out)."""
+        outputs = None if self.b is None else _attempt("dense_forward", (x, self.W, self.b), _NO_ACTIVATION)
+        if outputs is not None:
+            self.x, self.original_x_shape = x, x.shape
+            return outputs[0]
         x = _as_array("x", x)
         _require(x.ndim >= 1, _AFFINE, x=x.shape, W=np.shape(self.W))
         self.original_x_shape = x.shape
-        self.x = x.reshape(len(x), int(np.prod(x.shape[1:])))
+        self.x = x.reshape(len(x), _math.prod(x.shape[1:]))
         (x, W, b), dtype = _promoted(x=self.x, W=self.W, b=self.b)
         _require(W.ndim == 2 and x.shape[1] == len(W), _AFFINE, x=self.original_x_shape, W=W.shape)
         b = _bias("b", b, W.shape[1], _AFFINE, x=self.original_x_shape, W=W.shape)
@@ -120,6 +131,10 @@ class Affine:
     def backward(self, dout):
         """Return the gradient by x; set `dW` and `db`."""
         _require_forward(self, self.x)
+        by_input, by_weight = _attempt("dense_backward_input", (dout, self.W)), _attempt("dense_backward_weight", (self.x, dout))
+        if by_input is not None and by_weight is not None:
+            self.dW, self.db = by_weight
+            return by_input[0].reshape(self.original_x_shape)
         (dout, x, W), dtype = _promoted(dout=dout, x=self.x, W=self.W)
         shape = len(x), W.shape[1]
         _require(dout.shape == shape, f"dout must have the shape of the output, (N, out) = {shape}", dout=dout.shape)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import kernels as _kernels
 from .. import steps as _steps
+from ..as_numpy import alike as _alike
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import in_place as _in_place
 
@@ -32,11 +33,18 @@ class _Optimizer:
             if getattr(self, name) is None:
                 zeros = {key: np.zeros_like(params[key], dtype=np.result_type(params[key], 0.0)) for key in keys}
                 setattr(self, name, zeros if hasattr(params, "keys") else list(zeros.values()))
+        names = grads.keys() if hasattr(grads, "keys") else range(len(grads))
         for key in keys:
+            if key not in names:
+                raise KeyError(f"grads must have a gradient for each of params; {key!r} is not among {list(names)}")
+            averages = [getattr(self, name)[key] for name in self._averages]
+            if _alike(params[key], grads[key], *averages):
+                self._step(grads[key], params[key], *averages)
+                continue
             w = params[key] if isinstance(params[key], np.ndarray) else np.array(params[key], dtype=float)
             g = _of_shape(w.shape, key, grads)
-            averages = {f"{name}[{key!r}]": getattr(self, name)[key] for name in self._averages}
-            with _in_place(**{f"params[{key!r}]": w}, **averages) as arrays:
+            named = {f"{name}[{key!r}]": average for name, average in zip(self._averages, averages, strict=True)}
+            with _in_place(**{f"params[{key!r}]": w}, **named) as arrays:
                 self._step(g, *arrays)
             if w is not params[key]:
                 params[key] = w[()]
@@ -44,9 +52,6 @@ class _Optimizer:
 
 def _of_shape(shape, key, grads):
     """Return a gradient as an array of `shape`, as NumPy would see it when it is subtracted from one."""
-    names = grads.keys() if hasattr(grads, "keys") else range(len(grads))
-    if key not in names:
-        raise KeyError(f"grads must have a gradient for each of params; {key!r} is not among {list(names)}")
     gradient = _as_array(f"grads[{key!r}]", grads[key])
     if gradient.shape == shape:
         return gradient
