@@ -175,8 +175,13 @@ def plain_array(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if array.dtype != dtype:
             raise TypeError(f"arrays on the GPU are not converted: expected one of dtype {dtype}; got {array.dtype}")
         return array
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
+    if array.dtype == dtype:
         plain = np.require(array, dtype, ["C", "A"])
+    elif array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, as in every float32 computation
+            plain = array.astype(dtype, order="C", subok=False)
+    else:
+        plain = array.astype(dtype, order="C", subok=False)
     if plain is not array and not np.may_share_memory(plain, array):
         python_step(_conversion(array.dtype, dtype))  # a replayed step would see the copy of the first time
     return plain

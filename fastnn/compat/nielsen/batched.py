@@ -155,7 +155,8 @@ def stepped(parameters: list[np.ndarray], nablas: list[np.ndarray], rate: float,
     """Return ``keep * parameter - rate * nabla`` for each, new arrays."""
     result = []
     for parameter, nabla in zip(parameters, nablas, strict=True):
-        new = kernels.rescale(as_float("parameters", parameter.T), keep)
+        new = as_float("parameters", parameter.T)
+        new = new.copy() if keep == 1 else kernels.rescale(new, keep)
         kernels.sgd_step(new, nabla.T, rate)
         result.append(new.T)
     return result

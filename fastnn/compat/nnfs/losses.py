@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import kernels
 from ...kernels.functions.checks import check_below, integers
+from ...kernels.table import attempt
 from ..given import as_float
 from .activations import Activation_Softmax
 from .results import Results
@@ -97,6 +98,10 @@ class Activation_Softmax_Loss_CategoricalCrossentropy(Results):
     def backward(self, dvalues, y_true):
         """Set `dinputs`; `dvalues` are the probabilities."""
         probs = _rows("dvalues", dvalues)
+        outputs = attempt("softmax_xent_backward", (_share(probs), probs, y_true))
+        if outputs is not None:
+            (self.dinputs,) = outputs
+            return
         target = _targets(probs, y_true)
         label = target if target.ndim == 1 else target.argmax(axis=1)
         self.dinputs = kernels.softmax_xent_backward(_share(probs), probs, label)
