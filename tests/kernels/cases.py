@@ -261,6 +261,7 @@ CONVOLUTIONS = [
     dict(n=5, image=21, window=5, c=35, co=22, pad=2),  # Winograd's algorithm with small tiles
     dict(n=17, image=12, window=5, c=32, co=64),
     dict(n=1, image=7, window=5, c=70, co=40, pad=2),  # fewer of them than filters
+    dict(n=1, image=137, window=5, c=16, co=16),  # rows of tiles as long as a block
     dict(n=9, image=14, window=5, c=6, co=16),
     dict(n=2, image=33, window=5, c=16, co=24, stride=2, pad=2, dilation=2),
     dict(n=3, image=32, window=3, c=48, co=48, pad=1, groups=48),  # depthwise
