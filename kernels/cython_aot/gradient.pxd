@@ -8,8 +8,8 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
 from call cimport real
-from gemm cimport (LINE_BYTES, PANEL_BYTES, PARALLEL_FLOPS, TILE_ACCUMULATE, TILE_ROWS, first_line, line_pitch, multiply_panel,
-                   multiply_segments, panel_width)
+from gemm cimport (LINE_BYTES, PARALLEL_FLOPS, TILE_ACCUMULATE, TILE_ROWS, first_line, line_pitch, multiply_panel, multiply_segments,
+                   panel_width, panels_size)
 from patches cimport (BLOCK_BYTES, LINE_PIXELS, Window, columns_joined, gather_patches, needs_padding, pad_line, padded_width,
                       patches_are_pixels)
 
@@ -140,11 +140,17 @@ cdef inline void _gradient_lines(const real *x, const real *dy, real *dw, real *
     cdef real *padded = first_line(memory, x)
     cdef const Window *window = &gradient.window
     cdef Py_ssize_t image = first // window.oh, top = first % window.oh * window.stride_h - window.pad_top, h, i, left, right
-    cdef Py_ssize_t line = window.iw * window.c, run = window.kw * window.c, above, below, count = last - first
+    cdef Py_ssize_t line = window.iw * window.c, run = window.kw * window.c, above, below, count
+    cdef Py_ssize_t past = panels_size(1, gradient.n, x) - gradient.dy_pixel  # what tiles read past a pixel's errors
+    cdef Py_ssize_t inside = min(max((gradient.dy_size - past) // (window.ow * gradient.dy_pixel), first), last)
     cdef const real *pixels = x + image * window.ih * line
-    if last * window.ow * gradient.dy_pixel + PANEL_BYTES // sizeof(real) > gradient.dy_size:  # tiles would read past the end of dy
-        _gradient_pixels(x, dy, dw, db, ldc, gradient, first * window.ow, last * window.ow, start, stop, flags)
+    if inside < last:  # tiles would read past the end of dy
+        _gradient_pixels(x, dy, dw, db, ldc, gradient, inside * window.ow, last * window.ow, start, stop, flags)
+        flags = TILE_ACCUMULATE
+    if inside == first:
         return
+    last = inside
+    count = last - first
     if needs_padding(window):
         line = padded_width(window) * window.c
         for h in range(max(top, 0), min(top + (count - 1) * window.stride_h + (window.kh - 1) * window.dilation_h + 1, window.ih)):

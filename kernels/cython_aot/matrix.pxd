@@ -18,11 +18,10 @@ cdef extern from "thin.h" nogil:
                           Py_ssize_t ldc, Py_ssize_t n)
     void thin_product_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
                           Py_ssize_t ldc, Py_ssize_t n)
-    void thin_dots_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, float *c,
-                       Py_ssize_t ldc, Py_ssize_t n)
-    void thin_dots_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
-                       Py_ssize_t ldc, Py_ssize_t n)
-
+    void thin_dots_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, Py_ssize_t b_size,
+                       float *c, Py_ssize_t ldc, Py_ssize_t n)
+    void thin_dots_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, Py_ssize_t b_size,
+                       double *c, Py_ssize_t ldc, Py_ssize_t n)
     void thin_narrow_f32(Py_ssize_t k, const float *a, const float *b, Py_ssize_t ldb, Py_ssize_t b_size, float *c, Py_ssize_t n)
     void thin_narrow_f64(Py_ssize_t k, const double *a, const double *b, Py_ssize_t ldb, Py_ssize_t b_size, double *c, Py_ssize_t n)
     void thin_short_dots_f32(Py_ssize_t k, const float *a, const float *b, Py_ssize_t ldb, Py_ssize_t b_size, float *c, Py_ssize_t n)
@@ -181,7 +180,7 @@ cdef inline void _multiply_thin_transposed(const real *a, const real *b, real *c
                                            Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t row
     if m.k >= panel_width(a) // TILE_VECTORS:
-        thin_dots(rows, m.k, a, m.lda, b, m.ldb, c, m.ldc, columns)
+        thin_dots(rows, m.k, a, m.lda, b, m.ldb, m.b_size - left * m.ldb, c, m.ldc, columns)
         return
     for row in range(rows):
         thin_short_dots(m.k, a + row * m.lda, b, m.ldb, m.b_size - left * m.ldb, c + row * m.ldc, columns)
@@ -195,12 +194,12 @@ cdef inline void thin_product(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_s
         thin_product_f64(rows, k, a, lda, b, ldb, c, ldc, n)
 
 
-cdef inline void thin_dots(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, real *c,
-                           Py_ssize_t ldc, Py_ssize_t n) noexcept nogil:
+cdef inline void thin_dots(Py_ssize_t rows, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, Py_ssize_t b_size,
+                           real *c, Py_ssize_t ldc, Py_ssize_t n) noexcept nogil:
     if real is float:
-        thin_dots_f32(rows, k, a, lda, b, ldb, c, ldc, n)
+        thin_dots_f32(rows, k, a, lda, b, ldb, b_size, c, ldc, n)
     else:
-        thin_dots_f64(rows, k, a, lda, b, ldb, c, ldc, n)
+        thin_dots_f64(rows, k, a, lda, b, ldb, b_size, c, ldc, n)
 
 
 cdef inline void thin_narrow(Py_ssize_t k, const real *a, const real *b, Py_ssize_t ldb, Py_ssize_t b_size, real *c,

@@ -6,8 +6,13 @@
 #include "tile.h"
 
 #define REAL float
+#if VECTOR_BYTES
 #define VECTOR vector_f32_wide
 #define MASK mask_f32_wide
+#else
+#define VECTOR float
+#define MASK int
+#endif
 #define NAMED(name) name##_f32
 #include "thin_real.h"
 #undef REAL
@@ -16,8 +21,13 @@
 #undef NAMED
 
 #define REAL double
+#if VECTOR_BYTES
 #define VECTOR vector_f64_wide
 #define MASK mask_f64_wide
+#else
+#define VECTOR double
+#define MASK int
+#endif
 #define NAMED(name) name##_f64
 #include "thin_real.h"
 #undef REAL

@@ -47,36 +47,6 @@ static void NAMED(thin_narrow)(ptrdiff_t k, const REAL *restrict a, const REAL *
     for (ptrdiff_t j = 0; j < n; j++) c[j] += lane[j];
 }
 
-/* The sum of the lanes of a vector, in halves: lane i and lane i + LANES / 2 first. */
-FASTNN_INLINE REAL NAMED(sum_lanes)(VECTOR v) {
-    REAL lane[LANES];
-    STORE(lane) = v;
-    for (ptrdiff_t half = LANES / 2; half > 0; half /= 2)
-        for (ptrdiff_t i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
-}
-
-/* C[rows, n] = A[rows, k] B[n, k]^T: dot products, four rows of B at a time. */
-static void NAMED(thin_dots)(ptrdiff_t rows, ptrdiff_t k, const REAL *restrict a, ptrdiff_t lda, const REAL *restrict b, ptrdiff_t ldb,
-                             REAL *restrict c, ptrdiff_t ldc, ptrdiff_t n) {
-    const ptrdiff_t whole = k - k % LANES;
-    for (ptrdiff_t j = 0; j < n; j += 4) {
-        const ptrdiff_t count = n - j < 4 ? n - j : 4;
-        const REAL *right[4];
-        for (int q = 0; q < 4; q++) right[q] = b + (j + (q < count ? q : 0)) * ldb;
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            const REAL *left = a + i * lda;
-            VECTOR sum[4] = {0};
-            REAL rest[4] = {0};
-            for (ptrdiff_t p = 0; p < whole; p += LANES)
-                for (int q = 0; q < 4; q++) sum[q] += LOAD(left + p) * LOAD(right[q] + p);
-            for (ptrdiff_t p = whole; p < k; p++)
-                for (int q = 0; q < 4; q++) rest[q] += left[p] * right[q][p];
-            for (int q = 0; q < count; q++) c[i * ldc + j + q] = NAMED(sum_lanes)(sum[q]) + rest[q];
-        }
-    }
-}
-
 #if VECTOR_BYTES && defined(__GNUC__) && !defined(__clang__)
 #define SHUFFLE __builtin_shuffle
 /* The lanes of x whose number has the bit h clear, each with the one h behind it, and of y those that have it set, with the one before. */
@@ -89,9 +59,11 @@ FASTNN_INLINE VECTOR NAMED(add_halves)(VECTOR x, VECTOR y, const int h) {
     }
     return SHUFFLE(x, y, first) + SHUFFLE(x, y, second);
 }
+#endif
 
-/* Lane i of the result is the sum of the lanes of v[i]. */
+/* Lane i of the result is the sum of the lanes of v[i], in halves: lane j and lane j + LANES / 2 first. */
 FASTNN_INLINE VECTOR NAMED(sums_of_lanes)(VECTOR v[LANES]) {
+#ifdef SHUFFLE
 #define LEVEL(h)                                                                                                                     \
     if (h < LANES)                                                                                                                   \
         for (int i = 0; i < h; i++) v[i] = NAMED(add_halves)(v[i], v[i + h], h);
@@ -101,10 +73,65 @@ FASTNN_INLINE VECTOR NAMED(sums_of_lanes)(VECTOR v[LANES]) {
     LEVEL(1)
 #undef LEVEL
     return v[0];
-}
+#else
+    REAL lane[LANES], sum[LANES];
+    for (ptrdiff_t q = 0; q < LANES; q++) {
+        STORE(lane) = v[q];
+        for (ptrdiff_t half = LANES / 2; half > 0; half /= 2)
+            for (ptrdiff_t i = 0; i < half; i++) lane[i] += lane[i + half];
+        sum[q] = lane[0];
+    }
+    return LOAD(sum);
 #endif
+}
 
-/* c[n] = a[k] B[n, k]^T with k at most a vector: as many rows of B at a time as a vector has lanes, each read in one piece as long as
+/* `count` elements, fewer than a vector, and zeros */
+FASTNN_INLINE VECTOR NAMED(load_part)(const REAL *p, ptrdiff_t count) {
+    REAL lane[LANES];
+    return LOAD(memcpy(memset(lane, 0, sizeof lane), p, count * sizeof(REAL)));
+}
+
+/* C[rows, n] = A[rows, k] B[n, k]^T: dot products with as many rows of B at a time as a vector has lanes, in which their sums end up. Of B
+ * `b_size` elements may be read: where that is more than a row, what stands behind the row is cleared, since 0 times infinity would not
+ * be 0. */
+static void NAMED(thin_dots)(ptrdiff_t rows, ptrdiff_t k, const REAL *restrict a, ptrdiff_t lda, const REAL *restrict b, ptrdiff_t ldb,
+                             ptrdiff_t b_size, REAL *restrict c, ptrdiff_t ldc, ptrdiff_t n) {
+    const ptrdiff_t rest = k % LANES, whole = k - rest;
+#if VECTOR_BYTES
+    MASK inside;
+    for (int i = 0; i < LANES; i++) inside[i] = i < rest ? -1 : 0;
+#define KEEP_PART(v) ((VECTOR)((MASK)(v) & inside))
+#else
+#define KEEP_PART(v) (v)
+#endif
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const ptrdiff_t count = n - j < LANES ? n - j : LANES;
+        const int readable = (j + count - 1) * ldb + whole + LANES <= b_size;
+        const REAL *row[LANES];
+        for (ptrdiff_t q = 0; q < LANES; q++) row[q] = b + (j + (q < count ? q : 0)) * ldb;
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const REAL *left = a + i * lda;
+            const VECTOR last = NAMED(load_part)(left + whole, rest);
+            VECTOR v[LANES];
+#pragma GCC unroll 16
+            for (int q = 0; q < LANES; q++)
+                v[q] = last * (readable ? KEEP_PART(LOAD(row[q] + whole)) : NAMED(load_part)(row[q] + whole, rest));
+            for (ptrdiff_t p = 0; p < whole; p += LANES)
+#pragma GCC unroll 16
+                for (int q = 0; q < LANES; q++) v[q] += LOAD(left + p) * LOAD(row[q] + p);
+            if (count == LANES) {
+                STORE(c + i * ldc + j) = NAMED(sums_of_lanes)(v);
+            } else {
+                REAL lane[LANES];
+                STORE(lane) = NAMED(sums_of_lanes)(v);
+                memcpy(c + i * ldc + j, lane, count * sizeof(REAL));
+            }
+        }
+    }
+#undef KEEP_PART
+}
+
+/* c[n] = a[k] B[n, k]^T with k less than a vector: as many rows of B at a time as a vector has lanes, each read in one piece as long as
  * that stays within the `b_size` elements from b. What stands behind a row is cleared, since 0 times infinity would not be 0. */
 static void NAMED(thin_short_dots)(ptrdiff_t k, const REAL *restrict a, const REAL *restrict b, ptrdiff_t ldb, ptrdiff_t b_size,
                                    REAL *restrict c, ptrdiff_t n) {
