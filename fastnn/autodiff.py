@@ -575,7 +575,7 @@ class GradientTape:
         target : Tensor, or nested list, tuple or dict of them
             What to differentiate; the sum of all elements if it is more than one.
         sources : Tensor, or nested list, tuple or dict of them
-            By what.
+            The variables and watched tensors to differentiate by.
         output_gradients : like `target`, optional
             The gradient to start from at each target; 1 everywhere if left out.
         unconnected_gradients : {"none", "zero"}, default "none"
@@ -603,7 +603,7 @@ class GradientTape:
         target : Tensor
             What to differentiate.
         sources : Tensor, or nested list, tuple or dict of them
-            By what.
+            The variables and watched tensors to differentiate by.
         unconnected_gradients : {"none", "zero"}, default "none"
             What stands for the Jacobian by a source that the target does not depend on.
 

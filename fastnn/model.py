@@ -79,7 +79,7 @@ class Sequential:
     ... ])
     >>> model.count_params()
     33
-    >>> model.compile(fastnn.optimizers.Adam(0.1), "binary_crossentropy", metrics=["accuracy"])
+    >>> model.compile(fastnn.optimizers.Adam(0.1), "binary_crossentropy", ["accuracy"])
     >>> history = model.fit(x, y, epochs=100, verbose=0)
     >>> model.predict(x).round().ravel()
     array([0., 1., 1., 0.], dtype=float32)
@@ -459,8 +459,8 @@ class Sequential:
         >>> model = fastnn.Sequential([layers.Dense(16, activation="tanh"), layers.Dense(1)])
         >>> model.compile("adam", "mse")
         >>> stopping = fastnn.callbacks.EarlyStopping(patience=5)
-        >>> held_out = x[::4], y[::4]
-        >>> history = model.fit(x, y, 20, epochs=50, verbose=0, validation_data=held_out, callbacks=[stopping])
+        >>> settings = {"batch_size": 20, "epochs": 50, "callbacks": [stopping], "verbose": 0}
+        >>> history = model.fit(x, y, validation_data=(x[::4], y[::4]), **settings)
         >>> sorted(history.history)
         ['loss', 'val_loss']
         """

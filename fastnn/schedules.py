@@ -184,7 +184,8 @@ class CosineDecay(LearningRateSchedule):
     Up to 0.01 in 100 steps, then down to 0 in 900:
 
     >>> from fastnn import optimizers
-    >>> rate = optimizers.schedules.CosineDecay(0.001, 900, warmup_target=0.01, warmup_steps=100)
+    >>> from fastnn.optimizers.schedules import CosineDecay
+    >>> rate = CosineDecay(0.001, 900, warmup_target=0.01, warmup_steps=100)
     >>> [round(rate(step), 4) for step in (0, 50, 100, 550, 1000)]
     [0.001, 0.0055, 0.01, 0.005, 0.0]
     >>> optimizer = optimizers.Adam(rate)

@@ -24,6 +24,8 @@ EXAMPLES = {
 }
 #: package -> library that its examples need
 LIBRARIES = {"custom": "numba", "estimators": "sklearn", "plotting": "matplotlib"}
+#: characters of a line of code that the pages of the reference show without scrolling, besides the prompt
+PAGE = 86
 PARAMETER = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : (.*))?$")
 
 
@@ -90,6 +92,10 @@ def test_examples(module, monkeypatch, fresh, in_empty_folder, own_names):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     if library := LIBRARIES.get(module.split(".")[1]):
         pytest.importorskip(library)
-    results = doctest.testmod(importlib.import_module(module), globs={})
+    module = importlib.import_module(module)
+    sources = [example.source for test in doctest.DocTestFinder().find(module) for example in test.examples]
+    lines = [line.partition("  # doctest:")[0] for source in sources for line in source.splitlines()]
+    assert not [line for line in lines if len(line) > PAGE], "the pages of the reference are not so wide"
+    results = doctest.testmod(module, globs={})
     assert results.attempted
     assert not results.failed

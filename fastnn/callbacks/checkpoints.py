@@ -37,7 +37,7 @@ class ModelCheckpoint(Monitor):
     Examples
     --------
     >>> from fastnn.callbacks import ModelCheckpoint
-    >>> best = ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
+    >>> best = ModelCheckpoint("best.safetensors", "val_accuracy", save_best_only=True)
     >>> history = model.fit(x, y, epochs=20, validation_split=0.2, callbacks=[best])  # doctest: +SKIP
     """
 

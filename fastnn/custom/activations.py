@@ -95,8 +95,8 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
         The derivative, a function like it. Left out, it is computed along with the value, by dual numbers. Can be given later, by
         ``@f.derivative``.
     name : str, optional
-        What layers and files call it; the function's own name if left out. A name that was given before is given anew; layers that
-        exist keep the function that they have.
+        What layers and files call it; the function's own name if left out. A name that another function of yours has passes to this
+        one; existing layers keep the function that they have.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     ImportError
         If Numba is not installed.
     TypeError
-        If `function` is none, does not take one argument, or does not return a number.
+        If `function` is not a Python function, does not take one argument, or does not return a number.
     ValueError
         If it cannot be compiled or has side effects, is not finite somewhere in [-10, 10], its derivative is not that of central
         differences, or its name is that of a built-in activation. The message says where.

@@ -115,7 +115,7 @@ def loss(function: Any = None, *, derivative: Any = None, name: str | None = Non
     ImportError
         If Numba is not installed.
     TypeError
-        If `function` is none, does not take two arguments, or does not return a number.
+        If `function` is not a Python function, does not take two arguments, or does not return a number.
     ValueError
         If it cannot be compiled or has side effects, is not finite for targets 0 and 1 and predictions between them, its derivative
         is not that of central differences, or its name is that of a built-in loss. The message says where.

@@ -98,7 +98,8 @@ def optimizer_step(function: Any = None, *, name: str | None = None) -> Any:
     ImportError
         If Numba is not installed.
     TypeError
-        If `function` is none, its arguments are not those above, or it does not return the parameter and the slots.
+        If `function` is not a Python function, its arguments are not those above, or it does not return the parameter
+        and the slots.
     ValueError
         If it cannot be compiled or has side effects, does not give what Python does, or its name is that of a built-in optimizer.
 

@@ -135,8 +135,10 @@ class CNNClassifier(ProbabilityClassifier, _CNN):
     >>> from sklearn.datasets import load_digits
     >>> from fastnn.estimators import CNNClassifier
     >>> digits = load_digits()
-    >>> cnn = CNNClassifier(filters=8, hidden_layer_sizes=(), learning_rate_init=0.01, max_iter=30, tol=1e-2, random_state=0)
-    >>> cnn.fit(digits.images[:1000] / 16, digits.target[:1000]).score(digits.images[1000:] / 16, digits.target[1000:]) > 0.9
+    >>> X, y = digits.images / 16, digits.target
+    >>> settings = {{"learning_rate_init": 0.01, "tol": 1e-2, "random_state": 0}}
+    >>> cnn = CNNClassifier(filters=8, hidden_layer_sizes=(), max_iter=30, **settings)
+    >>> cnn.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
     True
     """
 
@@ -196,10 +198,11 @@ class CNNRegressor(Regressor, _CNN):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from fastnn.estimators import CNNRegressor
-    >>> digits = load_digits()
-    >>> ink = digits.images.mean(axis=(1, 2))
-    >>> cnn = CNNRegressor(filters=4, hidden_layer_sizes=8, learning_rate_init=0.01, tol=1e-2, random_state=0)
-    >>> cnn.fit(digits.images / 16, ink).score(digits.images / 16, ink) > 0.9
+    >>> X = load_digits().images / 16
+    >>> ink = X.sum(axis=(1, 2)) / 4
+    >>> settings = {{"learning_rate_init": 0.01, "tol": 1e-2, "random_state": 0}}
+    >>> cnn = CNNRegressor(filters=4, hidden_layer_sizes=8, **settings)
+    >>> cnn.fit(X, ink).score(X, ink) > 0.9
     True
     """
 

@@ -207,7 +207,7 @@ class MLPClassifier(ProbabilityClassifier, _MLP):
 
     Two hidden layers with different activations, watched on other samples:
 
-    >>> mlp = MLPClassifier((32, 16), ["tanh", "silu"], dropout=0.1, early_stopping=True, random_state=0)
+    >>> mlp = MLPClassifier((32, 16), ["tanh", "silu"], early_stopping=True, random_state=0)
     >>> mlp = mlp.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
     >>> len(mlp.validation_loss_curve_) == mlp.n_iter_
     True
@@ -276,7 +276,8 @@ class MLPRegressor(Regressor, _MLP):
     >>> import numpy as np
     >>> from fastnn.estimators import MLPRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
-    >>> MLPRegressor(solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.99
+    >>> y = X[:, 0] ** 2
+    >>> MLPRegressor(solver="lbfgs", random_state=0).fit(X, y).score(X, y) > 0.99
     True
     """
 

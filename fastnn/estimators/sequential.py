@@ -142,9 +142,12 @@ class NetworkClassifier(ProbabilityClassifier, _Network):
     >>> X, y = load_iris(return_X_y=True)
     >>> def network(input_shape, n_outputs, units=16):
     ...     return fastnn.Sequential([
-    ...         fastnn.layers.Dense(units, activation="tanh"), fastnn.layers.Dense(n_outputs, activation="softmax")])
+    ...         fastnn.layers.Dense(units, activation="tanh"),
+    ...         fastnn.layers.Dense(n_outputs, activation="softmax"),
+    ...     ])
+    >>> settings = {{"batch_size": 16, "tol": 1e-2, "random_state": 0}}
     >>> optimizer = fastnn.optimizers.Adam(0.01)
-    >>> classifier = NetworkClassifier(network, optimizer=optimizer, batch_size=16, tol=1e-2, random_state=0)
+    >>> classifier = NetworkClassifier(network, optimizer=optimizer, **settings)
     >>> bool(cross_val_score(classifier, X, y, cv=3).mean() > 0.9)
     True
     """
@@ -247,8 +250,12 @@ class NetworkRegressor(Regressor, _Network):
     >>> import fastnn
     >>> from fastnn.estimators import NetworkRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
-    >>> model = fastnn.Sequential([fastnn.layers.Dense(32, activation="tanh"), fastnn.layers.Dense(1)])
-    >>> regressor = NetworkRegressor(model, loss="huber", batch_size=20, max_iter=200, tol=1e-3, random_state=0)
+    >>> settings = {{"batch_size": 20, "max_iter": 200, "tol": 1e-3, "random_state": 0}}
+    >>> model = fastnn.Sequential([
+    ...     fastnn.layers.Dense(32, activation="tanh"),
+    ...     fastnn.layers.Dense(1),
+    ... ])
+    >>> regressor = NetworkRegressor(model, loss="huber", **settings)
     >>> regressor.fit(X, X[:, 0]).score(X, X[:, 0]) > 0.95
     True
     """

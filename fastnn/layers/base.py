@@ -70,7 +70,7 @@ class Layer:
     >>> from fastnn import layers, ops
     >>> class Scale(layers.Layer):
     ...     def build(self, input_shape):
-    ...         self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="factor")
+    ...         self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
     ...     def call(self, x):
     ...         return ops.multiply(x, self.factor)
     >>> layer = Scale()

@@ -36,7 +36,11 @@ class FeatureMapsDisplay:
     >>> import fastnn
     >>> from fastnn import layers
     >>> from fastnn.plotting import FeatureMapsDisplay
-    >>> model = fastnn.Sequential([layers.Input((28, 28, 1)), layers.Conv2D(8, 3), layers.MaxPooling2D(name="pool")])
+    >>> model = fastnn.Sequential([
+    ...     layers.Input((28, 28, 1)),
+    ...     layers.Conv2D(8, 3),
+    ...     layers.MaxPooling2D(name="pool"),
+    ... ])
     >>> FeatureMapsDisplay.from_model(model, np.ones((28, 28)), "pool").maps.shape
     (13, 13, 8)
     """

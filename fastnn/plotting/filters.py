@@ -38,7 +38,10 @@ class FiltersDisplay:
     >>> import fastnn
     >>> from fastnn import layers
     >>> from fastnn.plotting import FiltersDisplay
-    >>> model = fastnn.Sequential([layers.Input((28, 28, 1)), layers.Conv2D(16, 3, name="edges")])
+    >>> model = fastnn.Sequential([
+    ...     layers.Input((28, 28, 1)),
+    ...     layers.Conv2D(16, 3, name="edges"),
+    ... ])
     >>> print(FiltersDisplay.from_model(model).ax_.get_title())
     edges
     16 filters of 3x3x1

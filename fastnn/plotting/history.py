@@ -39,7 +39,8 @@ class HistoryDisplay:
     Examples
     --------
     >>> from fastnn.plotting import HistoryDisplay
-    >>> display = HistoryDisplay.from_history({"loss": [0.9, 0.4, 0.3], "val_loss": [0.8, 0.5, 0.6]})
+    >>> history = {"loss": [0.9, 0.4, 0.3], "val_loss": [0.8, 0.5, 0.6]}
+    >>> display = HistoryDisplay.from_history(history)
     >>> display.axes_[0].get_ylabel()
     'loss'
     """

@@ -34,7 +34,12 @@ class NetworkDisplay:
     >>> import fastnn
     >>> from fastnn import layers
     >>> from fastnn.plotting import NetworkDisplay
-    >>> model = fastnn.Sequential([layers.Input((28, 28, 1)), layers.Conv2D(8, 3), layers.Flatten(), layers.Dense(10)])
+    >>> model = fastnn.Sequential([
+    ...     layers.Input((28, 28, 1)),
+    ...     layers.Conv2D(8, 3),
+    ...     layers.Flatten(),
+    ...     layers.Dense(10),
+    ... ])
     >>> len(NetworkDisplay.from_model(model).boxes_)
     4
     """
