@@ -115,6 +115,11 @@ class BuildKernels(build_ext):
                 continue
             extension.extra_compile_args = [*self.optimization_flags(), *flags, *openmp]
             extension.extra_link_args = [*self.sanitizer_flags(), *openmp]
+            if extension.name == f"{PACKAGE}.call":
+                import numpy
+
+                extension.include_dirs = [*extension.include_dirs, numpy.get_include()]
+                extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
         super().build_extensions()
 
     def translate(self):

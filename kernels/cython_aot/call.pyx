@@ -4,8 +4,7 @@
 rank, extents that agree), so that a wrong call raises instead of reading past a buffer, and runs the kernel without the interpreter lock.
 """
 
-import numpy as np
-
+cimport numpy as cnp
 from libc.stdlib cimport free, realloc
 
 from cpython.buffer cimport (
@@ -28,6 +27,8 @@ cdef extern from *:
     #endif
     """
     const bint FASTNN_OPENMP
+
+cnp.import_array()
 
 ctypedef void (*kernel_t)(const fastnn_call *) noexcept nogil
 
@@ -68,7 +69,7 @@ _KIND_CODES = {"real": REAL, "int32": INT32, "uint8": UINT8, "uint64": UINT64, "
 
 
 cdef enum:
-    MAX_RANK = 64  # of NumPy's arrays
+    MAX_RANK = 8  # of the arrays of a spec, of which those of any shape are none
 
 cdef enum Fit:
     FITS, NO_BUFFER, OTHER_DTYPE, OTHER_RANK, OTHER_EXTENT
@@ -80,15 +81,22 @@ cdef struct Argument:
     bint flat
     bint one_float64  # for which a number may stand
     int rank
-    int axis[8]  # index of the axis among the extents; a fixed extent e is stored as -e - 1
+    int axis[MAX_RANK]  # index of the axis among the extents; a fixed extent e is stored as -e - 1
     int below  # index of the axis whose extent the elements are below; -1 where there is none
+
+cdef struct View:  # of an array: what the spec speaks of
+    void *data
+    const Py_ssize_t *shape
+    int rank
+    Py_ssize_t size, itemsize
+    char code  # of its dtype, as in the module struct; 0 where elements are not aligned, or their bytes swapped
+    bint contiguous, writable
 
 cdef struct Shape:
     int rank  # -1: of no array yet
-    Py_ssize_t extent[MAX_RANK]
+    const Py_ssize_t *extent
 
-cdef object ndarray = np.ndarray, empty = np.empty
-cdef tuple DTYPES = tuple(np.dtype(name) for name in ("float32", "int32", "uint8", "uint64", "float64"))  # by ArrayKind
+cdef int[5] TYPES = [cnp.NPY_FLOAT32, cnp.NPY_INT32, cnp.NPY_UINT8, cnp.NPY_UINT64, cnp.NPY_FLOAT64]  # by ArrayKind
 
 
 cdef class Kernel:
@@ -106,7 +114,6 @@ cdef class Kernel:
     cdef kernel_t functions[2]
     cdef Argument arguments[9]
     cdef int n_inputs, n_params, n_outputs, n_axes
-    cdef int flat_input  # the first input of any shape; -1 where there is none
     cdef bint is_product
     cdef bint makes_outputs  # whether the outputs are new arrays whose shapes follow from those of the inputs
     cdef bint param_is_integer[12]
@@ -135,7 +142,6 @@ cdef class Kernel:
             for j, axis in enumerate(array.axis_names):
                 self.arguments[i].axis[j] = -int(axis) - 1 if axis.isdigit() else axes.index(axis)
             self.arguments[i].below = axes.index(array.below) if array.below else -1
-        self.flat_input = next((i for i, array in enumerate(op.inputs) if array.axes == "*"), -1)
         known = {axis for array in op.inputs for axis in array.axis_names}
         self.makes_outputs = all(
             array.role == "out" and (axis in known or axis.isdigit()) for array in op.outputs for axis in array.axis_names
@@ -193,13 +199,13 @@ cdef class Kernel:
         shape.rank = -1
         for i in range(self.n_inputs):
             value = inputs[i]
-            if type(value) is not ndarray and value is not None:
+            if not cnp.PyArray_CheckExact(value) and value is not None:
                 if not self.arguments[i].one_float64 or not isinstance(value, (float, int)) or value != value:
                     return None
                 numbers[n_numbers] = value
                 call.array[i] = &numbers[n_numbers]
                 n_numbers += 1
-            elif self.arguments[i].below >= 0:
+            elif self.arguments[i].below >= 0 and value is not None:
                 index = self.narrowed(i, value, &call)
                 if index is None:
                     return None
@@ -211,13 +217,14 @@ cdef class Kernel:
                     return None
         self.pack_params(params, 0, &call)
         if outputs is None:
-            outputs = self.new_outputs(inputs, &call, dtype, optional)
-        for i in range(self.n_outputs):
-            value = outputs[i]
-            if type(value) is not ndarray and value is not None:
-                return None
-            if self.place(self.n_inputs + i, value, &call, &dtype, &shape) != FITS:
-                return None
+            outputs = self.new_outputs(&call, dtype, &shape, optional)
+        else:
+            for i in range(self.n_outputs):
+                value = outputs[i]
+                if not cnp.PyArray_CheckExact(value) and value is not None:
+                    return None
+                if self.place(self.n_inputs + i, value, &call, &dtype, &shape) != FITS:
+                    return None
         call.kernel = self.functions[dtype == 1]
         self.run(&call)
         return outputs
@@ -258,50 +265,48 @@ cdef class Kernel:
             call.kernel(call)
         return 0
 
-    cdef tuple new_outputs(self, tuple inputs, const fastnn_call *call, int dtype, bint optional):
-        """Return new arrays for the outputs; None for one that is left out."""
+    cdef tuple new_outputs(self, fastnn_call *call, int dtype, const Shape *shape, bint optional):
+        """Return new arrays for the outputs, and put them into the call record; None for one that is left out."""
         cdef Argument *argument
-        cdef int i, j
+        cdef int i, j, kind
+        cdef cnp.npy_intp extents[MAX_RANK]
         cdef list outputs = []
         for i in range(self.n_inputs, self.n_inputs + self.n_outputs):
             argument = &self.arguments[i]
+            call.array[i] = NULL
             if argument.optional and not optional:
                 outputs.append(None)
                 continue
+            kind = FLOAT64 if argument.kind == REAL and dtype == 1 else argument.kind
+            for j in range(argument.rank):
+                extents[j] = call.extent[argument.axis[j]] if argument.axis[j] >= 0 else -argument.axis[j] - 1
             if argument.flat:
-                shape = inputs[self.flat_input].shape
+                array = cnp.PyArray_EMPTY(shape.rank, <cnp.npy_intp *>shape.extent, TYPES[kind], False)
             else:
-                shape = tuple([
-                    call.extent[argument.axis[j]] if argument.axis[j] >= 0 else -argument.axis[j] - 1 for j in range(argument.rank)
-                ])
-            outputs.append(empty(shape, DTYPES[FLOAT64 if argument.kind == REAL and dtype == 1 else argument.kind]))
+                array = cnp.PyArray_EMPTY(argument.rank, extents, TYPES[kind], False)
+            call.array[i] = cnp.PyArray_DATA(array)
+            call.elements = max(call.elements, cnp.PyArray_SIZE(array))
+            outputs.append(array)
         return tuple(outputs)
 
-    cdef bytes narrowed(self, int i, object index, fastnn_call *call):
+    cdef bytes narrowed(self, int i, cnp.ndarray index, fastnn_call *call):
         """Return int32 or int64 indices, NumPy's default, as int32, and put these into the call record; None if they do not fit."""
         cdef Argument *argument = &self.arguments[i]
-        cdef Py_buffer view
+        cdef View view = look(index)
         cdef Py_ssize_t j
         cdef long long value
         cdef bytes result
         cdef int *narrow
-        try:
-            PyObject_GetBuffer(index, &view, PyBUF_FORMAT | PyBUF_STRIDES)
-        except (TypeError, ValueError, BufferError):
+        if (view.rank != 1 or not view.contiguous or view.code not in b"ilq"
+                or not has_extent(argument.axis[0], view.size, call)):
             return None
-        try:
-            if (view.ndim != 1 or not PyBuffer_IsContiguous(&view, b"C") or view.format[0] not in b"ilq"
-                    or not has_extent(argument.axis[0], view.shape[0], call)):
+        result = PyBytes_FromStringAndSize(NULL, view.size * sizeof(int))
+        narrow = <int *>PyBytes_AS_STRING(result)
+        for j in range(view.size):
+            value = (<const long long *>view.data)[j] if view.itemsize == 8 else (<const int *>view.data)[j]
+            if not 0 <= value < call.extent[argument.below]:
                 return None
-            result = PyBytes_FromStringAndSize(NULL, view.shape[0] * sizeof(int))
-            narrow = <int *>PyBytes_AS_STRING(result)
-            for j in range(view.shape[0]):
-                value = (<const long long *>view.buf)[j] if view.itemsize == 8 else (<const int *>view.buf)[j]
-                if not 0 <= value < call.extent[argument.below]:
-                    return None
-                narrow[j] = <int>value
-        finally:
-            PyBuffer_Release(&view)
+            narrow[j] = <int>value
         call.array[i] = narrow
         return result
 
@@ -322,37 +327,37 @@ cdef class Kernel:
 
         Where `shape` is given, all arrays of any shape must have the same one, not only as many elements.
         """
-        cdef Argument *argument = &self.arguments[i]
-        cdef Py_buffer view
+        cdef Py_buffer buffer
         if array is None:
             call.array[i] = NULL
-            return FITS if argument.optional else NO_BUFFER
+            return FITS if self.arguments[i].optional else NO_BUFFER
+        if cnp.PyArray_CheckExact(array):
+            return self.compare(i, look(array), call, dtype, shape)
         try:
-            PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_STRIDES)
+            PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
         except (TypeError, ValueError, BufferError):
             return NO_BUFFER
-        fit = self.compare(argument, &view, call, dtype, shape)
-        call.array[i] = view.buf
-        PyBuffer_Release(&view)
+        fit = self.compare(i, look_at_buffer(&buffer), call, dtype, shape)
+        PyBuffer_Release(&buffer)
         return fit
 
-    cdef Fit compare(self, const Argument *argument, Py_buffer *view, fastnn_call *call, int *dtype, Shape *shape) noexcept:
-        """Compare a buffer with the spec and with the arrays before it, whose extents are in the call record."""
+    cdef Fit compare(self, int i, View view, fastnn_call *call, int *dtype, Shape *shape) noexcept:
+        """Compare an array with the spec and with the arrays before it, whose extents are in the call record."""
+        cdef Argument *argument = &self.arguments[i]
         cdef int j
-        cdef Py_ssize_t size
-        if argument.writable and view.readonly or not PyBuffer_IsContiguous(view, b"C"):
+        if argument.writable and not view.writable or not view.contiguous:
             return NO_BUFFER
         if not has_dtype(argument.kind, view, dtype):
             return OTHER_DTYPE
-        size = view.len // view.itemsize
-        call.elements = max(call.elements, size)
+        call.array[i] = view.data
+        call.elements = max(call.elements, view.size)
         if argument.flat:
             if shape != NULL and not has_shape(view, shape):
                 return OTHER_EXTENT
-            return FITS if has_extent(argument.axis[0], size, call) else OTHER_EXTENT
-        if view.ndim != argument.rank:
+            return FITS if has_extent(argument.axis[0], view.size, call) else OTHER_EXTENT
+        if view.rank != argument.rank:
             return OTHER_RANK
-        for j in range(view.ndim):
+        for j in range(view.rank):
             if not has_extent(argument.axis[j], view.shape[j], call):
                 return OTHER_EXTENT
         return FITS
@@ -424,23 +429,48 @@ cdef void begin(fastnn_call *call) noexcept:
     call.elements = 0
 
 
-cdef bint has_dtype(ArrayKind kind, const Py_buffer *view, int *real) noexcept:
-    """Say whether a buffer has elements of this kind; `real` is what all real arrays are: 0 float32, 1 float64, -1 not known yet."""
-    cdef char code = view.format[0]
+cdef View look(cnp.ndarray array) noexcept:
+    cdef View view
+    view.data = cnp.PyArray_DATA(array)
+    view.shape = <const Py_ssize_t *>cnp.PyArray_DIMS(array)
+    view.rank = cnp.PyArray_NDIM(array)
+    view.size = cnp.PyArray_SIZE(array)
+    view.itemsize = cnp.PyArray_ITEMSIZE(array)
+    view.code = array.descr.type if cnp.PyArray_ISBEHAVED_RO(array) else 0
+    view.contiguous = cnp.PyArray_IS_C_CONTIGUOUS(array)
+    view.writable = cnp.PyArray_ISWRITEABLE(array)
+    return view
+
+
+cdef View look_at_buffer(Py_buffer *buffer) noexcept:
+    cdef View view
+    view.data = buffer.buf
+    view.shape = buffer.shape
+    view.rank = buffer.ndim
+    view.size = buffer.len // buffer.itemsize
+    view.itemsize = buffer.itemsize
+    view.code = buffer.format[0]
+    view.contiguous = PyBuffer_IsContiguous(buffer, b"C")
+    view.writable = not buffer.readonly
+    return view
+
+
+cdef bint has_dtype(ArrayKind kind, View view, int *real) noexcept:
+    """Say whether an array has elements of this kind; `real` is what all real arrays are: 0 float32, 1 float64, -1 not known yet."""
     cdef int given
     if kind == REAL:
-        given = 0 if code == b"f" else 1 if code == b"d" else -1
+        given = 0 if view.code == b"f" else 1 if view.code == b"d" else -1
         if given < 0 or real[0] == 1 - given:
             return False
         real[0] = given
         return True
     if kind == INT32:
-        return view.itemsize == 4 and code in b"il"
+        return view.itemsize == 4 and view.code in b"il"
     if kind == UINT8:
-        return code == b"B"
+        return view.code == b"B"
     if kind == UINT64:
-        return view.itemsize == 8 and code in b"LQ"
-    return code == b"d"
+        return view.itemsize == 8 and view.code in b"LQ"
+    return view.code == b"d"
 
 
 cdef bint has_extent(int axis, Py_ssize_t extent, fastnn_call *call) noexcept:
@@ -452,16 +482,14 @@ cdef bint has_extent(int axis, Py_ssize_t extent, fastnn_call *call) noexcept:
     return call.extent[axis] == extent
 
 
-cdef bint has_shape(const Py_buffer *view, Shape *shape) noexcept:
+cdef bint has_shape(View view, Shape *shape) noexcept:
     """Say whether an array may have its shape; the first one decides."""
     cdef int j
     if shape.rank < 0:
-        shape.rank = view.ndim
-        for j in range(view.ndim):
-            shape.extent[j] = view.shape[j]
-    if shape.rank != view.ndim:
+        shape.rank, shape.extent = view.rank, view.shape
+    if shape.rank != view.rank:
         return False
-    for j in range(view.ndim):
+    for j in range(view.rank):
         if shape.extent[j] != view.shape[j]:
             return False
     return True

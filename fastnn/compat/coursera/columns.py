@@ -51,8 +51,12 @@ def linear_gradients(dZ: Any, A_prev: Any, W: Any, scale: float) -> tuple[np.nda
         (dA_prev, _), (dW,) = by_input, by_weight
     else:
         dZ, dA_prev, dW = _converted_gradients(dZ, A_prev, W)
-    db = kernels.matmul(dZ, np.full((dZ.shape[1], 1), scale, dtype=dZ.dtype))
-    return dA_prev, dW if scale == 1 else kernels.rescale(dW, scale), db
+    weight = np.empty((dZ.shape[1], 1), dZ.dtype)
+    weight.fill(scale)
+    db = kernels.matmul(dZ, weight)
+    if scale != 1:
+        dW *= scale
+    return dA_prev, dW, db
 
 
 def _converted_gradients(dZ: Any, A_prev: Any, W: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,22 +85,23 @@ def labels(Y: Any, A: np.ndarray) -> np.ndarray:
     return Y.reshape(A.shape)
 
 
-def cross_entropy_terms(A: Any, Y: Any) -> np.ndarray:
-    """Return ``-Y log(A) - (1 - Y) log(1 - A)`` for each element; 0 * log(0) counts as 0.
+def cross_entropy(A: Any, Y: Any, add: Callable[[np.ndarray], Any] = np.sum) -> tuple[Any, int]:
+    """Return the sum of ``-Y log(A) - (1 - Y) log(1 - A)``, where 0 * log(0) counts as 0, and the number of samples.
 
     By NumPy's logarithm, for the kernels' cross-entropies clip and the course does not: the cost is inf where an answer is
-    wrong and A exactly 0 or 1. Where A is exactly 0 or 1 and the answer right, the course has NaN, and this the limit.
+    wrong and A exactly 0 or 1. Where A is exactly 0 or 1 and the answer right, the course has NaN, and this the limit. `add` makes
+    the sum where there is NaN all the same.
     """
     A = as_float("A", A)
     if A.ndim != 2:
         raise ValueError(f"A must have shape (1, m), a probability for each sample; got {A.shape}")
     Y = labels(Y, A)
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = -Y * np.log(A) - (1 - Y) * np.log(1 - A)
-    if terms.dtype is A.dtype and not math.isnan(terms.sum()):
-        return terms
+        total = (-Y * np.log(A) - (1 - Y) * np.log(1 - A)).sum()
+    if total.dtype is A.dtype and total == total:
+        return total, A.shape[1]
     with np.errstate(divide="ignore"):
-        return -_times(Y, np.log(A)) - _times(1 - Y, np.log(1 - A))
+        return add(-_times(Y, np.log(A)) - _times(1 - Y, np.log(1 - A))), A.shape[1]
 
 
 def cross_entropy_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:

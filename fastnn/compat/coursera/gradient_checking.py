@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..given import as_float
-from .columns import cross_entropy_terms, layer_count, names
+from .columns import cross_entropy, layer_count, names
 from .three_layers import forward_propagation, gradients, relu, sigmoid
 
 __all__ = [
@@ -48,8 +48,8 @@ def gradients_to_vector(gradients):
 def forward_propagation_n(X, Y, parameters):
     """Return the mean cross-entropy, and the cache of `forward_propagation`."""
     A3, cache = forward_propagation(X, parameters)
-    terms = cross_entropy_terms(A3, Y)
-    return terms.sum() / terms.shape[1], cache
+    total, m = cross_entropy(A3, Y)
+    return total / m, cache
 
 
 def backward_propagation_n(X, Y, cache):

@@ -7,7 +7,7 @@ import numpy as np
 from ... import kernels
 from ...kernels.functions.checks import integer
 from .. import steps
-from .columns import copied, cross_entropy_terms, initial, layer_count, names, parameters_and_gradients, updated
+from .columns import copied, cross_entropy, initial, layer_count, names, parameters_and_gradients, updated
 from .data import load_moons as load_dataset
 from .initialization import backward_propagation
 from .plots import plot_decision_boundary
@@ -49,8 +49,8 @@ def initialize_parameters(layer_dims):
 
 def compute_cost(a3, Y):
     """Return the mean cross-entropy."""
-    terms = cross_entropy_terms(a3, Y)
-    return terms.sum() / terms.shape[1]
+    total, m = cross_entropy(a3, Y)
+    return total / m
 
 
 def random_mini_batches(X, Y, mini_batch_size=64, seed=0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import kernels
-from .columns import cross_entropy_terms, elementwise, initial, labels, linear, linear_gradients, updated
+from .columns import cross_entropy, elementwise, initial, labels, linear, linear_gradients, updated
 from .data import load_extra_datasets, load_planar_dataset
 from .plots import plot_decision_boundary
 
@@ -52,8 +52,8 @@ def forward_propagation(X, parameters):
 
 def compute_cost(A2, Y, parameters=None):
     """Return the mean cross-entropy as a float; `parameters` make no difference."""
-    terms = cross_entropy_terms(A2, Y)
-    return float(terms.sum() / terms.shape[1])
+    total, m = cross_entropy(A2, Y)
+    return float(total / m)
 
 
 def backward_propagation(parameters, cache, X, Y):

@@ -166,7 +166,7 @@ def _pair(name, value, y_true):
 
 
 def _targets(probs, y_true):
-    """Return classes as int32 (samples,), or a row for each sample (samples, classes)."""
+    """Return classes as integers (samples,), or a row for each sample (samples, classes)."""
     shape = np.shape(y_true)
     if shape == probs.shape:
         return as_float("y_true", y_true, probs.dtype)
@@ -177,6 +177,8 @@ def _targets(probs, y_true):
             f"y_true must have shape ({samples},), the class of each sample, or ({samples}, {classes}), one-hot rows; "
             f"got {shape}{hint}"
         )
+    if type(y_true) is np.ndarray and y_true.dtype.kind == "i" and samples and 0 <= y_true.min() and y_true.max() < classes:
+        return y_true
     label = integers("y_true", y_true)
     check_below("y_true", label, classes, "classes")
     return label
