@@ -14,6 +14,8 @@ from gemm cimport (LINE_BYTES, PANEL_BYTES, PANEL_ROWS, PARALLEL_FLOPS, TILE_ACC
                    multiply_panel, multiply_segments, pack_columns, pack_rows, panel_width, tile_width)
 
 cdef extern from "thin.h" nogil:
+    enum:
+        THIN_ROWS
     void thin_product_f32(Py_ssize_t rows, Py_ssize_t k, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, float *c,
                           Py_ssize_t ldc, Py_ssize_t n)
     void thin_product_f64(Py_ssize_t rows, Py_ssize_t k, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, double *c,
@@ -29,7 +31,6 @@ cdef extern from "thin.h" nogil:
 
 cdef enum:
     CHUNK_ROWS = 144  # rows of A for which a task packs B: so many that packing is about a hundredth of the work
-    THIN_ROWS = 3
     HALF_ELEMENTS = 262144  # most elements of C whose second halves are kept
     NEAR_BYTES = 1024  # rows of B no farther apart than this are read in place where there are few rows of A
 

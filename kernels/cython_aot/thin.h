@@ -5,6 +5,8 @@
 #define FASTNN_THIN_H
 #include "tile.h"
 
+enum { THIN_ROWS = 3 };
+
 #define REAL float
 #if VECTOR_BYTES
 #define VECTOR vector_f32_wide

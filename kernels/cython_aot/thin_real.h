@@ -104,31 +104,39 @@ static void NAMED(thin_dots)(ptrdiff_t rows, ptrdiff_t k, const REAL *restrict a
 #else
 #define KEEP_PART(v) (v)
 #endif
+#define GROUP (LANES < 8 ? LANES : 8) /* rows that are read at the same time */
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         const ptrdiff_t count = n - j < LANES ? n - j : LANES;
         const int readable = (j + count - 1) * ldb + whole + LANES <= b_size;
         const REAL *row[LANES];
         for (ptrdiff_t q = 0; q < LANES; q++) row[q] = b + (j + (q < count ? q : 0)) * ldb;
+        VECTOR v[THIN_ROWS][LANES];
+        for (ptrdiff_t first = 0; first < LANES; first += GROUP)
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                const REAL *left = a + i * lda, *const *right = row + first;
+                const VECTOR last = NAMED(load_part)(left + whole, rest);
+                VECTOR sum[GROUP];
+#pragma GCC unroll 8
+                for (int q = 0; q < GROUP; q++)
+                    sum[q] = last * (readable ? KEEP_PART(LOAD(right[q] + whole)) : NAMED(load_part)(right[q] + whole, rest));
+                for (ptrdiff_t p = 0; p < whole; p += LANES)
+#pragma GCC unroll 8
+                    for (int q = 0; q < GROUP; q++) sum[q] += LOAD(left + p) * LOAD(right[q] + p);
+#pragma GCC unroll 8
+                for (int q = 0; q < GROUP; q++) v[i][first + q] = sum[q];
+            }
         for (ptrdiff_t i = 0; i < rows; i++) {
-            const REAL *left = a + i * lda;
-            const VECTOR last = NAMED(load_part)(left + whole, rest);
-            VECTOR v[LANES];
-#pragma GCC unroll 16
-            for (int q = 0; q < LANES; q++)
-                v[q] = last * (readable ? KEEP_PART(LOAD(row[q] + whole)) : NAMED(load_part)(row[q] + whole, rest));
-            for (ptrdiff_t p = 0; p < whole; p += LANES)
-#pragma GCC unroll 16
-                for (int q = 0; q < LANES; q++) v[q] += LOAD(left + p) * LOAD(row[q] + p);
             if (count == LANES) {
-                STORE(c + i * ldc + j) = NAMED(sums_of_lanes)(v);
+                STORE(c + i * ldc + j) = NAMED(sums_of_lanes)(v[i]);
             } else {
                 REAL lane[LANES];
-                STORE(lane) = NAMED(sums_of_lanes)(v);
+                STORE(lane) = NAMED(sums_of_lanes)(v[i]);
                 memcpy(c + i * ldc + j, lane, count * sizeof(REAL));
             }
         }
     }
 #undef KEEP_PART
+#undef GROUP
 }
 
 /* c[n] = a[k] B[n, k]^T with k less than a vector: as many rows of B at a time as a vector has lanes, each read in one piece as long as
