@@ -59,7 +59,7 @@ cdef inline bint many_forward(const real *x, const real *w, const real *b, real 
             memset(own + threadid() * scratch + zeros, 0, c * sizeof(real))
             for task in prange(c, schedule="static"):
                 winograd_filter(window.kh, w + task * filters, c * filters, filters, task, c, planes)
-            for task in prange(blocks, schedule="dynamic"):
+            for task in prange(blocks, schedule="static"):
                 _forward_block(x, planes, b, y, window, filters, activation, alpha, own + threadid() * scratch, block,
                                own + threadid() * scratch + zeros, task * tiles // blocks, (task + 1) * tiles // blocks)
     free(memory)
@@ -106,9 +106,9 @@ cdef inline bint many_backward_input(const real *dy, const real *w, real *dx, co
         with parallel(num_threads=threads):
             for task in prange(filters, schedule="static"):
                 _turn_filter(w, window, filters, task, own + threadid() * scratch, planes)
-            for task in prange((bands + 1) // 2, schedule="dynamic"):
+            for task in prange((bands + 1) // 2, schedule="static"):
                 _backward_band(dy, planes, dx, window, n, filters, own + threadid() * scratch, block, band, 2 * task)
-            for task in prange(bands // 2, schedule="dynamic"):
+            for task in prange(bands // 2, schedule="static"):
                 _backward_band(dy, planes, dx, window, n, filters, own + threadid() * scratch, block, band, 2 * task + 1)
     free(memory)
     return True
@@ -201,7 +201,7 @@ cdef inline bint many_backward_weight(const real *x, const real *dy, real *dw, r
         for task in range(c):
             _filter_gradient(sums, size, chunks, window, filters, task, dw)
     else:
-        for task in prange(chunks, num_threads=threads, schedule="dynamic"):
+        for task in prange(chunks, num_threads=threads, schedule="static"):
             _gradient_chunk(x, dy, window, filters, zeros, own + threadid() * scratch, sums + task * size, task * tiles // chunks,
                             (task + 1) * tiles // chunks)
         for task in prange(c, num_threads=threads, schedule="static"):
@@ -297,7 +297,7 @@ cdef inline bint many_backward(const real *x, const real *dy, const real *w, bin
         with parallel(num_threads=threads):
             for task in prange(filters, schedule="static"):
                 _turn_filter(w, window, filters, task, own + threadid() * scratch, planes)
-            for task in prange(chunks, schedule="dynamic"):
+            for task in prange(chunks, schedule="static"):
                 _both_gradients(x, dy, planes, relu, dx, window, filters, own + threadid() * scratch, block, sums + task * size,
                                 task * n // chunks, (task + 1) * n // chunks)
             for task in prange(c, schedule="static"):
