@@ -14,6 +14,7 @@ from . import random
 from .callbacks import CallbackList, History
 from .data import GENERATOR_HINT, batch_count, batch_parts
 from .kernels.functions.checks import integer
+from .mistakes import warn_of_pixels
 from .training import ArraySource, Batch, EpochLog, Meters, TrainStep
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class BatchEpochs:
         self.steps = operator.length_hint(batches) or None if steps is None else steps
         self.samples = getattr(batches, "samples", None) if steps is None else None
         self._iterator: Iterator = iter(())
+        self._started = False
         self._waiting = Waiting()
         self.waiting = self._waiting.share
 
@@ -234,6 +236,9 @@ class BatchEpochs:
             x, y, weight = self.model._prepare(*batch_parts(batch), self._class_weight)
             step = self.model._cached_step("train", x, y, weight)
             if totals is None:
+                if not self._started:
+                    warn_of_pixels(self.model.layers, x, 5)
+                    self._started = True
                 totals = Meters(self.model._resolved_metrics())
                 totals.reset()
             step.meters.reset_native()

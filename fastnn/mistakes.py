@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +11,22 @@ from typing import Any
 import numpy as np
 
 from . import activations
-from .layers import Layer
+from .layers import BatchNormalization, Dense, Dropout, Flatten, Layer, LayerNormalization, Reshape
+from .layers.augmentation import RandomImageLayer
+from .layers.conv import Convolution
+from .layers.pooling import Pooling
 from .losses import Loss
 from .metrics import BinaryAccuracy, Metric
 
 #: activations whose results are neither probabilities nor, since they have a least value, logits
 NEITHER = ("relu", "tanh", "bipolar_sigmoid", "elu", "selu", "softplus", "gelu", "silu", "exponential")
+
+#: layers that leave pixels the size that they have
+KEEP_SIZE = (Dropout, Flatten, Pooling, RandomImageLayer, Reshape)
+#: bytes up to here may be counts or small numbers; what is larger is a picture's brightness
+SMALL_BYTE = 100
+#: samples of an array that are looked at
+SOME = 32
 
 
 def loss_of_outputs(layers: Sequence[Layer], output_shape: Sequence[int | None] | None, loss: Loss | None) -> Loss | None:
@@ -92,6 +103,34 @@ def warn_of_metrics(metrics: Sequence[Metric], y: np.ndarray) -> None:
                     "count as wrong; for regression there are 'mae' and 'mse', for targets of -1 and 1 there is 'sign_accuracy'",
                     stacklevel=3,
                 )
+
+
+def warn_of_pixels(layers: Sequence[Layer], x: Any, stacklevel: int) -> None:
+    """Warn where the first layer that learns is fed with pixels as files have them, from 0 to 255.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The model's. What a normalization comes behind, or a layer that may scale, is not warned of.
+    x : array
+        Inputs.
+    stacklevel : int
+        Whose line the warning names, as for `warnings.warn`.
+    """
+    if not isinstance(x, np.ndarray):
+        return  # on a GPU
+    rest = list(itertools.dropwhile(lambda layer: isinstance(layer, KEEP_SIZE), layers))
+    if not isinstance(rest[0] if rest else None, (Dense, Convolution)):
+        return
+    if isinstance(rest[1] if len(rest) > 1 else None, (BatchNormalization, LayerNormalization)):
+        return
+    low, high = x[:SOME].min(), x[:SOME].max()
+    if low >= 0 and (high == 255 or (x.dtype == np.uint8 and high > SMALL_BYTE)):
+        warnings.warn(
+            f"x has values from {low:.4g} to {high:.4g}, as pixels in files, and the first layer that learns, {rest[0].name!r}, "
+            "gets them as they are: training on such large numbers is slow or fails; put layers.Rescaling(1 / 255) first",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def warn_of_divergence(name: str, value: float, arrays: Mapping[str, Any], stacklevel: int, rate: float | None = None) -> None:

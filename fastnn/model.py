@@ -26,7 +26,7 @@ from .kernels.precision import arithmetic
 from .layers import InputLayer, Layer, deserialize, serialize
 from .layers.base import assign_all, output_shapes
 from .layers.names import unique_name
-from .mistakes import loss_of_outputs, warn_of_divergence, warn_of_metrics
+from .mistakes import loss_of_outputs, warn_of_divergence, warn_of_metrics, warn_of_pixels
 from .program import Arena
 from .summary import summary_html, summary_text
 from .training import CopiedBatch, Meters, PredictStep, StepCache, TestStep, TrainStep
@@ -433,6 +433,8 @@ class Sequential:
         -----
         RuntimeWarning
             Once, after the first epoch whose loss is NaN or infinite; `callbacks.TerminateOnNaN` stops there.
+        UserWarning
+            If pixels from 0 to 255 reach a layer that learns, with no `Rescaling` before it.
 
         Raises
         ------
@@ -487,6 +489,7 @@ class Sequential:
                 raise ValueError("steps_per_epoch is for iterables of batches; with arrays the batch_size decides")
             x, y, weight = self._prepare(x, y, sample_weight, class_weight)
             warn_of_metrics(self._resolved_metrics(), y)
+            warn_of_pixels(self.layers, x, 2)
             if validation_split:
                 if validation_data is not None:
                     raise ValueError("give validation_split or validation_data, not both")

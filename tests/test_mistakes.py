@@ -132,3 +132,57 @@ def test_accuracy_of_what_is_neither_0_nor_1():
         fit(np.sign(Y))
     for y, metric, loss in ((Y > 0, "accuracy", "mse"), (np.sign(Y), "sign_accuracy", "mse"), (np.sign(Y), "accuracy", "hinge")):
         fit(y, metric, loss)
+
+
+PIXELS = RNG.integers(0, 256, size=(40, 6, 6, 1), dtype=np.uint8)
+
+
+def on_pixels(*first):
+    model = fastnn.Sequential([layers.Input((6, 6, 1)), *first, layers.Flatten(), layers.Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("first", [[], [layers.RandomFlip(), layers.MaxPooling2D()], [layers.Conv2D(2, 3), layers.ReLU()]])
+@pytest.mark.parametrize("x", [PIXELS, PIXELS.astype(np.float32)])
+def test_pixels_that_are_not_scaled_are_told(first, x):
+    model = on_pixels(*first)
+    y = np.arange(40) % 2
+    learns = next(layer.name for layer in model.layers if layer.weights)
+    message = rf"x has values from 0 to 255, as pixels.*{learns!r}, gets.*layers\.Rescaling\(1 / 255\)"
+    with pytest.warns(UserWarning, match=message) as warned:
+        model.fit(x, y, verbose=0)
+    assert warned[0].filename == __file__
+    batches = [(x[:20], y[:20]), (x[20:], y[20:])]
+    with pytest.warns(UserWarning, match=message) as warned:
+        model.fit(Batches(batches), epochs=2, verbose=0)
+    assert len(warned) == 1 and warned[0].filename == __file__
+
+
+class Batches:
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+class Squashed(layers.Layer):
+    def call(self, x):
+        return fastnn.ops.tanh(x)
+
+
+@pytest.mark.parametrize(
+    ("first", "x"),
+    [
+        ([layers.Rescaling(1 / 255)], PIXELS),
+        ([layers.Flatten(), layers.BatchNormalization()], PIXELS),
+        ([Squashed()], PIXELS),  # a layer of one's own may scale
+        ([layers.Conv2D(2, 3), layers.BatchNormalization()], PIXELS),
+        ([], PIXELS / 255),
+        ([], PIXELS.astype(float) - 128),
+        ([], PIXELS // 16),
+    ],
+)
+def test_pixels_that_are_scaled_or_small_are_not_told(first, x):
+    on_pixels(*first).fit(x, np.arange(len(x)) % 2, verbose=0)
