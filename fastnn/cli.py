@@ -242,9 +242,10 @@ def _train(args: argparse.Namespace) -> int:
     compile_for(model, data.samples, epochs, batch_size, args.optimizer or recipe.optimizer, learning_rate)
     folder = (_interrupted_folder if args.resume else _output_folder)(args.output, recipe.name)
     threads = get_num_threads()
+    classes = "" if data.class_names is None else f"{data.classes} classes ({', '.join(data.class_names)}), "
     print(
-        f"{recipe.name}: {model.count_params():,} parameters, {data.samples:,} images to learn from, {data.test_samples:,} to "
-        f"test; {active_backend()} backend, {threads} thread{'s' if threads > 1 else ''}, "
+        f"{recipe.name}: {model.count_params():,} parameters, {classes}{data.samples:,} images to learn from, "
+        f"{data.test_samples:,} to test; {active_backend()} backend, {threads} thread{'s' if threads > 1 else ''}, "
         + ("resumed" if args.resume else f"seed {args.seed}")
     )
     bar, logger = callbacks.ProgressBar("auto"), callbacks.CSVLogger(folder / "history.csv")

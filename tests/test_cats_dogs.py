@@ -46,7 +46,7 @@ def test_training_says_what_it_learns_from_waits_for_and_leaves_out(pictures, ca
     argv = ["train", "cats-dogs", "--data", str(pictures / "train"), "--image-size", "32", "--epochs", "1", "--no-plot"]
     assert main(argv) == 0
     printed = capsys.readouterr()
-    assert "cats-dogs: 990,782 parameters, 40 images to learn from, 9 to test" in printed.out  # a fifth is held out
+    assert "cats-dogs: 990,782 parameters, 2 classes (across, along), 40 images to learn from, 9 to test" in printed.out
     assert "waiting for data: " in printed.out
     *_, count, reason = printed.err.splitlines()
     assert count == "fastnn: 1 files were left out:"

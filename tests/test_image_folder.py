@@ -296,6 +296,26 @@ def test_folders_without_pictures(tmp_path):
         folder_of(tmp_path)
 
 
+def test_a_class_without_pictures_is_told(tmp_path):
+    numbered(tmp_path, 4)
+    (tmp_path / "empty").mkdir()
+    with pytest.warns(UserWarning, match=r"no pictures \(\.bmp, .*\) in the folders empty of") as warned:
+        data = image_folder(tmp_path, verbose=False)
+    assert data.class_names == ["a", "b", "empty"] and data.samples == 4
+    assert len(warned) == 1 and warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("labels", ["inferred", None])
+def test_pictures_of_other_formats_are_told(tmp_path, labels):
+    numbered(tmp_path, 4)
+    for name in ("a/x.HEIC", "b/x.webp", "b/y.webp", "b/notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"other than \.bmp, .* are left out: 1 \.heic, 2 \.webp") as warned:
+        data = image_folder(tmp_path, labels=labels, verbose=False)
+    assert data.samples == 4
+    assert len(warned) == 1 and warned[0].filename == __file__
+
+
 def test_it_says_what_it_found(tmp_path, capsys):
     numbered(tmp_path, 10)
     image_folder(tmp_path, validation_split=0.2, subset="both", seed=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -17,6 +19,8 @@ from .decode import COLOR_MODES, INTERPOLATIONS, decode, pillow
 
 #: what names of pictures end in, in small or capital letters
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+#: and those of pictures that are not read, nor are they by Keras: leaving them out is told
+OTHER_EXTENSIONS = (".avif", ".heic", ".heif", ".tif", ".tiff", ".webp")
 LABEL_MODES = ("int", "categorical", "binary", None)
 SUBSETS = ("training", "validation", "both")
 #: so many batches are decoded before they are asked for
@@ -203,6 +207,11 @@ def image_folder(
         Gives batches ``(images, targets)``, images being uint8 of shape (n, height, width, channels). It has `file_paths`,
         `class_names` and `bad_files`.
 
+    Warns
+    -----
+    UserWarning
+        If the folder of a class has no pictures, or there are pictures of a format that is not read, such as .heic and .webp.
+
     Raises
     ------
     ImportError
@@ -287,12 +296,15 @@ def _index(
         _check_choice("labels", labels, ("inferred",))
         folders = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir() and not entry.name.startswith("."))
         names = _class_names(class_names, folders, directory)
-        found = [_pictures(os.path.join(directory, name), follow_links) for name in names]
+        found = _readable(directory, [_pictures(os.path.join(directory, name), follow_links) for name in names])
+        empty = [name for name, paths in zip(names, found, strict=True) if not paths]
+        if empty and len(empty) < len(names):
+            warnings.warn(f"no pictures ({', '.join(EXTENSIONS)}) in {_places(directory, labels, empty)}", stacklevel=3)
         numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(paths) for paths in found])
         return [path for paths in found for path in paths], numbers, names
     if class_names is not None:
         raise ValueError('class_names chooses among the folders of classes: it needs labels="inferred"')
-    paths = _pictures(directory, follow_links)
+    (paths,) = _readable(directory, [_pictures(directory, follow_links)])
     if labels is None:
         return paths, None, None
     given = np.asarray(labels)
@@ -315,10 +327,20 @@ def _class_names(chosen: Sequence[str] | None, folders: list[str], directory: st
 
 
 def _pictures(directory: str, follow_links: bool) -> list[str]:
-    """Return the pictures in a folder and in those below it; Keras's order: by folder, then by name."""
+    """Return the pictures of all formats in a folder and in those below it; Keras's order: by folder, then by name."""
     # an error in a folder below would otherwise be passed over in silence
     walk = sorted(os.walk(directory, onerror=_raise, followlinks=follow_links))
-    return [os.path.join(folder, name) for folder, _, names in walk for name in sorted(names) if name.lower().endswith(EXTENSIONS)]
+    paths = [os.path.join(folder, name) for folder, _, names in walk for name in sorted(names)]
+    return [path for path in paths if path.lower().endswith(EXTENSIONS + OTHER_EXTENSIONS)]
+
+
+def _readable(directory: str, found: list[list[str]]) -> list[list[str]]:
+    """Return the pictures of formats that are read; warn of the others."""
+    others = Counter(os.path.splitext(path)[1].lower() for paths in found for path in paths if not path.lower().endswith(EXTENSIONS))
+    if others:
+        counts = ", ".join(f"{count} {extension}" for extension, count in sorted(others.items()))
+        warnings.warn(f"pictures in {directory} that end in other than {', '.join(EXTENSIONS)} are left out: {counts}", stacklevel=4)
+    return [[path for path in paths if path.lower().endswith(EXTENSIONS)] for paths in found]
 
 
 def _raise(error: OSError) -> None:
