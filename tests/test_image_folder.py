@@ -310,7 +310,7 @@ def test_pictures_of_other_formats_are_told(tmp_path, labels):
     numbered(tmp_path, 4)
     for name in ("a/x.HEIC", "b/x.webp", "b/y.webp", "b/notes.txt"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"other than \.bmp, .* are left out: 1 \.heic, 2 \.webp") as warned:
+    with pytest.warns(UserWarning, match=r"do not end in \.bmp, .* are left out: 1 \.heic, 2 \.webp") as warned:
         data = image_folder(tmp_path, labels=labels, verbose=False)
     assert data.samples == 4
     assert len(warned) == 1 and warned[0].filename == __file__

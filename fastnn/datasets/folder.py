@@ -239,10 +239,13 @@ def image_folder(
     Examples
     --------
     >>> from fastnn.datasets import image_folder
+    >>> from fastnn.plotting import MisclassifiedDisplay
     >>> train, test = image_folder("photos", validation_split=0.2, subset="both")  # doctest: +SKIP
     Found 2936 files belonging to 2 classes.
     Using 2349 files for training and 587 for validation.
     >>> history = model.fit(train, epochs=3, validation_data=test)  # doctest: +SKIP
+    >>> display = MisclassifiedDisplay.from_model(model, test)  # doctest: +SKIP
+    >>> model.class_names = train.class_names  # saved with the model: fastnn predict writes them  # doctest: +SKIP
     """
     pillow()
     directory = os.fspath(directory)
@@ -336,10 +339,10 @@ def _pictures(directory: str, follow_links: bool) -> list[str]:
 
 def _readable(directory: str, found: list[list[str]]) -> list[list[str]]:
     """Return the pictures of formats that are read; warn of the others."""
-    others = Counter(os.path.splitext(path)[1].lower() for paths in found for path in paths if not path.lower().endswith(EXTENSIONS))
+    counts = Counter(os.path.splitext(path)[1].lower() for paths in found for path in paths)
+    others = ", ".join(f"{count} {extension}" for extension, count in sorted(counts.items()) if extension in OTHER_EXTENSIONS)
     if others:
-        counts = ", ".join(f"{count} {extension}" for extension, count in sorted(others.items()))
-        warnings.warn(f"pictures in {directory} that end in other than {', '.join(EXTENSIONS)} are left out: {counts}", stacklevel=4)
+        warnings.warn(f"pictures in {directory} that do not end in {', '.join(EXTENSIONS)} are left out: {others}", stacklevel=4)
     return [[path for path in paths if path.lower().endswith(EXTENSIONS)] for paths in found]
 
 

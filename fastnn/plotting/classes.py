@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import GENERATOR_HINT, batch_parts, has_batches
 from ..losses import Hinge, Perceptron
 from ..model import Sequential
 
@@ -27,6 +28,23 @@ def predicted_classes(model: Any, outputs: np.ndarray) -> np.ndarray:
         return outputs.argmax(axis=1)
     signed = getattr(model.loss, "from_logits", False) or isinstance(model.loss, (Hinge, Perceptron))
     return (outputs[:, 0] > (0 if signed else 0.5)).astype(np.int64)
+
+
+def gathered(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return inputs and targets: arrays as they are, those of an iterable of batches, if there is no `y`, in its order."""
+    if not has_batches(x, y):
+        return x, y
+    batches = [batch_parts(batch)[:2] for batch in x]
+    if not batches:
+        raise ValueError(f"x gave no batches{GENERATOR_HINT}")
+    inputs, targets = zip(*batches, strict=True)
+    return np.concatenate(inputs), np.concatenate(targets)
+
+
+def names_of_classes(model: Any, x: Any) -> list[str] | None:
+    """Return what an `image_folder`, else the model, calls the classes that the model tells apart, if they are as many."""
+    names = getattr(x, "class_names", None) or model.class_names
+    return names if names and len(names) == max(model.output_shape[1], 2) else None
 
 
 def true_and_predicted(model: Any, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .canvas import points_axes, scale_in, shortened, text_width
-from .classes import true_and_predicted
+from .classes import gathered, names_of_classes, true_and_predicted
 from .images import as_fractions
 from .mosaic import grid_columns
 
@@ -117,19 +117,19 @@ class MisclassifiedDisplay:
         ).plot(ax, max_images=max_images)
 
     @classmethod
-    def from_model(cls, model: Any, x: Any, y: Any, **kwargs: Any) -> MisclassifiedDisplay:
+    def from_model(cls, model: Any, x: Any, y: Any = None, **kwargs: Any) -> MisclassifiedDisplay:
         """Draw the images that a model misclassifies.
 
         Parameters
         ----------
         model : Sequential
             Its outputs are classes, or one output for two of them.
-        x : array_like, shape (n_samples, height, width) or (n_samples, height, width, channels)
-            Images.
-        y : array_like, shape (n_samples,), (n_samples, 1) or (n_samples, classes)
+        x : array_like, shape (n_samples, height, width) or (n_samples, height, width, channels), or iterable of batches
+            Images, or images and classes, such as `fastnn.datasets.image_folder` gives them; all are held in memory.
+        y : array_like, shape (n_samples,), (n_samples, 1) or (n_samples, classes), optional
             Classes, or one-hot rows.
         **kwargs
-            As for `from_predictions`.
+            As for `from_predictions`; `display_labels` are by default what the folder or the model calls the classes.
 
         Returns
         -------
@@ -140,7 +140,9 @@ class MisclassifiedDisplay:
         TypeError, ValueError
             If it is no such model, or the data does not fit it.
         """
-        return cls.from_predictions(*true_and_predicted(model, x, y), x, **kwargs)
+        images, y = gathered(x, y)
+        classes = true_and_predicted(model, images, y)
+        return cls.from_predictions(*classes, images, **{"display_labels": names_of_classes(model, x), **kwargs})
 
     @classmethod
     def from_estimator(

@@ -6,10 +6,12 @@ import pytest
 import sklearn.inspection
 import sklearn.metrics
 from matplotlib.colors import to_hex
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import fastnn
 from fastnn import layers
+from fastnn.datasets import image_folder
 from fastnn.estimators import MLPClassifier
 from fastnn.plotting import ConfusionMatrixDisplay, DecisionBoundaryDisplay, MisclassifiedDisplay
 from fastnn.plotting.images import as_fractions
@@ -26,7 +28,35 @@ SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = np.eye(3)[[0, 1, 2, 1, 1]]
 
 
+@pytest.fixture
+def colours(tmp_path):
+    """A folder of pictures of one colour each, in batches, and a model that takes blue for red and red for blue."""
+    for name, colour in (("blue", (0, 0, 255)), ("green", (0, 255, 0)), ("red", (255, 0, 0))):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.new("RGB", (2, 2), colour).save(tmp_path / name / f"{number}.png")
+    model = fastnn.Sequential([layers.Input((2, 2, 3)), layers.GlobalAveragePooling2D()])
+    model.compile("sgd", SPARSE)
+    return image_folder(tmp_path, image_size=2, batch_size=4, shuffle=False, verbose=False), model
+
+
 class TestConfusionMatrix:
+    def test_of_a_folder_of_pictures_with_its_classes(self, colours):
+        folder, model = colours
+        display = ConfusionMatrixDisplay.from_model(model, folder)
+        assert display.confusion_matrix.tolist() == [[0, 0, 2], [0, 2, 0], [2, 0, 0]]
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["blue", "green", "red"]
+        one = list(folder)[0]  # no red ones: they have their row
+        model.class_names = ["b", "g", "r"]
+        display = ConfusionMatrixDisplay.from_model(model, *one)
+        assert display.confusion_matrix.tolist() == [[0, 0, 2], [0, 2, 0], [0, 0, 0]]
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["b", "g", "r"]
+        model.class_names = ["b", "g"]  # not those that it tells apart
+        display = ConfusionMatrixDisplay.from_model(model, *one)
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["0", "1", "2"]
+        with pytest.raises(ValueError, match="x gave no batches; a generator"):
+            ConfusionMatrixDisplay.from_model(model, iter(()))
+
     def test_rows_are_true_and_columns_predicted(self):
         display = ConfusionMatrixDisplay.from_model(identity_model(3, SPARSE), ONE_HOT, [0, 1, 2, 2, 2], display_labels=list("abc"))
         assert isinstance(display, sklearn.metrics.ConfusionMatrixDisplay)
@@ -164,6 +194,14 @@ class TestMisclassified:
         x = np.eye(3, dtype=np.float32).reshape(3, 1, 3, 1)
         display = MisclassifiedDisplay.from_model(identity_model(3, shape=(1, 3, 1)), x, [0, 2, 2])
         assert display.indices.tolist() == [1] and texts(display) == [("2", "1")]
+
+    def test_of_a_folder_of_pictures_with_its_classes(self, colours):
+        folder, model = colours
+        display = MisclassifiedDisplay.from_model(model, folder)
+        assert display.title_.get_text() == "4 of 6 misclassified"
+        assert texts(display) == [("blue", "red")] * 2 + [("red", "blue")] * 2
+        np.testing.assert_array_equal(display.images_[3].get_array(), np.tile([1.0, 0.0, 0.0], (2, 2, 1)))
+        assert texts(MisclassifiedDisplay.from_model(model, folder, display_labels="bgr"))[0] == ("b", "r")
 
     def test_of_an_estimator(self):
         x, y = load_digits(return_X_y=True)
