@@ -115,16 +115,22 @@ class Tensor:
         return len(self.data)
 
     def __bool__(self) -> bool:
-        return bool(self._values())
+        return bool(self._number("`if`, `and` and `or` choose once for all of them, ops.where(condition, a, b) for each"))
 
     def __float__(self) -> float:
-        return float(self._values().item())
+        return float(self._number("fastnn.ops has functions of tensors, such as ops.exp for math.exp"))
 
     def __int__(self) -> int:
-        return int(self._values().item())
+        return int(self._number("ops.cast(x, 'int32') converts each"))
 
     def __index__(self) -> int:
         return self._values().__index__()
+
+    def _number(self, advice: str) -> Any:
+        """Return the value of a single element; advise who takes more of them for one."""
+        if self.data.size != 1:
+            raise ValueError(f"a {type(self).__name__} of shape {self.shape} is not one number but {self.data.size}: {advice}")
+        return self._values().item()
 
     def _values(self) -> ndarray:
         """Return the values to Python, which may do anything with them: a step that does is not recorded."""

@@ -1,6 +1,7 @@
 """Tensors, variables and tapes: TensorFlow's documented behaviour and numbers worked by hand."""
 
 import gc
+import math
 import threading
 import weakref
 
@@ -87,8 +88,9 @@ class TestTensor:
         assert float(constant([2.5])) == 2.5 and int(constant(2.5)) == 2
         assert [10, 20, 30][constant(1)] == 20
         assert bool(constant(1.0)) and not constant([0.0])
-        with pytest.raises(ValueError, match="ambiguous"):
-            bool(constant([1.0, 2.0]))
+        for number, advice in ((bool, r"ops\.where"), (float, r"ops\.exp"), (math.tanh, r"ops\.exp"), (int, r"ops\.cast")):
+            with pytest.raises(ValueError, match=rf"a Tensor of shape \(2,\) is not one number but 2: .*{advice}"):
+                number(constant([1.0, 2.0]))
         with pytest.raises(TypeError):
             len(constant(1.0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Container
 from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec
@@ -19,13 +20,26 @@ def public(module: ModuleType) -> dict[str, Any]:
 def additions(own: ModuleSpec | None, there: Container[str]) -> CodeType | None:
     """Return the code of the course's own file without its definitions of what is `there`; None if it defines nothing else.
 
-    Its imports and other statements stay. A file that is no source of this version of Python adds nothing.
+    Its imports and other statements stay. A file of Python 2 adds nothing, which is told.
+
+    Raises
+    ------
+    SyntaxError
+        If the file is none of Python at all: somebody is writing it.
     """
     if own is None or not isinstance(own.loader, InspectLoader):
         return None
+    source = own.loader.get_source(own.name) or ""
     try:
-        tree = ast.parse(own.loader.get_source(own.name) or "")
-    except SyntaxError:  # Python 2: the course is older than its replacement
+        tree = ast.parse(source, own.origin or own.name)
+    except SyntaxError as error:
+        if "'print'" not in error.msg:
+            raise
+        warnings.warn(
+            f"{own.origin} is written in Python 2 (line {error.lineno}: {error.msg}): fastnn's module stands for all of it, and what "
+            "may have been added to it is left out",
+            stacklevel=2,
+        )
         return None
     kept, added = [], False
     for node in tree.body:

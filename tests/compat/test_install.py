@@ -163,10 +163,24 @@ def test_what_is_added_to_a_module_stays(fresh):
     assert own.__name__ == "common.layers" and layers.__name__ == "fastnn.compat.dlfs.layers"
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["print 'a book for Python 2'\n", "def _helper(): pass\nraise ImportError\n", "def relu(x): return x\nraise ImportError\n"],
-)
+def test_a_file_of_python_2_is_told(fresh):
+    write(fresh, {"common/__init__.py": "", "common/functions.py": "print 'a book for Python 2'\ndef relu(x): return x\n"})
+    compat.install("dlfs")
+    with pytest.warns(UserWarning, match=r"functions\.py is written in Python 2 \(line 1: Missing parentheses"):
+        import common.functions
+
+    assert common.functions.__name__ == "fastnn.compat.dlfs.functions"
+
+
+def test_a_mistake_in_what_is_added_is_told(fresh):
+    write(fresh, {"common/__init__.py": "", "common/layers.py": ADDITIONS + "\ndef forward(self, x:\n"})
+    compat.install("dlfs")
+    with pytest.raises(SyntaxError) as raised:
+        import common.layers  # noqa: F401
+    assert raised.value.filename == str(fresh / "common" / "layers.py")
+
+
+@pytest.mark.parametrize("text", ["def _helper(): pass\nraise ImportError\n", "def relu(x): return x\nraise ImportError\n"])
 def test_a_file_without_additions_is_not_run(fresh, text):
     write(fresh, {"common/__init__.py": "", "common/functions.py": text})
     compat.install("dlfs")
