@@ -24,12 +24,13 @@ def has_batches(x: Any, y: Any) -> bool:
     Raises
     ------
     ValueError
-        If it is an iterator, and there are targets besides.
+        If it can give nothing else, having no items by number, and there are targets besides.
     """
-    if y is not None and hasattr(x, "__next__"):
-        raise ValueError(f"y must be left out where x gives batches, (x, y) each; x is a {type(x).__name__}")
     is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple, str, bytes, Mapping)) or is_on_gpu(x)
-    return y is None and not is_array and hasattr(x, "__iter__")
+    iterable = hasattr(x, "__iter__") and not is_array
+    if y is not None and iterable and not hasattr(x, "__getitem__"):
+        raise ValueError(f"y must be left out where x gives batches, (x, y) each; x is a {type(x).__name__}")
+    return y is None and iterable
 
 
 def batch_parts(batch: Any) -> tuple[Any, Any, Any]:
@@ -100,6 +101,8 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
         if not fits:
             alone = given in (input_shape[1:], input_shape[1:-1] if input_shape[-1] == 1 else None)
             hint = "; a single sample is a batch of one, x[None]" * alone
+            if len(input_shape) == 4 and given[1:] == (input_shape[3], *input_shape[1:3]):
+                hint = "; images with the channels first become such by x.transpose(0, 2, 3, 1)"
             raise ValueError(f"x must have shape {_shape_text(input_shape)} to fit the model, got {given}{hint}")
     if not isinstance(array, np.ndarray):
         if array.dtype not in (np.uint8, dtype):

@@ -188,8 +188,8 @@ class Optimizer:
         without = [v.name for g, v in zip(grads, trainable_variables, strict=True) if g is None]
         if len(without) == len(grads):
             raise ValueError(
-                f"no gradient given for any variable: {without}; what a tape is asked about must be computed of them by fastnn.ops, "
-                "inside its `with` block"
+                f"no gradient given for any variable: {without}; what a tape is asked about must be computed of them by "
+                "fastnn.ops, inside its `with` block"
             )
         if without:
             warnings.warn(f"no gradient for the variables {without}: they are not updated", stacklevel=2)

@@ -734,6 +734,8 @@ class Numbered:
         (lambda m: m.fit((IMAGES, LABELS)), ValueError, "x must be one array, of samples of one shape"),
         (lambda m: m.predict(np.ma.masked_array(IMAGES, IMAGES > 0)), TypeError, "x must be an array without a mask"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), LABELS), ValueError, "y must be left out where x gives batches"),
+        (lambda m: m.fit({1: 2}.values(), LABELS), ValueError, "y must be left out where x gives batches.*dict_values"),
+        (lambda m: m.predict(IMAGES.transpose(0, 3, 1, 2)), ValueError, r"x must have shape.*got.*x\.transpose\(0, 2, 3, 1\)"),
         (lambda m: m.fit(iter([(IMAGES, LABELS)]), epochs=2, verbose=0), ValueError, "a generator gives its batches only once"),
         (lambda m: m.fit(IMAGES, LABELS, batch_size=-1), ValueError, "batch_size"),
         (lambda m: m.fit(IMAGES[:0], LABELS[:0]), ValueError, "no samples"),

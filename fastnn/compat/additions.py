@@ -36,8 +36,8 @@ def additions(own: ModuleSpec | None, there: Container[str]) -> CodeType | None:
         if "'print'" not in error.msg:
             raise
         warnings.warn(
-            f"{own.origin} is written in Python 2 (line {error.lineno}: {error.msg}): fastnn's module stands for all of it, and what "
-            "may have been added to it is left out",
+            f"{own.origin} is written in Python 2 (line {error.lineno}: {error.msg}): fastnn's module stands for all of it, and "
+            "what may have been added to it is left out",
             stacklevel=2,
         )
         return None

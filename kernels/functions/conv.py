@@ -148,11 +148,18 @@ def _forward_arguments(
     x: Any, w: Any, b: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int, data_format: str
 ) -> tuple[tuple, tuple[int, ...], tuple[int, ...]]:
     """Return x, w and b in channels_last, the parameters that say how the window moves, and the shape of the output."""
-    (x, w, b), extent = inputs("conv2d_forward", x, w, b, data_format=data_format)
-    window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
-    groups = check_groups(groups, extent["c"], extent["co"])
-    _check_filters(extent, groups)
-    if data_format_is_first(data_format):
+    first = data_format_is_first(data_format)
+    try:
+        (x, w, b), extent = inputs("conv2d_forward", x, w, b, data_format=data_format)
+        window = conv_window((extent["ih"], extent["iw"]), (extent["kh"], extent["kw"]), stride, padding, dilation)
+        groups = check_groups(groups, extent["c"], extent["co"])
+        _check_filters(extent, groups)
+    except ValueError as error:
+        images, filters = (tuple(getattr(array, "shape", ())) for array in (x, w))
+        if first or len(images) != 4 or len(filters) != 4 or images[1] != filters[1] or images[3] == filters[2]:
+            raise
+        raise ValueError(f"{error}; images (N, C, H, W) and filters (C_out, C, KH, KW) need data_format='channels_first'") from None
+    if first:
         x, w = images_last(x), filters_last(w)
     return (x, w, b), (*window.conv_params, groups), (extent["n"], *window.output, extent["co"])
 

@@ -57,6 +57,17 @@ CALLS = {
     "scalar": (lambda: kernels.dense_forward(1.0, MATRIX), ValueError, r"x .*n, k.*\(\)"),
     "channels": (lambda: conv(w=W[:, :, :2]), ValueError, r"w .*3 / 1 = 3.*2"),
     "channels_first": (lambda: conv(w=W.T, b=None, data_format="channels_first"), ValueError, "w .*5 / 1 = 5.*3"),
+    "channels first in channels_last": (
+        lambda: conv(x=np.ones((2, 3, 7, 7)), w=np.ones((4, 3, 2, 2))),
+        ValueError,
+        r"b .*co=2.*\(4,\); images \(N, C, H, W\) .* need data_format='channels_first'",
+    ),
+    "stride, of what fits": (lambda: conv(x=np.ones((2, 3, 7, 3)), w=np.ones((3, 3, 3, 4)), stride=0), ValueError, "got 0$"),
+    "channels first in channels_last, without bias": (
+        lambda: conv(x=np.ones((2, 3, 7, 7)), w=np.ones((4, 3, 2, 2)), b=None),
+        ValueError,
+        r"rows: .*; images \(N, C, H, W\) .* need data_format='channels_first'",
+    ),
     "bias": (lambda: conv(b=B[:3]), ValueError, r"b .*co=4.*\(3,\)"),
     "bias of a column": (lambda: kernels.dense_forward(ROWS, MATRIX, [[1], [2]]), ValueError, r"b .*\(m=2\).*\(2, 1\)"),
     "inner": (lambda: kernels.matmul(ROWS, ROWS), ValueError, r"b .*k=3.*\(4, 3\)"),
