@@ -3,7 +3,9 @@
 import csv
 import math
 import os
+import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -431,6 +433,25 @@ def test_training_terminates_on_nan(bad, capsys):
 
 
 # ProgressBar
+
+
+def test_a_notebook_without_widgets_has_a_bar_of_text_and_no_warning():
+    code = """
+        import sys, types
+
+        sys.modules["IPython"] = sys.modules["ipykernel.zmqshell"] = types.ModuleType("IPython")
+        sys.modules["IPython"].get_ipython = object
+        sys.modules["ipywidgets"] = None
+
+        import numpy as np
+        import fastnn
+
+        model = fastnn.Sequential([fastnn.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(np.zeros((8, 2)), np.zeros((8, 1)), verbose=1)
+        """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert "8/8" in ran.stderr and "Warning" not in ran.stderr
 
 
 def test_the_bar_shows_loss_metrics_speed_and_time_left(capsys):

@@ -156,7 +156,9 @@ def _shows_bars() -> bool:
 
 
 def _new_bar(title: str, total: int | None, unit: str) -> Any:
-    from tqdm.auto import tqdm  # where it is used: the import takes a while
+    with warnings.catch_warnings():  # of a notebook without ipywidgets, where the bar is one of text
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm  # where it is used: the import takes a while
 
     if total:
         form = "{desc} {bar:20} {n_fmt}/{total_fmt} [{rate_noinv_fmt}, {remaining} left{postfix}]"
