@@ -4,7 +4,7 @@
 # `image_folder` reads pictures from a folder for each class while a model trains, such as the "PetImages" of Kaggle's
 # cats and dogs with its folders Cat and Dog. Here the pictures are drawn: faces with pointed and with hanging ears.
 # Put the path of your own folder into `train(...)` below, or train at the shell: `fastnn train cats-dogs --data FOLDER`.
-# Pictures are read by Pillow: `pip install '.[image,plot]'`.
+# Pictures are read by Pillow: `pip install 'fastnn-kernels[image,plot]'`.
 
 # %%
 import tempfile

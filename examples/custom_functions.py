@@ -2,7 +2,7 @@
 # # Functions of your own in a training
 #
 # Activations and the rule of an optimizer, in plain Python for one number. Numba compiles them and their derivatives
-# (`pip install '.[numba]'`), so training with them is as fast as with the built-in ones. The first use of each takes
+# (`pip install 'fastnn-kernels[numba]'`), so training with them is as fast as with the built-in ones. The first use of each takes
 # some seconds, in which it is compiled and compared with central differences.
 
 # %%

@@ -2,7 +2,7 @@
 # # Pictures of a training
 #
 # One of each display of `fastnn.plotting`, for a small convolutional network and a part of MNIST. They need matplotlib,
-# scikit-learn and grandalf: `pip install '.[plot,sklearn]'`.
+# scikit-learn and grandalf: `pip install 'fastnn-kernels[plot,sklearn]'`.
 
 # %%
 import matplotlib.pyplot as plt
