@@ -211,10 +211,9 @@ cdef class Kernel:
                     return None
             elif self.place(i, value, &call, &dtype, &shape) != FITS:
                 return None
-        if outputs is None:
-            for i in range(self.n_axes):
-                if call.extent[i] == 0:
-                    return None
+        for i in range(self.n_axes):
+            if call.extent[i] == 0:
+                return None
         self.pack_params(params, 0, &call)
         if outputs is None:
             outputs = self.new_outputs(&call, dtype, &shape, optional)

@@ -110,7 +110,8 @@ def _labels(y, t):
         return t.reshape(y.shape).argmax(axis=1)
     _require(y.ndim == 2 and t.size == len(y), wanted, y=y.shape, t=t.shape)
     _require(t.dtype.kind in "iub", wanted, y=y.shape, t=f"of dtype {t.dtype}")
-    _require(t.size == 0 or (t.min() >= 0 and t.max() < y.shape[1]), wanted, C=y.shape[1], t=f"from {t.min()} to {t.max()}")
+    if t.size and not 0 <= t.min() <= t.max() < y.shape[1]:
+        _require(False, wanted, C=y.shape[1], t=f"from {t.min()} to {t.max()}")
     return t.reshape(-1).astype(np.int32, copy=False)
 
 

@@ -6,6 +6,8 @@ Models collect these lists once, so a gradient is written into the array that is
 import numpy as np
 
 from ... import kernels as _kernels
+from ...kernels.functions.linear import NO_ACTIVATION as _NO_ACTIVATION
+from ...kernels.table import attempt as _attempt
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import bias as _bias
 from ..as_numpy import promoted as _promoted
@@ -76,6 +78,10 @@ class Affine:
 
 
 def _product(x, W, *b):
+    if not b or b[0] is not None:
+        outputs = _attempt("dense_forward", (x, W, b[0] if b else None), _NO_ACTIVATION)
+        if outputs is not None:
+            return outputs[0]
     (x, W, *b), dtype = _promoted(x=x, W=W, **dict(zip("b", b, strict=False)))
     _require(x.ndim >= 1 and W.ndim == 2 and x.shape[-1] == len(W), _PRODUCT, x=x.shape, W=W.shape)
     b = [_bias("b", each, W.shape[1], _PRODUCT, x=x.shape, W=W.shape) for each in b]
@@ -84,6 +90,9 @@ def _product(x, W, *b):
 
 
 def _product_backward(dout, x, params, grads):
+    by_input, by_weight = _attempt("dense_backward_input", (dout, params[0])), (grads[0], grads[1] if len(grads) > 1 else None)
+    if by_input is not None and by_input[0].shape == x.shape and _attempt("dense_backward_weight", (x, dout), (), by_weight):
+        return by_input[0]
     (dout, x, W), dtype = _promoted(dout=dout, x=x, W=params[0])
     shape = (*x.shape[:-1], W.shape[1])
     _require(dout.shape == shape, f"dout must have the shape of the output, {shape}", dout=dout.shape)
