@@ -175,14 +175,14 @@ class Squashed(layers.Layer):
 @pytest.mark.parametrize(
     ("first", "x"),
     [
-        ([layers.Rescaling(1 / 255)], PIXELS),
-        ([layers.Flatten(), layers.BatchNormalization()], PIXELS),
-        ([Squashed()], PIXELS),  # a layer of one's own may scale
-        ([layers.Conv2D(2, 3), layers.BatchNormalization()], PIXELS),
-        ([], PIXELS / 255),
-        ([], PIXELS.astype(float) - 128),
-        ([], PIXELS // 16),
+        (lambda: [layers.Rescaling(1 / 255)], PIXELS),
+        (lambda: [layers.Flatten(), layers.BatchNormalization()], PIXELS),
+        (lambda: [Squashed()], PIXELS),  # a layer of one's own may scale
+        (lambda: [layers.Conv2D(2, 3), layers.BatchNormalization()], PIXELS),
+        (list, PIXELS / 255),
+        (list, PIXELS.astype(float) - 128),
+        (list, PIXELS // 16),
     ],
 )
 def test_pixels_that_are_scaled_or_small_are_not_told(first, x):
-    on_pixels(*first).fit(x, np.arange(len(x)) % 2, verbose=0)
+    on_pixels(*first()).fit(x, np.arange(len(x)) % 2, verbose=0)

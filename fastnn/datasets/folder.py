@@ -245,7 +245,7 @@ def image_folder(
     Using 2349 files for training and 587 for validation.
     >>> history = model.fit(train, epochs=3, validation_data=test)  # doctest: +SKIP
     >>> display = MisclassifiedDisplay.from_model(model, test)  # doctest: +SKIP
-    >>> model.class_names = train.class_names  # saved with the model: fastnn predict writes them  # doctest: +SKIP
+    >>> model.class_names = train.class_names  # which fastnn predict writes  # doctest: +SKIP
     """
     pillow()
     directory = os.fspath(directory)
