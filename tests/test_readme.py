@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from fastnn import cli
+from fastnn.cli.options import make_parser
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -23,7 +23,7 @@ def test_the_commands_are_understood():
     commands = re.findall(r"^    fastnn (.*?)(?:  #.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:
-        args = cli._parser().parse_args(command.split())
+        args = make_parser().parse_args(command.split())
         assert callable(args.run)
 
 
