@@ -51,25 +51,27 @@ def call(name: str, *args: Any) -> None:
 def attempt(
     name: str, inputs: tuple, params: tuple = (), outputs: tuple | None = None, optional: bool = True
 ) -> tuple[Any, ...] | None:
-    """Run an op at once if its arrays are such as kernels take, without the checks that would find out why one is not.
+    """Run an op at once if its arrays need no conversion; the caller converts or explains what is wrong only if this returns None.
 
     Parameters
     ----------
     name : str
         The op.
     inputs : tuple
-        Anything: plain NumPy arrays that need no conversion will do; so do numbers for arrays of one float64.
+        Values of any type. What fits are plain NumPy arrays of the spec's dtype and axes, C-contiguous, int64 for int32 indices,
+        and numbers for arrays of one float64.
     params : tuple
-        Known to be right.
-    outputs : tuple, optional
-        What is updated; by default new arrays, whose shapes follow from the inputs.
+        The parameters, already checked.
+    outputs : tuple of ndarray, optional
+        The arrays to update; by default new ones, whose shapes follow from those of the inputs.
     optional : bool, default True
-        Whether to make an output that may be left out.
+        Whether to make the outputs that may be left out; if not, None stands for them.
 
     Returns
     -------
     tuple of ndarray, or None
-        The outputs. None if nothing was computed: something does not fit, a recording is on, or the backend has no such way.
+        The outputs. None if nothing was computed, because something does not fit, a recording is on, or the backend's kernels have
+        no `attempt`.
     """
     if _recording.get() is not None:
         return None

@@ -21,16 +21,16 @@ def compute(op_name: str, values: tuple, params: tuple = (), *, optional: bool =
     values : tuple of array_like
         The inputs in the spec's order; None where an optional one is left out.
     params : tuple
-        The parameters, which are known to be right.
+        The parameters, already checked.
     optional : bool, default True
-        Whether to make the output that may be left out; else it is None.
+        Whether to make the outputs that may be left out; if not, None stands for them.
     names : str, optional
-        By whose names errors call the inputs, if not the op's.
+        A key of `checks.INPUTS`: error messages name the inputs as that function does; by default as the op does.
 
     Returns
     -------
     tuple of ndarray or None
-        In the spec's order.
+        The outputs in the spec's order.
 
     Raises
     ------

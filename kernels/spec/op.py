@@ -39,7 +39,7 @@ class Array:
     kind: str = "real"
     role: str = "in"
     optional: bool = False
-    below: str = field(default="", repr=False)  # the caller's business, no part of what a kernel takes
+    below: str = field(default="", repr=False)  # not in `contract`: no kernel reads it
 
     @property
     def axis_names(self) -> tuple[str, ...]:
