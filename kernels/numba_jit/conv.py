@@ -10,12 +10,15 @@ from .call import Plan, step
 from .pointers import add, copy, copy_rows, fill, inline, is_null, null, offset, on_stack
 from .product import PANEL_COLUMNS, WEIGHT, multiply, multiply_panels, pack_columns, pack_rows, panel_width, panels_size
 from .tile import tile_width
+from .vectors import lanes
 
 #: a block of gathered patches: pixels, and columns of their patches
 PIXELS, COLUMNS = 48, 192
 PATCH_ELEMENTS, PANEL_ELEMENTS = PIXELS * COLUMNS, PIXELS * PANEL_COLUMNS
 #: room for the errors of a block's pixels, turned into panels
 TURNED_ELEMENTS = COLUMNS * (PIXELS + PANEL_COLUMNS)
+#: columns of a matrix transposed together
+TURNED = 16
 #: room for a piece of a row of the image with zeros beside it
 ROW_ELEMENTS = 4096
 
@@ -158,12 +161,12 @@ def _pack_filters(call, first, last):
         pack_rows(offset(call.w, g * filters), call.co, k, 0, filters, offset(call.scratch, g * k * (filters + PANEL_COLUMNS)))
 
 
-@step("c", "kh kw co", scratch=lambda e: winograd.planes_size(e["c"], e["co"]))
+@step("c", "kh kw co", scratch=lambda e: winograd.planes_size.py_func(e["c"], e["co"]))
 def _transform_filters(call, first, last):
     c, co = call.c, call.co
     for k in range(first, last):
-        for j in range(co):
-            winograd.transform_filter(offset(call.w, k * co + j), c * co, c, co, k, j, call.scratch)
+        for j in range(0, co, lanes(call.w)):
+            winograd.transform_filters(offset(call.w, k * co + j), c * co, c, co, k, j, call.scratch)
 
 
 def _forward(finish):
@@ -285,13 +288,25 @@ def scatter(call, g, pixel, top, depth, patch, dx):
                 i, j = i + 1, 0
 
 
-@step("co", "kh kw c", scratch=lambda e: winograd.planes_size(e["co"], e["c"]))
-def _transform_transposed_filters(call, first, last):
+@step("kh kw", "c co", scratch=lambda e: winograd.planes_size.py_func(e["co"], e["c"]) + 9 * e["c"] * e["co"])
+def _turn_filters(call, first, last):
+    """Write the filters turned by half a circle, from the last tap back, and of each tap the transpose, behind the planes."""
     c, co = call.c, call.co
+    for tap in range(first, last):
+        w, turned = offset(call.w, (8 - tap) * c * co), offset(call.scratch, winograd.planes_size(co, c) + tap * c * co)
+        for left in range(0, co, TURNED):
+            for j in range(c):
+                for k in range(left, min(left + TURNED, co)):
+                    turned[k * c + j] = w[j * co + k]
+
+
+@step("co", "kh kw c")
+def _transform_turned_filters(call, first, last):
+    c, co = call.c, call.co
+    turned = offset(call.scratch, winograd.planes_size(co, c))
     for k in range(first, last):
-        for j in range(c):
-            # turned by half a circle: from the last tap back
-            winograd.transform_filter(offset(call.w, (8 * c + j) * co + k), -c * co, co, c, k, j, call.scratch)
+        for j in range(0, c, lanes(call.w)):
+            winograd.transform_filters(offset(turned, k * c + j), c * co, co, c, k, j, call.scratch)
 
 
 _convolve_errors = winograd.convolution(winograd.nothing)
@@ -307,7 +322,7 @@ def _convolve_tiles_back(call, first, last):
 conv2d_backward_input = Plan(
     (
         (_pack_transposed_filters, _convolve_back),
-        (_transform_transposed_filters, _convolve_tiles_back),
+        (_turn_filters, _transform_turned_filters, _convolve_tiles_back),
         (depthwise.backward_input,),
     ),
     lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "co", "c"),
@@ -444,7 +459,27 @@ def _add_planes(call, first, last):
             add(offset(call.scratch, piece * size + planes), call.db, co)
 
 
+# And with whole rows of results, of single channels.
+
+
+@step(
+    _pieces,
+    lambda e: e["n"] * e["oh"] * e["ow"] * _gradient_size(e) // _pieces(e),
+    scratch=lambda e: _pieces(e) * _gradient_size(e),
+)
+def _sum_lines(call, first, last):
+    co, lines = call.co, call.n * call.oh
+    k = call.kh * call.kw
+    size = (k + 1) * co
+    pieces = pieces_of(lines * call.ow, size)
+    for piece in range(first, last):
+        sums = offset(call.scratch, piece * size)
+        fill(sums, size, 0.0)
+        bias = null(sums) if is_null(call.db) else offset(sums, k * co)
+        depthwise.add_lines(call, piece * lines // pieces, (piece + 1) * lines // pieces, sums, bias)
+
+
 conv2d_backward_weight = Plan(
-    ((_sum_pieces, _add_pieces), (_sum_tiles, _add_planes), (depthwise.backward_weight, depthwise.backward_bias)),
+    ((_sum_pieces, _add_pieces), (_sum_tiles, _add_planes), (_sum_lines, _add_pieces)),
     lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "c", "co") and winograd.pays(e, "co", "c"),
 )

@@ -1,14 +1,30 @@
-"""Depthwise convolution, one filter for each channel: no product of matrices, so plain loops with the channels innermost."""
+"""Depthwise convolution, one filter for each channel: no product of matrices, so windows are summed where they lie.
+
+Channels fill vectors, the last of which overlaps the one before. A row of results is cut at the edges of the image: windows inside
+it from side to side have all taps of a row, and a few of them are summed together; the others one by one, with the taps that are
+inside. The gradient of the input is the same for the errors, once for each phase of the stride.
+"""
+
+from collections import namedtuple
+from math import gcd
 
 from .call import step
-from .pointers import add, copy, fill, inline, is_null, offset, on_stack
-from .sums import column_sums
+from .pointers import fill, inline, is_null, null, offset, on_stack
+from .vectors import MOST_LANES, from_lane, keep_rolled, lanes, read, total, write, zeros
 
-#: channels whose sums stand on the stack: there LLVM sees that writing them changes nothing that is read
-CHANNELS = 64
-#: sums over pixels that take turns, so that none waits for the one before
+#: windows that are summed together, each in a register
+WINDOWS = 8
+#: windows of a run at most, so that they stay in the nearest cache from some channels to the next
+MOST_WINDOWS = 32
+#: sums of a tap that take turns, so that none waits for the one before
 TURNS = 4
-TURNS_ELEMENTS = TURNS * CHANNELS
+
+#: Rows or columns. The window of result o begins at pixel start + o * step of `extent`, and its taps are `tap` apart. They meet
+#: elements weight, weight + weight_tap, ... of the filter.
+Axis = namedtuple("Axis", "results extent start step taps tap weight weight_tap")
+
+#: Windows side by side that have the same taps, and how many elements apart they are in the image, the filters and the results.
+Run = namedtuple("Run", "windows rows taps c x_window x_row x_tap w_row w_tap y_window")
 
 
 def serves(e):
@@ -17,20 +33,87 @@ def serves(e):
 
 
 @inline
-def seen(call, line, o, i, j):
-    """Return which pixel of all images element (i, j) of a filter meets for an output pixel; -1 where that is outside."""
-    h = line % call.oh * call.stride_h - call.pad_top + i * call.dilation_h
-    w = o * call.stride_w - call.pad_left + j * call.dilation_w
-    if h < 0 or h >= call.ih or w < 0 or w >= call.iw:
-        return -1
-    return (line // call.oh * call.ih + h) * call.iw + w
+def inside(first, step, extent, count):
+    """Return the range of those i < count for which first + i * step lies in [0, extent)."""
+    begin, end = 0, count
+    while begin < end and first + begin * step < 0:  # the few outside are counted sooner than a division is done
+        begin += 1
+    while begin < end and first + (end - 1) * step >= extent:
+        end -= 1
+    return begin, end
+
+
+def _line_of(do):
+    """Return a function that calls ``do(run, x, w, b, y)`` for all runs of a line of results, with pointers to where they begin."""
+
+    @inline
+    def line(x, w, b, y, rows, columns, place, kw, c, pitch):
+        top, bottom = inside(rows.start + place * rows.step, rows.tap, rows.extent, rows.taps)
+        x = offset(x, (rows.start + place * rows.step + top * rows.tap) * columns.extent * c)
+        w = offset(w, (rows.weight + top * rows.weight_tap) * kw * c)
+        x_window, x_row, x_tap = columns.step * c, rows.tap * columns.extent * c, columns.tap * c
+        w_row, w_tap = rows.weight_tap * kw * c, columns.weight_tap * c
+        whole, beyond = inside(columns.start, columns.step, columns.extent - (columns.taps - 1) * columns.tap, columns.results)
+        o = 0
+        while o < columns.results:
+            windows = min(beyond - o, MOST_WINDOWS) if o >= whole and o < beyond else 1
+            first = columns.start + o * columns.step
+            left, right = inside(first, columns.tap, columns.extent, columns.taps)
+            run = Run(windows, bottom - top, right - left, c, x_window, x_row, x_tap, w_row, w_tap, pitch)
+            x_here, w_here = (first + left * columns.tap) * c, (columns.weight + left * columns.weight_tap) * c
+            do(run, offset(x, x_here), offset(w, w_here), b, offset(y, o * pitch))
+            o += windows
+
+    return line
+
+
+def _together(count):
+    """Return a function that sums `count` windows in one vector of channels: in the first n or, where that is None, in all."""
+
+    @inline
+    def sum_windows(run, x, w, b, y, n):
+        sums = zeros(count, y) if is_null(b) else read(count, b, 0, n)
+        for i in range(run.rows):
+            for j in range(run.taps):
+                keep_rolled()
+                tap = read(1, offset(w, i * run.w_row + j * run.w_tap), 0, n)
+                sums += read(count, offset(x, i * run.x_row + j * run.x_tap), run.x_window, n) * tap
+        write(sums, y, run.y_window, n)
+
+    return sum_windows
+
+
+several_windows, one_window = _together(WINDOWS), _together(1)
 
 
 @inline
-def add_products(a, b, total, n):
-    """total[:n] += a[:n] * b[:n]"""
-    for k in range(n):
-        total[k] += a[k] * b[k]
+def sum_run(run, x, w, b, y):
+    """Write the sums of the windows of a run; where they are many, the last several overlap those before."""
+    together = WINDOWS if run.windows >= WINDOWS else 1
+    for window in range(0, run.windows, together):
+        o = min(window, run.windows - together)
+        for channel in range(0, run.c, lanes(y)):
+            k = max(min(channel, run.c - lanes(y)), 0)
+            x_here, y_here = offset(x, o * run.x_window + k), offset(y, o * run.y_window + k)
+            w_here, b_here = offset(w, k), b if is_null(b) else offset(b, k)
+            if run.c < lanes(y):
+                if together == 1:
+                    one_window(run, x_here, w_here, b_here, y_here, run.c)
+                else:
+                    several_windows(run, x_here, w_here, b_here, y_here, run.c)
+            elif together == 1:
+                one_window(run, x_here, w_here, b_here, y_here, None)
+            else:
+                several_windows(run, x_here, w_here, b_here, y_here, None)
+
+
+sum_line = _line_of(sum_run)
+
+
+@inline
+def forward_axes(call):
+    rows = Axis(call.oh, call.ih, -call.pad_top, call.stride_h, call.kh, call.dilation_h, 0, 1)
+    return rows, Axis(call.ow, call.iw, -call.pad_left, call.stride_w, call.kw, call.dilation_w, 0, 1)
 
 
 def forward(finish):
@@ -38,74 +121,91 @@ def forward(finish):
 
     @step("n oh", "ow kh kw c")
     def convolve(call, first, last):
-        c, sums = call.c, on_stack(call.x, CHANNELS)
+        c, line_size, (rows, columns) = call.c, call.ow * call.c, forward_axes(call)
         for line in range(first, last):
-            for o in range(call.ow):
-                for k in range(0, c, CHANNELS):
-                    n = min(CHANNELS, c - k)
-                    if is_null(call.b):
-                        fill(sums, n, 0.0)
-                    else:
-                        copy(offset(call.b, k), sums, n)
-                    for i in range(call.kh):
-                        for j in range(call.kw):
-                            pixel = seen(call, line, o, i, j)
-                            if pixel >= 0:
-                                add_products(offset(call.x, pixel * c + k), offset(call.w, (i * call.kw + j) * c + k), sums, n)
-                    copy(sums, offset(call.y, (line * call.ow + o) * c + k), n)
-            finish(call, line * call.ow * c, call.ow * c)
+            x, y = offset(call.x, line // call.oh * call.ih * call.iw * c), offset(call.y, line * line_size)
+            sum_line(x, call.w, call.b, y, rows, columns, line % call.oh, call.kw, c, c)
+            finish(call, line * line_size, line_size)
 
     return convolve
 
 
 @inline
-def output_at(place, stride, extent):
-    """Return the output row, or column, whose window begins at a place of the padded image; -1 if there is none."""
-    if stride != 1:  # a division takes as long as many products
-        if place % stride != 0:
-            return -1
-        place //= stride
-    return place if place >= 0 and place < extent else -1
+def backward_axis(pixels, errors, taps, stride, pad, dilation, phase):
+    """Return pixels phase, phase + stride, ... of the image as results of a convolution of the errors.
+
+    Tap i took pixel h to error (h + pad - i * dilation) / stride, where that is whole: every (stride / divisor)th tap does, or
+    none, with the greatest common divisor of stride and dilation. A later tap meets an earlier error, so the last one comes first.
+    """
+    divisor = gcd(stride, dilation)
+    every, first = stride // divisor, 0
+    while first < every and (phase + pad - first * dilation) % stride != 0:
+        first += 1
+    count = (taps - first + every - 1) // every if first < min(every, taps) else 0
+    tap = first + (count - 1) * every
+    results = (pixels - phase + stride - 1) // stride
+    return Axis(results, errors, (phase + pad - tap * dilation) // stride, 1, count, dilation // divisor, tap, -every)
 
 
 @step("n ih", "iw kh kw c")
 def backward_input(call, first, last):
-    c, sums = call.c, on_stack(call.dx, CHANNELS)
+    c, kw, stride_h, stride_w = call.c, call.kw, call.stride_h, call.stride_w
     for line in range(first, last):
-        image, h = line // call.ih, line % call.ih + call.pad_top
-        for w in range(call.iw):
-            for k in range(0, c, CHANNELS):
-                n = min(CHANNELS, c - k)
-                fill(sums, n, 0.0)
-                for i in range(call.kh):
-                    row = output_at(h - i * call.dilation_h, call.stride_h, call.oh)
-                    for j in range(call.kw if row >= 0 else 0):
-                        column = output_at(w + call.pad_left - j * call.dilation_w, call.stride_w, call.ow)
-                        if column >= 0:
-                            pixel = (image * call.oh + row) * call.ow + column
-                            add_products(offset(call.dy, pixel * c + k), offset(call.w, (i * call.kw + j) * c + k), sums, n)
-                copy(sums, offset(call.dx, (line * call.iw + w) * c + k), n)
+        image, h = line // call.ih, line % call.ih
+        dy, dx = offset(call.dy, image * call.oh * call.ow * c), offset(call.dx, line * call.iw * c)
+        rows = backward_axis(call.ih, call.oh, call.kh, stride_h, call.pad_top, call.dilation_h, h % stride_h)
+        for phase in range(min(stride_w, call.iw)):
+            columns = backward_axis(call.iw, call.ow, kw, stride_w, call.pad_left, call.dilation_w, phase)
+            here = offset(dx, phase * c)
+            sum_line(dy, call.w, null(dx), here, rows, columns, h // stride_h, kw, c, stride_w * c)
 
 
-@step("kh kw", "n oh ow c")
-def backward_weight(call, first, last):
-    c, sums = call.c, on_stack(call.x, TURNS_ELEMENTS)
-    for tap in range(first, last):
-        for k in range(0, c, CHANNELS):
-            n = min(CHANNELS, c - k)
-            fill(sums, TURNS_ELEMENTS, 0.0)
-            for line in range(call.n * call.oh):
-                for o in range(call.ow):
-                    pixel = seen(call, line, o, tap // call.kw, tap % call.kw)
-                    if pixel >= 0:
-                        dy, total = offset(call.dy, (line * call.ow + o) * c + k), offset(sums, o % TURNS * CHANNELS)
-                        add_products(offset(call.x, pixel * c + k), dy, total, n)
-            for turn in range(1, TURNS):
-                add(offset(sums, turn * CHANNELS), sums, n)
-            copy(sums, offset(call.dw, tap * c + k), n)
+@inline
+def add_tap(run, x, dw, dy, first, n):
+    """Add the products of a tap's pixels with the errors in one vector of channels, from its channel `first` on; n as above."""
+    together = run.windows - run.windows % TURNS
+    sums = zeros(TURNS, dw)
+    for o in range(0, together, TURNS):
+        keep_rolled()
+        pixels = read(TURNS, offset(x, o * run.x_window), run.x_window, n)
+        sums += pixels * read(TURNS, offset(dy, o * run.y_window), run.y_window, n)
+    tap = total(sums)
+    for o in range(together, run.windows):
+        keep_rolled()
+        tap += read(1, offset(x, o * run.x_window), 0, n) * read(1, offset(dy, o * run.y_window), 0, n)
+    write(read(1, dw, 0, n) + from_lane(tap, first), dw, 0, n)
 
 
-@step("c", "n oh ow")
-def backward_bias(call, first, last):
-    if not is_null(call.db):
-        column_sums(call.dy, call.co, call.n * call.oh * call.ow, first, last, call.db)
+@inline
+def add_run(run, x, dw, db, dy):
+    """Add what the windows of a run have in the gradient of the filters and, where db is not NULL, of the bias."""
+    ones = on_stack(dw, MOST_LANES)
+    fill(ones, MOST_LANES, 1.0)
+    errors = Run(run.windows, 1, 1, run.c, 0, 0, 0, 0, 0, run.y_window)  # the bias meets ones
+    for channel in range(0, run.c, lanes(dw)):
+        k = max(min(channel, run.c - lanes(dw)), 0)
+        first, dy_here = channel - k, offset(dy, k)
+        for i in range(run.rows):
+            for j in range(run.taps):
+                x_here, dw_here = offset(x, i * run.x_row + j * run.x_tap + k), offset(dw, i * run.w_row + j * run.w_tap + k)
+                if run.c < lanes(dw):
+                    add_tap(run, x_here, dw_here, dy_here, first, run.c)
+                else:
+                    add_tap(run, x_here, dw_here, dy_here, first, None)
+        if not is_null(db):
+            if run.c < lanes(dw):
+                add_tap(errors, ones, offset(db, k), dy_here, first, run.c)
+            else:
+                add_tap(errors, ones, offset(db, k), dy_here, first, None)
+
+
+add_line = _line_of(add_run)
+
+
+@inline
+def add_lines(call, first, last, dw, db):
+    """Add what lines [first, last) of the output, of all images, have in the gradient of the filters and of the bias."""
+    c, (rows, columns) = call.c, forward_axes(call)
+    for line in range(first, last):
+        x, dy = offset(call.x, line // call.oh * call.ih * call.iw * c), offset(call.dy, line * call.ow * c)
+        add_line(x, dw, db, dy, rows, columns, line % call.oh, call.kw, c, c)

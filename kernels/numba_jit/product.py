@@ -5,7 +5,8 @@ one vector wide; what it lacks is zero. Panels of k rows begin k elements apart 
 """
 
 from .pointers import fill, inline, is_null, offset, on_stack
-from .tile import MOST_LANES, tile_lanes, tile_width, tiles
+from .tile import tile_width, tiles
+from .vectors import MOST_LANES, lanes
 
 #: most rows of a panel that tiles pass by at a time, so that it stays in the nearest cache
 PANEL_ROWS = 256
@@ -27,7 +28,7 @@ def panels_size(k, n):
 @inline
 def panel_width(n, like):
     """Return the width of a panel of n columns."""
-    return tile_width(like) if n > tile_lanes(like) else tile_lanes(like)
+    return tile_width(like) if n > lanes(like) else lanes(like)
 
 
 @inline
@@ -60,7 +61,7 @@ def pack_columns(b, ldb, k, first, last, panels):
 @inline
 def multiply(a, row, step, rows, panel, k, start, start_row, c, c_row, n):
     """C[rows, n] = start + A[rows, k] panel[k, n]; see `tiles`."""
-    if n > tile_lanes(a):
+    if n > lanes(a):
         tiles(2, rows, k, a, row, step, panel, start, start_row, c, c_row, n)
     else:
         tiles(1, rows, k, a, row, step, panel, start, start_row, c, c_row, n)

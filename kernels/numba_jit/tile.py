@@ -5,35 +5,22 @@ of B and multiplies them with one value of A for every row of C. It is as high a
 and one value of A in all lanes.
 """
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .vectors import LANES, REGISTERS, VECTOR_BYTES, first_lanes, masked_load, masked_store, splat
 
-def _vector_unit():
-    """Return the bytes of a vector and the heights of tiles, for the processor that Numba compiles for."""
-    if config.CPU_FEATURES is None:
-        features = binding.get_host_cpu_features() if config.CPU_NAME is None else {}
-    else:
-        features = {feature[1:]: feature[0] == "+" for feature in config.CPU_FEATURES.split(",") if feature}
-    if features.get("avx512f"):
-        return 64, (12, 6, 3, 1)
-    if features.get("avx"):
-        return 32, (6, 3, 1)
-    if binding.get_process_triple().startswith(("aarch64", "arm64")):
-        return 16, (12, 6, 3, 1)
-    return 16, (4, 1)
-
-
-#: bytes of a vector; rows of the tiles, the highest first
-VECTOR_BYTES, HEIGHTS = _vector_unit()
-#: most elements of a vector
-MOST_LANES = VECTOR_BYTES // 4
+#: rows of the tiles, the highest first
+if REGISTERS == 32:
+    HEIGHTS: tuple[int, ...] = (12, 6, 3, 1)
+else:
+    HEIGHTS = (6, 3, 1) if VECTOR_BYTES == 32 else (4, 1)
 #: vectors of a whole tile's width
 VECTORS = 2
 #: elements in a row of a whole tile, by float type
-WIDTHS = {types.float32: VECTORS * VECTOR_BYTES // 4, types.float64: VECTORS * VECTOR_BYTES // 8}
+WIDTHS = {real: VECTORS * lanes for real, lanes in LANES.items()}
 
 
 @intrinsic
@@ -42,16 +29,6 @@ def tile_width(typing_context, like):
 
     def codegen(context, builder, signature, args):
         return context.get_constant(types.intp, WIDTHS[signature.args[0].dtype])
-
-    return types.intp(like), codegen
-
-
-@intrinsic
-def tile_lanes(typing_context, like):
-    """Return the columns of a tile that is one vector wide, as a constant."""
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant(types.intp, WIDTHS[signature.args[0].dtype] // VECTORS)
 
     return types.intp(like), codegen
 
@@ -92,33 +69,17 @@ def _emit_tile(builder, element, height, width, k, a, row, step, b, start, start
     vector = ir.VectorType(element, lanes)
     places = [(i, v) for i in range(height) for v in range(width)]
 
-    def splat(value, times):
-        nothing = ir.Constant(ir.VectorType(value.type, times), ir.Undefined)
-        lane_0 = ir.Constant(ir.VectorType(ir.IntType(32), times), None)
-        return builder.shuffle_vector(builder.insert_element(nothing, value, ir.IntType(32)(0)), nothing, lane_0)
-
     def at(pointer, *offsets):
         for offset in offsets:
             pointer = builder.gep(pointer, [offset])
         return builder.bitcast(pointer, vector.as_pointer())
 
-    def masked(operation, result, arguments):
-        kinds = [argument.type for argument in arguments]
-        name = f"llvm.masked.{operation}.v{lanes}f{8 * size}.p0v{lanes}f{8 * size}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, kinds), name)
-        return builder.call(function, arguments)
-
-    columns = splat(n, lanes)
-    masks = [
-        builder.icmp_signed("<", ir.Constant(columns.type, [v * lanes + lane for lane in range(lanes)]), columns)
-        for v in range(width)
-    ]
-    alignment, nothing = ir.IntType(32)(size), ir.Constant(vector, None)
+    masks = [first_lanes(builder, n, lanes, v * lanes) for v in range(width)]
 
     def place(pointer, stride, i, v):
         return at(pointer, builder.mul(word(i), stride), word(v * lanes))
 
-    sums = [masked("load", vector, [place(start, start_row, i, v), alignment, masks[v], nothing]) for i, v in places]
+    sums = [masked_load(builder, place(start, start_row, i, v), masks[v]) for i, v in places]
 
     before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("end")
     # rows of A in threes, whose addresses are one register and a multiple of another
@@ -137,7 +98,7 @@ def _emit_tile(builder, element, height, width, k, a, row, step, b, start, start
     values = []
     for i in range(height):
         address = left[i // 3] if i % 3 == 0 else builder.gep(left[i // 3], [row if i % 3 == 1 else twice])
-        values.append(splat(builder.load(address), lanes))
+        values.append(splat(builder, builder.load(address), lanes))
     contract = ("contract",)
     totals = [
         builder.fadd(total, builder.fmul(values[i], vectors[v], flags=contract), flags=contract)
@@ -155,4 +116,4 @@ def _emit_tile(builder, element, height, width, k, a, row, step, b, start, start
         result.add_incoming(initial, before)
         result.add_incoming(total, loop)
     for (i, v), result in zip(places, results, strict=True):
-        masked("store", ir.VoidType(), [result, place(c, c_row, i, v), alignment, masks[v]])
+        masked_store(builder, result, place(c, c_row, i, v), masks[v])

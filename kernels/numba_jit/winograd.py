@@ -5,22 +5,22 @@ by channels are multiplied with channels by filters (Lavin & Gray 2016, section 
 gradient of the filters is the same turned around: planes of the errors, channels by tiles multiplied with tiles by filters.
 """
 
-import numpy as np
-
-from .pointers import add, copy, fill, inline, is_null, offset, on_stack
+from .pointers import add, copy, copy_rows, fill, inline, is_null, offset, on_stack
 from .product import PANEL_COLUMNS, multiply, panel_width
 from .tile import tile_width
+from .vectors import lanes, pick, read, write
 
 #: tiles that are transformed together, and the most channels
 TILES, CHANNELS = 24, 256
-#: channels and filters from which the transforms cost less than they save
+#: channels and filters from which the transforms cost less than they save; no vector is longer
 FEWEST = 16
 # What is transformed stands on the stack, at distances that are constants: only then does LLVM see that loops do not write what
-# they read. Elements of a plane of the input's transform and of all of them, of 4x4 pixels, and the same for the output.
-INPUT = TILES * CHANNELS
+# they read. Elements of a plane of the input's transform and of all of them, of 4x4 pixels, and the same for the output. Planes are
+# no multiple of 4096 bytes apart: the nearest cache has few places for addresses that are.
+INPUT = TILES * CHANNELS + PANEL_COLUMNS
 INPUTS, PIXELS = 16 * INPUT, 16 * CHANNELS
 OUTPUT = TILES * PANEL_COLUMNS
-OUTPUTS, SUMS, RESULTS = 16 * OUTPUT, 8 * PANEL_COLUMNS, 4 * PANEL_COLUMNS
+OUTPUTS, RESULTS = 16 * OUTPUT, 4 * PANEL_COLUMNS
 
 
 def pays(e, channels, filters):
@@ -30,6 +30,7 @@ def pays(e, channels, filters):
     return plain and FEWEST <= e[channels] <= CHANNELS and e[filters] >= FEWEST and e["n"] * e["oh"] * e["ow"] >= 8 * TILES
 
 
+@inline
 def planes_size(c, co):
     """Return the elements of transformed filters."""
     return 16 * c * (co + PANEL_COLUMNS)
@@ -44,49 +45,63 @@ def tile_count(h, w):
 @inline
 def weighted(a, b, c):
     """Three elements of a filter as four."""
-    return np.float64(a), 0.5 * (a + b + c), 0.5 * (a - b + c), np.float64(c)
+    return a, 0.5 * (a + b + c), 0.5 * (a - b + c), c
 
 
 @inline
-def transform_filter(w, tap, c, co, k, j, planes):
-    """Write the element (k, j) of all planes from the filter at `w`, whose taps lie `tap` elements apart; planes are in panels."""
-    left = j // tile_width(w) * tile_width(w)
-    place = left * c + k * panel_width(min(tile_width(w), co - left), w) + j - left
-    left_column = weighted(w[0], w[3 * tap], w[6 * tap])
-    middle_column = weighted(w[tap], w[4 * tap], w[7 * tap])
-    right_column = weighted(w[2 * tap], w[5 * tap], w[8 * tap])
-    for i in range(4):
-        row = weighted(left_column[i], middle_column[i], right_column[i])
-        for m in range(4):
-            planes[(4 * i + m) * c * (co + PANEL_COLUMNS) + place] = row[m]
+def transform_filters(w, tap, c, co, k, j, planes):
+    """Write a vector of elements (k, j), (k, j + 1), ... of all planes, which are in panels.
+
+    The first filter begins at `w`, and taps lie `tap` elements apart.
+    """
+    plane, n, left = c * (co + PANEL_COLUMNS), co - j, j // tile_width(w) * tile_width(w)
+    place = offset(planes, left * c + k * panel_width(min(tile_width(w), co - left), w) + j - left)
+    upper, middle, lower = read(3, w, tap, n), read(3, offset(w, 3 * tap), tap, n), read(3, offset(w, 6 * tap), tap, n)
+    first, second, third, last = weighted(upper, middle, lower)
+    write_weighted(first, place, plane)
+    write_weighted(second, offset(place, 4 * plane), plane)
+    write_weighted(third, offset(place, 8 * plane), plane)
+    write_weighted(last, offset(place, 12 * plane), plane)
+
+
+@inline
+def write_weighted(row, planes, plane):
+    first, second, third, last = weighted(pick(row, 0), pick(row, 1), pick(row, 2))
+    write(first, planes, 0, None)
+    write(second, offset(planes, plane), 0, None)
+    write(third, offset(planes, 2 * plane), 0, None)
+    write(last, offset(planes, 3 * plane), 0, None)
 
 
 @inline
 def read_tile(image, ih, iw, c, top, left, pixels, planes):
     """Write one tile's row of all planes from the 4x4 pixels at (top, left) of an image, zero outside of it."""
-    for i in range(4):
-        for j in range(4):
-            h, w, pixel = top + i, left + j, offset(pixels, (4 * i + j) * CHANNELS)
-            if h >= 0 and h < ih and w >= 0 and w < iw:
-                copy(offset(image, (h * iw + w) * c), pixel, c)
-            else:
-                fill(pixel, c, 0.0)
-    for j in range(4):
-        d = offset(pixels, j * CHANNELS)
-        for k in range(c):
-            d0, d1, d2, d3 = d[k], d[k + 4 * CHANNELS], d[k + 8 * CHANNELS], d[k + 12 * CHANNELS]
-            d[k] = d0 - d2
-            d[k + 4 * CHANNELS] = d1 + d2
-            d[k + 8 * CHANNELS] = d2 - d1
-            d[k + 12 * CHANNELS] = d1 - d3
-    for i in range(4):
-        d, v = offset(pixels, 4 * i * CHANNELS), offset(planes, 4 * i * INPUT)
-        for k in range(c):
-            d0, d1, d2, d3 = d[k], d[k + CHANNELS], d[k + 2 * CHANNELS], d[k + 3 * CHANNELS]
-            v[k] = d0 - d2
-            v[k + INPUT] = d1 + d2
-            v[k + 2 * INPUT] = d2 - d1
-            v[k + 3 * INPUT] = d1 - d3
+    d, row, pixel = offset(image, (top * iw + left) * c), iw * c, c
+    if top < 0 or left < 0 or top + 4 > ih or left + 4 > iw:
+        d, row, pixel = pixels, 4 * CHANNELS, CHANNELS
+        for i in range(4):
+            for j in range(4):
+                h, w, target = top + i, left + j, offset(pixels, (4 * i + j) * CHANNELS)
+                if h >= 0 and h < ih and w >= 0 and w < iw:
+                    copy(offset(image, (h * iw + w) * c), target, c)
+                else:
+                    fill(target, c, 0.0)
+    for channel in range(0, c, lanes(planes)):
+        k = min(channel, c - lanes(planes))
+        d0, d1 = read(4, offset(d, k), pixel, None), read(4, offset(d, row + k), pixel, None)
+        d2, d3 = read(4, offset(d, 2 * row + k), pixel, None), read(4, offset(d, 3 * row + k), pixel, None)
+        write_differences(d0 - d2, offset(planes, k))
+        write_differences(d1 + d2, offset(planes, 4 * INPUT + k))
+        write_differences(d2 - d1, offset(planes, 8 * INPUT + k))
+        write_differences(d1 - d3, offset(planes, 12 * INPUT + k))
+
+
+@inline
+def write_differences(d, planes):
+    write(pick(d, 0) - pick(d, 2), planes, 0, None)
+    write(pick(d, 1) + pick(d, 2), offset(planes, INPUT), 0, None)
+    write(pick(d, 2) - pick(d, 1), offset(planes, 2 * INPUT), 0, None)
+    write(pick(d, 1) - pick(d, 3), offset(planes, 3 * INPUT), 0, None)
 
 
 @inline
@@ -165,20 +180,20 @@ def filter_gradient(planes, plane, dw, tap):
 
 
 @inline
-def write_tile(planes, start, sums, results):
+def write_tile(planes, start, results):
     """Make 2x2 pixels of a panel's filters from one tile's row of all planes, and add `start` to them."""
-    for j in range(4):
-        m, s = offset(planes, j * OUTPUT), offset(sums, j * PANEL_COLUMNS)
-        for k in range(PANEL_COLUMNS):
-            m0, m1, m2, m3 = m[k], m[k + 4 * OUTPUT], m[k + 8 * OUTPUT], m[k + 12 * OUTPUT]
-            s[k] = m0 + m1 + m2
-            s[k + 4 * PANEL_COLUMNS] = m1 - m2 - m3
-    for i in range(2):
-        s, y = offset(sums, 4 * i * PANEL_COLUMNS), offset(results, 2 * i * PANEL_COLUMNS)
-        for k in range(PANEL_COLUMNS):
-            s0, s1, s2, s3 = s[k], s[k + PANEL_COLUMNS], s[k + 2 * PANEL_COLUMNS], s[k + 3 * PANEL_COLUMNS]
-            y[k] = s0 + s1 + s2 + start[k]
-            y[k + PANEL_COLUMNS] = s1 - s2 - s3 + start[k]
+    for k in range(0, PANEL_COLUMNS, lanes(planes)):
+        m0, m1 = read(4, offset(planes, k), OUTPUT, None), read(4, offset(planes, 4 * OUTPUT + k), OUTPUT, None)
+        m2, m3 = read(4, offset(planes, 8 * OUTPUT + k), OUTPUT, None), read(4, offset(planes, 12 * OUTPUT + k), OUTPUT, None)
+        write_sums(m0 + m1 + m2, offset(start, k), offset(results, k))
+        write_sums(m1 - m2 - m3, offset(start, k), offset(results, 2 * PANEL_COLUMNS + k))
+
+
+@inline
+def write_sums(s, start, results):
+    first = read(1, start, 0, None)
+    write(pick(s, 0) + pick(s, 1) + pick(s, 2) + first, results, 0, None)
+    write(pick(s, 1) - pick(s, 2) - pick(s, 3) + first, offset(results, PANEL_COLUMNS), 0, None)
 
 
 def convolution(finish):
@@ -188,8 +203,7 @@ def convolution(finish):
     def convolve(call, image, ih, iw, c, pad_top, pad_left, filters, bias, y, oh, ow, co, first, last):
         """Compute tiles [first, last) of y, of all images, from transformed filters."""
         pixels, inputs, outputs = on_stack(y, PIXELS), on_stack(y, INPUTS), on_stack(y, OUTPUTS)
-        sums, results = on_stack(y, SUMS), on_stack(y, RESULTS)
-        zeros, start = on_stack(y, PANEL_COLUMNS), on_stack(y, PANEL_COLUMNS)
+        results, zeros, start = on_stack(y, RESULTS), on_stack(y, PANEL_COLUMNS), on_stack(y, PANEL_COLUMNS)
         fill(zeros, PANEL_COLUMNS, 0.0)
         fill(start, PANEL_COLUMNS, 0.0)
         fill(outputs, OUTPUTS, 0.0)
@@ -210,13 +224,14 @@ def convolution(finish):
                     copy(offset(bias, left), start, n)
                 for t in range(count):
                     i, place = (begin + t) // size, (begin + t) % size
-                    write_tile(offset(outputs, t * PANEL_COLUMNS), start, sums, results)
-                    for corner in range(4):
-                        h, w = place // across * 2 + corner // 2, place % across * 2 + corner % 2
-                        if h < oh and w < ow:
-                            at = ((i * oh + h) * ow + w) * co + left
-                            copy(offset(results, corner * PANEL_COLUMNS), offset(y, at), n)
-                            finish(call, at, n)
+                    write_tile(offset(outputs, t * PANEL_COLUMNS), start, results)
+                    h, w = place // across * 2, place % across * 2
+                    columns = min(2, ow - w)
+                    for row in range(min(2, oh - h)):
+                        at = ((i * oh + h + row) * ow + w) * co + left
+                        copy_rows(offset(results, 2 * row * PANEL_COLUMNS), PANEL_COLUMNS, offset(y, at), co, columns, n)
+                        for column in range(columns):
+                            finish(call, at + column * co, n)
 
     return convolve
 
