@@ -324,8 +324,9 @@ conv2d_backward_input = Plan(
         (_pack_transposed_filters, _convolve_back),
         (_turn_filters, _transform_turned_filters, _convolve_tiles_back),
         (depthwise.backward_input,),
+        (depthwise.backward_input, depthwise.add_filters),
     ),
-    lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "co", "c"),
+    lambda e: 2 + (e["co"] > e["c"]) if e["cg"] == 1 < e["groups"] else winograd.pays(e, "co", "c"),
 )
 
 
@@ -451,8 +452,9 @@ def _add_planes(call, first, last):
             for plane in range(16):
                 row = (plane * c + k) * co
                 add(offset(call.scratch, piece * size + row), offset(call.scratch, row), co)
-        for j in range(co):
-            winograd.filter_gradient(offset(call.scratch, k * co + j), c * co, offset(call.dw, k * co + j), c * co)
+        for j in range(0, co, lanes(call.dw)):
+            at = k * co + j
+            winograd.filter_gradients(offset(call.scratch, at), c * co, offset(call.dw, at), c * co, co - j)
     if first == 0 and not is_null(call.db):
         fill(call.db, co, 0.0)
         for piece in range(pieces):

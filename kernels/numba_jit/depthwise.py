@@ -147,17 +147,29 @@ def backward_axis(pixels, errors, taps, stride, pad, dilation, phase):
     return Axis(results, errors, (phase + pad - tap * dilation) // stride, 1, count, dilation // divisor, tap, -every)
 
 
-@step("n ih", "iw kh kw c")
+@step("n ih", "iw kh kw co")
 def backward_input(call, first, last):
-    c, kw, stride_h, stride_w = call.c, call.kw, call.stride_h, call.stride_w
+    """Write the gradient of the input or, of several filters for a channel, what each adds to it to the scratch memory."""
+    c, kw, stride_h, stride_w = call.co, call.kw, call.stride_h, call.stride_w
+    image = call.dx if c == call.c else call.scratch
     for line in range(first, last):
-        image, h = line // call.ih, line % call.ih
-        dy, dx = offset(call.dy, image * call.oh * call.ow * c), offset(call.dx, line * call.iw * c)
+        h = line % call.ih
+        dy, dx = offset(call.dy, line // call.ih * call.oh * call.ow * c), offset(image, line * call.iw * c)
         rows = backward_axis(call.ih, call.oh, call.kh, stride_h, call.pad_top, call.dilation_h, h % stride_h)
         for phase in range(min(stride_w, call.iw)):
             columns = backward_axis(call.iw, call.ow, kw, stride_w, call.pad_left, call.dilation_w, phase)
             here = offset(dx, phase * c)
             sum_line(dy, call.w, null(dx), here, rows, columns, h // stride_h, kw, c, stride_w * c)
+
+
+@step("n ih iw c", lambda e: e["co"] // e["c"], scratch=lambda e: e["n"] * e["ih"] * e["iw"] * e["co"])
+def add_filters(call, first, last):
+    """Add up what the filters of each channel have in the gradient of the input."""
+    dx, filters = call.dx, call.co // call.c
+    for i in range(first, last):
+        dx[i] = call.scratch[i * filters]
+        for f in range(1, filters):
+            dx[i] += call.scratch[i * filters + f]
 
 
 @inline

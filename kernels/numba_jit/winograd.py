@@ -167,16 +167,22 @@ def unweighted(m0, m1, m2, m3):
 
 
 @inline
-def filter_gradient(planes, plane, dw, tap):
-    """Write the gradient of one filter, whose taps lie `tap` elements apart, from its elements of all planes."""
-    m0 = unweighted(planes[0], planes[4 * plane], planes[8 * plane], planes[12 * plane])
-    m1 = unweighted(planes[plane], planes[5 * plane], planes[9 * plane], planes[13 * plane])
-    m2 = unweighted(planes[2 * plane], planes[6 * plane], planes[10 * plane], planes[14 * plane])
-    m3 = unweighted(planes[3 * plane], planes[7 * plane], planes[11 * plane], planes[15 * plane])
-    for i in range(3):
-        row = unweighted(m0[i], m1[i], m2[i], m3[i])
-        for j in range(3):
-            dw[(3 * i + j) * tap] = row[j]
+def filter_gradients(planes, plane, dw, tap, n):
+    """Write the gradients of n filters, at most a vector, from their elements of all planes; taps lie `tap` elements apart."""
+    m0, m1 = read(4, planes, plane, n), read(4, offset(planes, 4 * plane), plane, n)
+    m2, m3 = read(4, offset(planes, 8 * plane), plane, n), read(4, offset(planes, 12 * plane), plane, n)
+    upper, middle, lower = unweighted(m0, m1, m2, m3)
+    write_unweighted(upper, dw, tap, n)
+    write_unweighted(middle, offset(dw, 3 * tap), tap, n)
+    write_unweighted(lower, offset(dw, 6 * tap), tap, n)
+
+
+@inline
+def write_unweighted(row, dw, tap, n):
+    left, middle, right = unweighted(pick(row, 0), pick(row, 1), pick(row, 2), pick(row, 3))
+    write(left, dw, 0, n)
+    write(middle, offset(dw, tap), 0, n)
+    write(right, offset(dw, 2 * tap), 0, n)
 
 
 @inline

@@ -267,6 +267,7 @@ CONVOLUTIONS = [
     dict(n=3, image=32, window=3, c=48, co=48, pad=1, groups=48),  # depthwise
     dict(n=2, image=17, window=3, c=70, co=70, stride=2, pad=1, groups=70),
     dict(n=2, image=41, window=5, c=7, co=7, stride=(1, 3), pad=5, dilation=2, groups=7),  # fewer channels than a vector's
+    dict(n=2, image=18, window=3, c=10, co=30, stride=2, pad=1, groups=10),  # three filters for each channel
     dict(n=3, image=17, window=3, c=24, co=36, groups=3),
     dict(n=7, image=15, window=1, c=64, co=96),
     dict(n=1, image=20, window=5, c=300, co=12, pad=2),  # many channels
