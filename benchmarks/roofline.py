@@ -38,12 +38,12 @@ def threads_text(threads: int) -> str:
     return f"{threads} thread{'s' * (threads != 1)}"
 
 
-def median_time(function) -> float:
-    """Return the median of repeated calls, of at least `LEAST_CALLS` of them and for about `CASE_SECONDS`."""
+def median_time(function, seconds: float = CASE_SECONDS) -> float:
+    """Return the median of repeated calls, of at least `LEAST_CALLS` of them and for about so many seconds."""
     function()
     times = []
     started = time.perf_counter()
-    while len(times) < LEAST_CALLS or time.perf_counter() - started < CASE_SECONDS:
+    while len(times) < LEAST_CALLS or time.perf_counter() - started < seconds:
         before = time.perf_counter()
         function()
         times.append(time.perf_counter() - before)

@@ -174,13 +174,21 @@ def _write_in_place(i: int, call: Call, buffers: dict[int, _Buffer]) -> None:
 
 
 def _place(buffers: list[_Buffer]) -> int:
-    """Give each buffer the lowest offset that is free for its whole lifetime, the largest first; return the arena's size."""
+    """Give each buffer an offset that is free for its whole lifetime, the largest first; return the arena's size.
+
+    If it can be, that is in the middle of a larger buffer: kernels give the halves of an array to different threads, and bytes that
+    the other core wrote last are slow to write. Else it is the lowest offset.
+    """
     placed: list[_Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.nbytes):
-        for other in sorted(placed, key=lambda b: b.offset):
-            if other.first <= buffer.last and buffer.first <= other.last:
-                if buffer.end <= other.offset:
-                    break
-                buffer.offset = max(buffer.offset, -(-other.end // memory.ALIGNMENT) * memory.ALIGNMENT)
+        alive = sorted((b for b in placed if b.first <= buffer.last and buffer.first <= b.last), key=lambda b: b.offset)
+        middles = (other.offset + _aligned((other.nbytes - buffer.nbytes) // 2) for other in placed)
+        ends = (_aligned(other.end) for other in alive)
+        buffer.offset = next(at for at in (*middles, 0, *ends) if all(at + buffer.nbytes <= b.offset or b.end <= at for b in alive))
         placed.append(buffer)
     return max((b.end for b in buffers), default=0)
+
+
+def _aligned(offset: int) -> int:
+    """Return the next offset at which a buffer may begin."""
+    return -(-offset // memory.ALIGNMENT) * memory.ALIGNMENT

@@ -1,5 +1,6 @@
 """Programs made of recorded calls repeat them: state advances, temporaries share memory, what nobody reads is left out."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from fastnn import memory
 from fastnn.kernels import spec, table, use_backend
 from fastnn.kernels.backends import BACKENDS
-from fastnn.program import Arena, Program, Replay
+from fastnn.program import Arena, Program, Replay, _Buffer, _place
 
 INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed()]
 
@@ -85,6 +86,25 @@ def test_the_arena_is_smaller_than_the_sum_of_a_chain():
         table.call("relu_forward", a, result)
     arena = Program(recording.calls, [result]).arena
     assert arena.nbytes < 3 * x.nbytes
+
+
+def test_temporaries_that_are_alive_at_the_same_time_share_no_memory():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        starts, lengths = rng.integers(0, 30, 20), rng.integers(0, 8, 20)
+        sizes = rng.integers(1, 5000, 20)
+        buffers = [_Buffer(int(n), int(at), int(at + length)) for n, at, length in zip(sizes, starts, lengths, strict=True)]
+        arena = _place(buffers)
+        assert arena == max(b.end for b in buffers)
+        for a, b in itertools.combinations(buffers, 2):
+            assert a.last < b.first or b.last < a.first or a.end <= b.offset or b.end <= a.offset
+        assert all(b.offset % memory.ALIGNMENT == 0 for b in buffers)
+
+
+def test_a_temporary_lies_in_the_middle_of_a_larger_one_that_is_no_longer_there():
+    large, beside, small = _Buffer(8192, 0, 1), _Buffer(1024, 1, 2), _Buffer(2048, 2, 3)
+    assert _place([large, beside, small]) == 8192 + 1024
+    assert (small.offset, beside.offset) == (3072, 8192)
 
 
 def test_an_elementwise_result_takes_the_place_of_an_input_that_nobody_reads_later(backend):
