@@ -11,6 +11,7 @@ import numpy as np
 
 from ..kernels import moving_average
 from ..kernels.functions.checks import F32, F64, real
+from ..kernels.table import attempt
 
 
 def promoted(*, floating: bool = False, **values: Any) -> tuple[list[np.ndarray], np.dtype]:
@@ -62,6 +63,14 @@ def alike(first: Any, *others: Any, shapes: bool = True) -> bool:
         if shapes and other.shape != shape:
             return False
     return True
+
+
+def dense_gradients(dout: Any, x: Any, w: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the gradients of ``x @ w + b`` by x, w and b; None if the arrays have to be converted first, or something is wrong."""
+    by_input, by_weight = attempt("dense_backward_input", (dout, w)), attempt("dense_backward_weight", (x, dout))
+    if by_input is None or by_weight is None or by_weight[0].shape != w.shape:
+        return None
+    return *by_input, *by_weight
 
 
 def as_array(name: str, value: Any) -> np.ndarray:

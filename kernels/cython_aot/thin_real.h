@@ -91,6 +91,15 @@ FASTNN_INLINE VECTOR NAMED(load_part)(const REAL *p, ptrdiff_t count) {
     return LOAD(memcpy(memset(lane, 0, sizeof lane), p, count * sizeof(REAL)));
 }
 
+#if VECTOR_BYTES
+/* A mask of the first `count` lanes. */
+FASTNN_INLINE MASK NAMED(first_lanes)(ptrdiff_t count) {
+    MASK lanes;
+    for (int i = 0; i < LANES; i++) lanes[i] = i < count ? -1 : 0;
+    return lanes;
+}
+#endif
+
 /* C[rows, n] = A[rows, k] B[n, k]^T: dot products with as many rows of B at a time as a vector has lanes, in which their sums end up. Of B
  * `b_size` elements may be read: where that is more than a row, what stands behind the row is cleared, since 0 times infinity would not
  * be 0. */
@@ -98,8 +107,7 @@ static void NAMED(thin_dots)(ptrdiff_t rows, ptrdiff_t k, const REAL *restrict a
                              ptrdiff_t b_size, REAL *restrict c, ptrdiff_t ldc, ptrdiff_t n) {
     const ptrdiff_t rest = k % LANES, whole = k - rest;
 #if VECTOR_BYTES
-    MASK inside;
-    for (int i = 0; i < LANES; i++) inside[i] = i < rest ? -1 : 0;
+    const MASK inside = NAMED(first_lanes)(rest);
 #define KEEP_PART(v) ((VECTOR)((MASK)(v) & inside))
 #else
 #define KEEP_PART(v) (v)
@@ -145,12 +153,8 @@ static void NAMED(thin_short_dots)(ptrdiff_t k, const REAL *restrict a, const RE
                                    REAL *restrict c, ptrdiff_t n) {
     ptrdiff_t j = 0;
 #ifdef SHUFFLE
-    VECTOR left = {0};
-    MASK row = {0};
-    for (ptrdiff_t p = 0; p < k; p++) {
-        left[p] = a[p];
-        row[p] = -1;
-    }
+    const VECTOR left = NAMED(load_part)(a, k);
+    const MASK row = NAMED(first_lanes)(k);
     for (; j + LANES <= n && (j + LANES - 1) * ldb + LANES <= b_size; j += LANES) {
         VECTOR v[LANES];
 #pragma GCC unroll 16

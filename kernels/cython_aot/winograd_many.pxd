@@ -52,7 +52,7 @@ cdef inline bint many_forward(const real *x, const real *w, const real *b, real 
             winograd_filter(window.kh, w + task * filters, c * filters, filters, task, c, planes)
         memset(own + zeros, 0, c * sizeof(real))
         for task in range(blocks):
-            _forward_block(x, planes, b, y, window, filters, activation, alpha, own, block, own + zeros,
+            _forward_block(x, planes, b, y, window, filters, activation, alpha, own, own + zeros,
                            task * tiles // blocks, (task + 1) * tiles // blocks)
     else:
         with parallel(num_threads=threads):
@@ -60,18 +60,18 @@ cdef inline bint many_forward(const real *x, const real *w, const real *b, real 
             for task in prange(c, schedule="static"):
                 winograd_filter(window.kh, w + task * filters, c * filters, filters, task, c, planes)
             for task in prange(blocks, schedule="static"):
-                _forward_block(x, planes, b, y, window, filters, activation, alpha, own + threadid() * scratch, block,
+                _forward_block(x, planes, b, y, window, filters, activation, alpha, own + threadid() * scratch,
                                own + threadid() * scratch + zeros, task * tiles // blocks, (task + 1) * tiles // blocks)
     free(memory)
     return True
 
 
 cdef inline void _forward_block(const real *x, const real *filter_planes, const real *b, real *y, const Window *window,
-                                Py_ssize_t filters, Py_ssize_t activation, double alpha, real *scratch, Py_ssize_t block,
-                                const real *zeros, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+                                Py_ssize_t filters, Py_ssize_t activation, double alpha, real *scratch, const real *zeros,
+                                Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Compute tiles [first, last)."""
     cdef Py_ssize_t c = window.c, tiles = last - first
-    cdef real *products = scratch + planes_size(block, c, x)
+    cdef real *products = scratch + planes_size(tiles, c, x)
     read_inputs(x, window, zeros, scratch, plane_pitch(tiles, c, x), first, tiles)
     multiply_filters(scratch, filter_planes, products, tiles, c, filters)
     write_outputs(products, b, y, window, filters, filters, activation, alpha, zeros + c, first, tiles)
@@ -135,7 +135,7 @@ cdef inline void _backward_band(const real *dy, const real *filter_planes, real 
                                 Py_ssize_t number) noexcept nogil:
     """Add what the tiles of a band of tile rows give."""
     cdef Py_ssize_t across = tiles_across(window), down = tiles_down(window)
-    cdef Py_ssize_t extent = tile_extent(window), shared = SPAN - extent
+    cdef Py_ssize_t extent = tile_extent(window), shared = window.kh - 1  # rows of pixels of neighbouring rows of tiles
     cdef Py_ssize_t first = number * band, last = min(first + band, n * down), row = first, end, top, bottom, blocks, task
     while row < last:
         end = min(last, (row // down + 1) * down)  # of those of one image
@@ -149,7 +149,7 @@ cdef inline void _backward_band(const real *dy, const real *filter_planes, real 
         row = end
     blocks = ((last - first) * across + block - 1) // block
     for task in range(blocks):
-        _backward_block(dy, filter_planes, dx, window, filters, scratch, block, first * across + task * (last - first) * across // blocks,
+        _backward_block(dy, filter_planes, dx, window, filters, scratch, first * across + task * (last - first) * across // blocks,
                         first * across + (task + 1) * (last - first) * across // blocks)
 
 
@@ -162,11 +162,11 @@ cdef inline void _clear_rows(real *dx, const Window *window, Py_ssize_t image, P
 
 
 cdef inline void _backward_block(const real *dy, const real *filter_planes, real *dx, const Window *window, Py_ssize_t filters,
-                                 real *scratch, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+                                 real *scratch, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Add what tiles [first, last) give."""
     cdef Py_ssize_t c = window.c, tiles = last - first, tile
-    cdef real *products = scratch + planes_size(block, filters, dy)
-    cdef real *outside = products + planes_size(block, c, dy) + window.kh * window.kw * c
+    cdef real *products = scratch + planes_size(tiles, filters, dy)
+    cdef real *outside = products + planes_size(tiles, c, dy)
     memset(outside, 0, (c + filters) * sizeof(real))
     read_errors(dy, window, filters, outside + c, scratch, plane_pitch(tiles, filters, dy), first, tiles)
     multiply_filters(scratch, filter_planes, products, tiles, filters, c)
@@ -332,7 +332,7 @@ cdef inline void _both_gradients(const real *x, const real *dy, const real *filt
             if (begin + tile) % across == 0:  # zero the rows of pixels to which this row of tiles is the first to add
                 row = (begin + tile) // across % down
                 top = row * extent - window.pad_top
-                _clear_rows(dx, window, (begin + tile) // (across * down), top + SPAN - extent if row else top,
+                _clear_rows(dx, window, (begin + tile) // (across * down), top + window.kh - 1 if row else top,
                             window.ih if row == down - 1 else top + SPAN)
             add_input_gradient(products + tile * row_pitch(c, x), plane_pitch(count, c, x), c, dx, window, outside, begin + tile)
             if relu and (begin + tile + 1) % (across * down) == 0:

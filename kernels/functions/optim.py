@@ -37,8 +37,7 @@ def sgd_step(w: np.ndarray, g: Any, lr: float | np.ndarray) -> None:
     ValueError, TypeError
         If an array cannot be updated in place, or the shapes differ.
     """
-    if attempt("sgd_step", (g, lr), (), (w,)) is None:
-        _update("sgd_step", w, g, (lr,))
+    _update("sgd_step", w, g, (lr,))
 
 
 def momentum_step(w: np.ndarray, g: Any, v: np.ndarray, lr: float | np.ndarray, momentum: float = 0.9) -> None:

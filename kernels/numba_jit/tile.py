@@ -10,7 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .vectors import LANES, REGISTERS, VECTOR_BYTES, first_lanes, masked_load, masked_store, splat
+from .pointers import inline
+from .vectors import REGISTERS, VECTOR_BYTES, first_lanes, lanes, masked_load, masked_store, splat
 
 #: rows of the tiles, the highest first
 if REGISTERS == 32:
@@ -19,18 +20,12 @@ else:
     HEIGHTS = (6, 3, 1) if VECTOR_BYTES == 32 else (4, 1)
 #: vectors of a whole tile's width
 VECTORS = 2
-#: elements in a row of a whole tile, by float type
-WIDTHS = {real: VECTORS * lanes for real, lanes in LANES.items()}
 
 
-@intrinsic
-def tile_width(typing_context, like):
-    """Return the columns of a whole tile of the type that `like` points to, as a constant."""
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant(types.intp, WIDTHS[signature.args[0].dtype])
-
-    return types.intp(like), codegen
+@inline
+def tile_width(like):
+    """Return the columns of a whole tile of the type that `like` points to."""
+    return VECTORS * lanes(like)
 
 
 @intrinsic(prefer_literal=True)

@@ -13,6 +13,7 @@ from ...kernels.table import attempt as _attempt
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
+from ..as_numpy import dense_gradients as _dense_gradients
 from ..as_numpy import entries as _entries
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
@@ -66,9 +67,9 @@ def affine_backward(dout, cache):
     db : ndarray, shape (M,)
     """
     x, w, _ = _unpacked(cache, "affine_forward", "x, w, b")
-    by_input, by_weight = _attempt("dense_backward_input", (dout, w)), _attempt("dense_backward_weight", (x, dout))
-    if by_input is not None and by_weight is not None and by_weight[0].shape == w.shape:
-        return *by_input, *by_weight
+    gradients = _dense_gradients(dout, x, w)
+    if gradients is not None:
+        return gradients
     (dout, rows, weights), dtype = _promoted(dout=dout, x=x, w=w)
     shape = rows.shape
     rows = _affine_rows(rows, weights)

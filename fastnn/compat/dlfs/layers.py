@@ -13,6 +13,7 @@ from ...kernels.table import attempt as _attempt
 from ..as_numpy import as_array as _as_array
 from ..as_numpy import averaged as _averaged
 from ..as_numpy import bias as _bias
+from ..as_numpy import dense_gradients as _dense_gradients
 from ..as_numpy import promoted as _promoted
 from ..as_numpy import require as _require
 from ..channels_first import conv2d as _conv2d
@@ -131,10 +132,10 @@ class Affine:
     def backward(self, dout):
         """Return the gradient by x; set `dW` and `db`."""
         _require_forward(self, self.x)
-        by_input, by_weight = _attempt("dense_backward_input", (dout, self.W)), _attempt("dense_backward_weight", (self.x, dout))
-        if by_input is not None and by_weight is not None:
-            self.dW, self.db = by_weight
-            return by_input[0].reshape(self.original_x_shape)
+        gradients = _dense_gradients(dout, self.x, self.W)
+        if gradients is not None:
+            dx, self.dW, self.db = gradients
+            return dx.reshape(self.original_x_shape)
         (dout, x, W), dtype = _promoted(dout=dout, x=self.x, W=self.W)
         shape = len(x), W.shape[1]
         _require(dout.shape == shape, f"dout must have the shape of the output, (N, out) = {shape}", dout=dout.shape)
