@@ -94,6 +94,9 @@ def get(identifier: Any) -> Activation:
         return linear
     if isinstance(identifier, str):
         return REGISTRY.named(identifier)
+    record = _record(identifier)
+    if record is not None and record.source.kind != "activation":
+        raise TypeError(f"activation must be a name, a function or None; got {record.source.what}")
     if callable(identifier) and not isinstance(identifier, type):
         return identifier
     raise TypeError(f"activation must be a name, a function or None; got {described(identifier)}")
@@ -119,7 +122,7 @@ def split(activation: Activation) -> tuple[str | Record, Activation | None]:
     return "linear", activation
 
 
-def _record(activation: Activation) -> Record | None:
-    """Return what `fastnn.activation` compiled, if this is one of its activations."""
+def _record(activation: Any) -> Record | None:
+    """Return what was compiled of a function of the user's, if this was made of one."""
     record = getattr(activation, "record", None)
     return record if isinstance(record, Record) else None

@@ -31,6 +31,9 @@ __all__ = [
     "record",
 ]
 
+#: what else can be done about a function that takes a tensor for one number
+COMPILE = "; @fastnn.activation and @fastnn.loss compile functions that are written for one number"
+
 
 class Tensor:
     """An array whose use by the ops can be recorded: made by `constant` and by every op, never changed.
@@ -115,10 +118,10 @@ class Tensor:
         return len(self.data)
 
     def __bool__(self) -> bool:
-        return bool(self._number("`if`, `and` and `or` choose once for all of them, ops.where(condition, a, b) for each"))
+        return bool(self._number("`if`, `and` and `or` choose once for all of them, ops.where(condition, a, b) for each" + COMPILE))
 
     def __float__(self) -> float:
-        return float(self._number("fastnn.ops has functions of tensors, such as ops.exp for math.exp"))
+        return float(self._number("fastnn.ops has functions of tensors, such as ops.exp for math.exp" + COMPILE))
 
     def __int__(self) -> int:
         return int(self._number("ops.cast(x, 'int32') converts each"))

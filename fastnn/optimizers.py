@@ -494,7 +494,8 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
 
 def _named(name: Any) -> type[Optimizer]:
     if not isinstance(name, str):
-        raise TypeError(f"optimizer must be a name or an Optimizer; got {described(name)}")
+        advice = "; @fastnn.optimizer_step makes one of an update rule" if callable(name) and not isinstance(name, type) else ""
+        raise TypeError(f"optimizer must be a name or an Optimizer; got {described(name)}{advice}")
     return REGISTRY.named(name)
 
 

@@ -90,7 +90,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     function : callable
         From a number to a number. It may use arithmetic, comparisons, ``if``, ``for`` and ``while``, variables of its own,
         functions of `math`, what NumPy has for one number, ``min``, ``max``, ``abs``, and functions made of the same. Arguments
-        beyond the first need defaults; these, and global numbers that it uses, are constants from now on.
+        beyond the first need numbers as defaults; these, and global numbers that it uses, are constants from now on.
     derivative : callable, optional
         The derivative, a function like it. Left out, it is computed along with the value, by dual numbers. Can be given later, by
         ``@f.derivative``.
@@ -108,7 +108,7 @@ def activation(function: Any = None, *, derivative: Any = None, name: str | None
     ImportError
         If Numba is not installed.
     TypeError
-        If `function` is not a Python function, does not take one argument, or does not return a number.
+        If `function` is not a Python function, does not take one argument, or does not return a number; if a default is none.
     ValueError
         If it cannot be compiled or has side effects, is not finite somewhere in [-10, 10], its derivative is not that of central
         differences, or its name is that of a built-in activation. The message says where.

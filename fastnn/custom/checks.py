@@ -15,6 +15,8 @@ from ..kernels.custom.record import FLOATS, Record
 
 #: where functions and slopes have to be finite: round numbers, where formulas break, and others
 ORDINARY = np.concatenate([np.arange(-40, 41) / 4, np.linspace(-9.97, 9.98, 998)])
+#: numbers farther out, where a derivative that the user gives is compared with differences, too
+BEYOND = np.concatenate([np.linspace(-100, -10.5, 180), np.linspace(10.5, 100, 180)])
 #: numbers farther out, up to where float32 ends, of one sign
 FAR = np.geomspace(10, 1e38, 400)
 #: where losses are compared with differences: predictions between 0 and 1, and others
@@ -42,6 +44,8 @@ def _has_slope(record: Record, dtype: np.dtype, x: Any) -> np.ndarray:
 
 def check_values(record: Record, function: FunctionType, what: str) -> None:
     """Raise ValueError unless the function is finite at ordinary numbers and gives what Python does; warn of NaN farther out."""
+    grid = ORDINARY[:81].tolist()
+    in_python = [_in_python(function, x) for x in grid]
     for dtype in reversed(FLOATS):
         x = ORDINARY.astype(dtype)
         y, _ = _at(record, x, dtype)
@@ -56,8 +60,8 @@ def check_values(record: Record, function: FunctionType, what: str) -> None:
                     "take exponentials of negative numbers only, such as math.exp(-abs(x))",
                     stacklevel=5,
                 )
-    for x in ORDINARY[:81].tolist():
-        _check_as_python(_at(record, x)[0][0], function, (x,), what, "x = {}")
+    for x, y, expected in zip(grid, _at(record, grid)[0], in_python, strict=True):
+        _check_as_python(y, expected, what, f"x = {x}")
 
 
 def check_slopes(record: Record, what: str, given: bool) -> None:
@@ -68,32 +72,35 @@ def check_slopes(record: Record, what: str, given: bool) -> None:
         if (bad := _nearest(x, ~np.isfinite(slope))) is not None:
             advice = "" if given else "; give one that is: @fastnn.activation(derivative=...)"
             raise ValueError(f"the derivative of {what} must be finite; it is {slope[bad]} at x = {x[bad]:.6g} in {dtype}{advice}")
-    _, slope = _at(record, ORDINARY)
-    wrong = np.full(ORDINARY.shape, np.inf)
-    for step in STEPS:
-        wrong = np.minimum(wrong, _excess(lambda x: _at(record, x)[0], ORDINARY, slope, step))
-    worst = int(np.argmax(wrong))
-    if wrong[worst] > 0:
-        x, h = ORDINARY[worst], STEPS[1]
-        (above, below), _ = _at(record, [x + h, x - h])
-        whose = "given" if given else "derived"
-        raise ValueError(
-            f"the derivative {whose} for {what} is wrong at x = {x:.6g}: it is {slope[worst]:.6g}, but central differences give "
-            f"{(above - below) / (2 * h):.6g}"
-        )
+    for numbers in (ORDINARY, BEYOND) if given else (ORDINARY,):
+        _, slope = _at(record, numbers)
+        wrong = np.full(numbers.shape, np.inf)
+        for step in STEPS:
+            wrong = np.minimum(wrong, _excess(lambda x: _at(record, x)[0], numbers, slope, step))
+        worst = int(np.argmax(wrong))
+        if wrong[worst] > 0:
+            x, h = numbers[worst], STEPS[1]
+            (above, below), _ = _at(record, [x + h, x - h])
+            whose = "given" if given else "derived"
+            raise ValueError(
+                f"the derivative {whose} for {what} is wrong at x = {x:.6g}: it is {slope[worst]:.6g}, but central differences "
+                f"give {(above - below) / (2 * h):.6g}"
+            )
 
 
 def _excess(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, slope: np.ndarray, step: float) -> np.ndarray:
     """Return how far slopes are outside of what differences on the left and on the right allow; 0 where they are inside.
 
-    Where the function has a corner the two differ, and any slope between them is right.
+    Where the function has a corner the two differ, and any slope between them is right. Where something is not finite, it is 0 too.
     """
-    h = step * np.maximum(1, np.abs(x))
+    h = step * np.clip(np.abs(x), 1, 10)
     y, above, below = function(x), function(x + h), function(x - h)
-    right, left = (above - y) / (x + h - x), (y - below) / (x - (x - h))
-    noise = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(y), np.maximum(np.abs(above), np.abs(below))) / h
-    allowed = TOLERANCE * (1 + np.abs(slope)) + noise
-    return np.maximum(0, np.maximum(np.minimum(left, right) - slope, slope - np.maximum(left, right)) - allowed)
+    with np.errstate(all="ignore"):
+        right, left = (above - y) / (x + h - x), (y - below) / (x - (x - h))
+        noise = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(y), np.maximum(np.abs(above), np.abs(below))) / h
+        allowed = TOLERANCE * (1 + np.abs(slope)) + noise
+        excess = np.maximum(0, np.maximum(np.minimum(left, right) - slope, slope - np.maximum(left, right)) - allowed)
+    return np.where(np.isfinite(excess), excess, 0)
 
 
 def check_loss(record: Record, function: FunctionType, what: str, given: bool) -> None:
@@ -102,9 +109,11 @@ def check_loss(record: Record, function: FunctionType, what: str, given: bool) -
     What a loss is defined for is its own affair (probabilities, signs): elsewhere it may be infinite or NaN.
     """
     target, pred = (grid.ravel() for grid in np.meshgrid([-1.0, 0.0, 0.25, 1.0, 2.0], LOSS_PREDICTIONS))
+    inside = (pred > 0) & (pred < 1) & ((target == 0) | (target == 1))
+    points = [(i, target[i].item(), pred[i].item()) for i in np.flatnonzero(inside).tolist()]
+    in_python = [_in_python(function, *point) for _, *point in points]
     with np.errstate(all="ignore"):
         y, slope = _loss_at(record, pred, target)
-        inside = (pred > 0) & (pred < 1) & ((target == 0) | (target == 1))
         for values, name in ((y, what), (slope, f"the derivative of {what}")):
             bad = ~np.isfinite(values) & (inside if values is y else np.isfinite(y) & inside)
             if bad.any():
@@ -113,12 +122,11 @@ def check_loss(record: Record, function: FunctionType, what: str, given: bool) -
                     f"{name} must be finite for targets 0 and 1 and predictions between them at least; it is {values[i]} at "
                     f"y_true = {target[i]}, y_pred = {pred[i]:.6g}"
                 )
-        for i in np.flatnonzero(inside).tolist():
-            _check_as_python(y[i], function, (target[i].item(), pred[i].item()), what, "y_true = {}, y_pred = {:.6g}")
+        for (i, y_true, y_pred), expected in zip(points, in_python, strict=True):
+            _check_as_python(y[i], expected, what, f"y_true = {y_true}, y_pred = {y_pred:.6g}")
         wrong = np.full(pred.shape, np.inf)
         for step in STEPS:
-            excess = _excess(lambda p: _loss_at(record, p, target)[0], pred, slope, step)
-            wrong = np.minimum(wrong, np.where(np.isfinite(excess), excess, 0))
+            wrong = np.minimum(wrong, _excess(lambda p: _loss_at(record, p, target)[0], pred, slope, step))
         i = int(np.argmax(wrong))
         if wrong[i] > 0:
             above, below = (_loss_at(record, pred + h, target)[0][i] for h in (STEPS[1], -STEPS[1]))
@@ -139,34 +147,39 @@ def check_step(
 ) -> None:
     """Raise ValueError unless some updates of an optimizer are finite and what Python makes them."""
     params = np.array([*defaults.values()] or [0.0], np.float64)
-    lr, count = np.array([0.01]), np.zeros(1, np.float64)
-    state = {name: np.zeros(1, np.float64) for name in ("s1", "s2", "s3")[: len(slots)]} | {"w": np.array([0.5])}
-    for gradient in (0.3, -0.2, 0.0, 1.5, -4.0):
-        count += 1
-        given = {"g": gradient, "lr": 0.01, "step": count[0].item(), **{f"p{i}": value.item() for i, value in enumerate(params)}}
-        given |= {name: array[0].item() for name, array in state.items()}
-        names = [name for name in ("w", "s1", "s2", "s3") if name in state]
-        record.step(np.array([gradient]), lr, count, params, state["w"], *(state.get(name) for name in ("s1", "s2", "s3")))
-        where = f"update {count[0]:.0f}, gradient {gradient}"
-        for i, name in enumerate(names):
-            if not np.isfinite(state[name][0]):
-                raise ValueError(f"{what} must give finite numbers; in {where} result {i + 1} is {state[name][0]}")
-            _check_as_python(
-                state[name][0],
-                lambda *a, i=i: function(*a)[i] if slots else function(*a),
-                [given[a] for a in arguments],
-                what,
-                where,
-            )
+    hyper = {f"p{i}": value.item() for i, value in enumerate(params)}
+    names = ["w", *("s1", "s2", "s3")[: len(slots)]]
+    for gradients in ((0.3, -0.2, 0.0, 1.5, -4.0), (0.0, 0.3)):  # a relu that is off makes the first gradient 0
+        state = {name: np.array([0.5 if name == "w" else 0.0]) for name in names}
+        for count, gradient in enumerate(gradients, 1):
+            given = {"g": gradient, "lr": 0.01, "step": float(count), **hyper, **{name: state[name].item() for name in names}}
+            expected = _in_python(function, *(given[name] for name in arguments))
+            slots_or_none = (state.get(name) for name in ("s1", "s2", "s3"))
+            record.step(np.array([gradient]), np.array([0.01]), np.array([float(count)]), params, state["w"], *slots_or_none)
+            where = f"update {count}, gradient {gradient}"
+            for i, name in enumerate(names):
+                if not np.isfinite(state[name][0]):
+                    raise ValueError(f"{what} must give finite numbers; in {where} result {i + 1} is {state[name][0]}")
+                one_of_several = slots and not isinstance(expected, Exception)
+                _check_as_python(state[name][0], expected[i] if one_of_several else expected, what, where)
 
 
-def _check_as_python(y: float, function: Callable[..., float], arguments: Any, what: str, where: str) -> None:
-    """Raise ValueError unless Python gives the number that the compiled function does."""
-    where = where.format(*arguments)
+def _in_python(function: FunctionType, *arguments: float) -> Any:
+    """Return what Python gives, or the exception that it raises.
+
+    It is asked before the compiled function is called: if it never ends, Ctrl-C shows where, while compiled code cannot be stopped.
+    """
     try:
-        expected = function(*arguments)
+        with np.errstate(all="ignore"):
+            return function(*arguments)
     except Exception as error:
-        raise ValueError(f"{what} is {y} at {where}, but Python raises {type(error).__name__}: {error}") from None
+        return error
+
+
+def _check_as_python(y: float, expected: Any, what: str, where: str) -> None:
+    """Raise ValueError unless the compiled function gives what `_in_python` returned."""
+    if isinstance(expected, Exception):
+        raise ValueError(f"{what} is {y} at {where}, but Python raises {type(expected).__name__}: {expected}")
     if not math.isclose(y, expected, rel_tol=1e-6, abs_tol=1e-9):
         raise ValueError(f"{what} must depend on its arguments alone; compiled it is {y} at {where}, but Python gives {expected}")
 

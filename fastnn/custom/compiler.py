@@ -6,6 +6,8 @@ import inspect
 from types import FunctionType, ModuleType
 from typing import Any
 
+from ..kernels.functions.checks import number
+
 
 def compiler() -> ModuleType:
     """Return what compiles functions.
@@ -41,7 +43,7 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
     Raises
     ------
     TypeError
-        If it is no Python function, or does not take these arguments.
+        If it is no Python function, or does not take these arguments, or a default is no number.
     """
     found = python_function(function, what, _listed(arguments))
     parameters = list(inspect.signature(found).parameters.values())
@@ -51,6 +53,8 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
             f"{what} {found.__name__!r} must take {_listed(arguments)}; it takes ({', '.join(p.name for p in required)}). "
             "Further arguments need numbers as defaults"
         )
+    for p in parameters[len(arguments) :]:
+        number(f"{what} {found.__name__!r}: the default of {p.name}", p.default)
     return found
 
 

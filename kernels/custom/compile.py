@@ -9,18 +9,24 @@ from typing import Any
 
 import numba
 from numba.core import types as kinds
-from numba.core.errors import NumbaError
 
 from . import scalar
 from .elementary import FUNCTIONS
 from .number import CONSTANTS, Number
 from .record import FLOATS, Record, Source
-from .source import Reader
+from .source import ALLOWED, Reader
 
 #: a division by zero gives infinity or NaN, as in every kernel; functions, also large ones, are inlined before the loops that call
 #: them are vectorized, and nobody else calls them
 OPTIONS = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+#: how Numba writes the type of an argument -> how messages do
+TYPES = (
+    (re.compile(r"number\(\w+\)"), "number"),
+    (re.compile(r"Literal\[\w+\]\((.*?)\)"), r"\1"),
+    (re.compile(r"type\(\w+\(<function (\w+)[^>]*>\)\)"), r"\1"),
+    (re.compile(r"\w+\(<[^>]*?'?(\w+)'?>\)"), r"\1"),
+)
 
 
 def activation(function: types.FunctionType, derivative: types.FunctionType | None, what: str) -> Record:
@@ -75,7 +81,7 @@ def loss(function: types.FunctionType, derivative: types.FunctionType | None, wh
         for i in range(n):
             y[i], dp[i] = both(t[i], p[i])
 
-    record = Record(Source(what, function, derivative))
+    record = Record(Source(what, function, derivative, kind="loss"))
     for dtype in FLOATS:
         record.set(dtype, _c_function(values, dtype, 3), _c_function(slopes, dtype, 4))
     return record
@@ -98,7 +104,7 @@ def step(function: types.FunctionType, arguments: Sequence[str], what: str) -> R
     kinds_of = [Number(kinds.float64) if name in (*changed, "g") else kinds.float64 for name in arguments]
     _check_results(f, what, kinds_of, changed)
     loop = scalar.update(f, arguments, "n, g, lr, step, params, w, s1, s2, s3", "for i in range(n):")
-    record = Record(Source(what, function, arguments=tuple(arguments)))
+    record = Record(Source(what, function, arguments=tuple(arguments), kind="optimizer_step"))
     for dtype in FLOATS:
         real, double = (kinds.CPointer(numba.from_dtype(t)) for t in (dtype, FLOATS[1]))
         signature = kinds.void(kinds.intp, real, double, double, double, real, real, real, real)
@@ -146,8 +152,8 @@ def _result(f: Any, what: str, arguments: Sequence[kinds.Type]) -> kinds.Type:
     """Compile a function for arguments of these types and return the type of its result."""
     try:
         f.get_call_template(tuple(arguments), {})
-    except NumbaError as error:
-        raise ValueError(f"{what} cannot be compiled: {reason(error)}") from None
+    except Exception as error:  # Numba's own, or of what it is made of: abs() cannot be unpacked
+        raise ValueError(f"{what} cannot be compiled: {reason(error)}; {ALLOWED}") from None
     return kinds.unliteral(f.nopython_signatures[0].return_type)
 
 
@@ -162,7 +168,7 @@ def _described(result: kinds.Type) -> str:
     if isinstance(result, (kinds.Optional, kinds.NoneType)):
         return "None, at least on one way through it: each has to end with `return`"
     if isinstance(result, kinds.BaseTuple):
-        return f"a tuple of {len(result)}"
+        return f"a tuple of {len(result)}: {', '.join(map(_described, result))}"
     return "a number" if _is_number(result) else str(result)
 
 
@@ -170,7 +176,10 @@ def reason(error: Exception) -> str:
     """Return the part of a compiler's message that says what is wrong, with its line."""
     text = ANSI.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("No implementation", "Cannot unify", "Use of", "Unknown attribute"))]
-    signature = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")][: bool(told)]
+    missing = [line.replace(">>> ", "No implementation of ") for line in lines if line.startswith(">>> ")]
+    told = [line for line in lines if line.startswith(("Cannot unify", "Use of", "Unknown attribute"))]
     place = [f"(line {line})" for line in re.findall(r'File "[^"]*", line (\d+)', text)[-1:]]
-    return " ".join([*(told or lines[1:] or lines)[:1], *signature, *place])
+    found = " ".join([*(missing or told or lines[1:] or lines)[:1], *place])
+    for type_of_numba, ours in TYPES:
+        found = type_of_numba.sub(ours, found)
+    return found

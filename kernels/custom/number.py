@@ -176,7 +176,8 @@ def _modulo(a: Dual, b: Dual) -> Dual:
 
 def _power(a: Dual, b: Dual) -> Dual:
     value = a.value.intrinsic("pow", b.value)
-    by_base = None if a.slope is None else a.along(b.value * a.value.intrinsic("pow", b.value - 1.0))
+    # x**0 is 1 for all x, so its slope by x is 0, though 0 * 0**-1 is not finite
+    by_base = a.along((b.value * a.value.intrinsic("pow", b.value - 1.0)).where(b.value.compare("!=", 0.0), 0.0))
     if b.slope is None:
         return Dual(value, by_base)
     # 0**b is 0 for all b > 0, so its slope by b is, though log(0) is not finite

@@ -31,12 +31,15 @@ class Source(NamedTuple):
         The user's; without a derivative it is computed along with the value.
     arguments : tuple of str
         Of an update rule: what it gets, see `fastnn.kernels.custom.compile.step`.
+    kind : {"activation", "loss", "optimizer_step"}
+        What it is, by the name of the decorator: each kind is called with other arrays.
     """
 
     what: str
     function: Any
     derivative: Any = None
     arguments: tuple[str, ...] = ()
+    kind: str = "activation"
 
 
 class Record(ctypes.Structure):

@@ -10,7 +10,6 @@ import builtins
 import difflib
 import inspect
 import math
-import numbers
 import os
 import types
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: builtins that a function may call, besides float
-BUILTINS = frozenset({abs, bool, int, max, min, pow, range, round})
+#: builtins that a function may call
+BUILTINS = (abs, bool, float, int, max, min, pow, range, round)
 CONSTANTS = frozenset({"pi", "e", "tau", "inf", "nan"})
 ALLOWED = "it may use arithmetic, comparisons, if, for, while, variables of its own, math, min, max, abs, and functions that do so"
 
@@ -51,10 +50,13 @@ NUMPY = {
     **{"where": _where, "clip": _clip, "sign": _sign, "square": _square},
     **{f"arc{name}": getattr(math, f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
+#: numbers of Python's and of NumPy's
+NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 #: instructions that are not allowed -> what the function does with them
 REFUSED = {
     "STORE_GLOBAL": "changes the global variable {!r}",
     "DELETE_GLOBAL": "deletes the global variable {!r}",
+    "DELETE_FAST": "deletes {!r}, which is not needed",
     "STORE_DEREF": "changes {!r}, a variable of the function around it",
     "STORE_ATTR": "sets the attribute {!r} of an object",
     "DELETE_ATTR": "deletes the attribute {!r} of an object",
@@ -98,15 +100,17 @@ class Reader:
 
     def __init__(self, what: str, functions: frozenset[str], compiler: Callable[[Callable], Any]) -> None:
         self.what, self.functions, self.compiler = what, functions, compiler
-        self.callables = BUILTINS | {getattr(math, name) for name in functions}
         of_math = {name: getattr(math, name) for name in functions | CONSTANTS}
         of_numpy = {name: value for name, value in of_math.items() if hasattr(np, name)} | NUMPY
         #: module -> what stands for it when a function is compiled
         self.modules = {math: types.ModuleType("math"), np: types.ModuleType("numpy")}
+        #: the identity of a function of Python's, of math's or of NumPy's -> what stands for it
+        self.callables = {id(value): compiler(_float) if value is float else value for value in BUILTINS}
         for module, members in ((math, of_math), (np, of_numpy)):
-            vars(self.modules[module]).update(
-                {name: compiler(value) if isinstance(value, types.FunctionType) else value for name, value in members.items()}
-            )
+            for name, value in members.items():
+                stands = compiler(value) if isinstance(value, types.FunctionType) else value
+                setattr(self.modules[module], name, stands)
+                self.callables.setdefault(id(getattr(module, name)), stands)
 
     def compile(self, function: types.FunctionType, callers: tuple[types.CodeType, ...] = ()) -> Any:
         """Return the compiled function.
@@ -132,8 +136,7 @@ class Reader:
                 owner = owner if instruction.opname == "EXTENDED_ARG" else None
                 continue
             name = instruction.argval
-            found = outer[name].cell_contents if name in outer else function.__globals__.get(name, vars(builtins).get(name))
-            owner = Global(name, found)
+            owner = Global(name, _found(outer[name]) if name in outer else function.__globals__.get(name, vars(builtins).get(name)))
             if name not in values:
                 values[name] = self._resolved(code, line, owner, (*callers, code))
         closure = tuple(types.CellType(values[name]) for name in code.co_freevars)
@@ -168,20 +171,20 @@ class Reader:
     def _resolved(self, code: types.CodeType, line: int, used: Global, callers: tuple[types.CodeType, ...]) -> Any:
         """Return what stands for a global of the function when it is compiled."""
         name, value = used.name, inspect.unwrap(used.value)  # of a compiled function or one of ours, the Python function
-        if isinstance(value, (numbers.Real, np.bool_)):
+        if isinstance(value, NUMBERS):
             return float(value) if isinstance(value, np.floating) else int(value) if isinstance(value, np.integer) else value
         if isinstance(value, types.ModuleType):
             return self.modules.get(value, value)  # of which nothing else may be used than modules' attributes
-        if value is float:
-            return self.compiler(_float)
+        if id(value) in self.callables:
+            return self.callables[id(value)]
         if isinstance(value, types.FunctionType):
             return self.compile(value, callers)
-        if any(value is known for known in self.callables):
-            return value
         if isinstance(value, type) and issubclass(value, BaseException):
             return value  # what is done with it is refused
-        if getattr(value, "__module__", None) == "builtins" and callable(value):
+        if callable(value):
             raise self.error(code, line, f"calls {name}, which a kernel cannot")
+        if value is None and name == code.co_name:  # a decorated function has no name yet
+            raise self.error(code, None, "calls itself")
         if value is None:
             advice = f": write math.{name}" if name in self.functions else ""
             raise self.error(code, line, f"uses {name!r}, which is not defined{advice}")
@@ -193,6 +196,14 @@ class Reader:
         inner = "" if self.what.endswith(repr(code.co_name)) else f"{code.co_name!r}, which it calls, "
         place = f"line {line or code.co_firstlineno} of {os.path.basename(code.co_filename)}"
         return ValueError(f"{self.what} cannot be compiled: {inner}{'' if inner else 'it '}{does} ({place}); {ALLOWED}")
+
+
+def _found(cell: types.CellType) -> Any:
+    """Return what is in a variable of the function around one, None if it is not set yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def _instructions(code: types.CodeType) -> Iterator[tuple[Instruction, int]]:

@@ -12,7 +12,7 @@ from .. import spec
 from ..custom.record import Record
 from ..spec.activation import ALPHA_DEFAULT, FROM_INPUT, FUSED
 from ..table import attempt, call
-from .checks import inputs, number, real
+from .checks import inputs, number, own_function, real
 from .compute import compute
 
 
@@ -170,13 +170,13 @@ def custom_forward(x: Any, function: Record, slope: bool = False) -> tuple[np.nd
     Raises
     ------
     TypeError
-        If `x` is not an array of real numbers.
+        If `x` is not an array of real numbers, or `function` another record.
 
     See Also
     --------
     custom_backward, dense_custom_forward, conv2d_custom_forward
     """
-    return compute("custom_forward", (x,), (function.address,), optional=slope)
+    return compute("custom_forward", (x,), (own_function(function, "activation").address,), optional=slope)
 
 
 def custom_backward(dy: Any, slope: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import spec
+from ..custom.record import Record
 from ..interop import is_on_gpu, on_gpu
 from ..table import python_step, skips_kernels
 
@@ -250,6 +251,20 @@ def in_place(name: str, array: Any, dtype: np.dtype | None = None, shape: tuple[
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
     return array
+
+
+def own_function(function: Any, kind: str) -> Record:
+    """Return the record of a function of the user's, once it is sure that it is one of this kind: kernels call what it points to.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(function, Record) or function.source.kind != kind:
+        got = f"that of {function.source.what}" if isinstance(function, Record) else f"{function!r:.60}"
+        raise TypeError(f"function must be the attribute `record` of what fastnn.{kind} made; got {got}")
+    return function
 
 
 def one_float64(name: str, value: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from ..custom.record import Record
 from ..table import call
 from .activation import fused
-from .checks import data_format_is_first, inputs, real, shape4
+from .checks import data_format_is_first, inputs, own_function, real, shape4
 from .geometry import Padding, Pair, Window, check_groups, conv_window
 from .layout import filters_first, filters_last, images_first, images_last
 
@@ -132,13 +132,13 @@ def conv2d_custom_forward(
     Raises
     ------
     ValueError, TypeError
-        As `conv2d_forward`.
+        As `conv2d_forward`; TypeError if `function` is another record.
     """
     first = data_format_is_first(data_format)
     arrays, params, shape = _forward_arguments(x, w, b, stride, padding, dilation, groups, data_format)
     y = np.empty(shape, arrays[0].dtype, like=arrays[0])
     dy_by_dz = np.empty_like(y) if slope else None
-    call("conv2d_custom_forward", *arrays, *params, function.address, y, dy_by_dz)
+    call("conv2d_custom_forward", *arrays, *params, own_function(function, "activation").address, y, dy_by_dz)
     if not first:
         return y, dy_by_dz
     return images_first(y), None if dy_by_dz is None else images_first(dy_by_dz)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..custom.record import Record
 from .activation import fused
+from .checks import own_function
 from .compute import compute
 
 #: parameters of the op dense_forward
@@ -109,9 +110,9 @@ def dense_custom_forward(
     Raises
     ------
     ValueError, TypeError
-        If the shapes do not fit or an array is not of real numbers.
+        If the shapes do not fit, an array is not of real numbers, or `function` is another record.
     """
-    return compute("dense_custom_forward", (x, w, b), (function.address,), optional=slope)
+    return compute("dense_custom_forward", (x, w, b), (own_function(function, "activation").address,), optional=slope)
 
 
 def dense_backward_input(dy: Any, w: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from .. import spec
 from ..custom.record import Record
 from ..spec.loss import POINTWISE
 from ..table import attempt, call
-from .checks import check_below, inputs, integer, integers, number, real
+from .checks import check_below, inputs, integer, integers, number, own_function, real
 from .compute import compute
 
 FORWARD_DOC = """Return for each sample the mean over its outputs of {formula}.
@@ -158,11 +158,11 @@ def custom_loss_forward(pred: Any, target: Any, function: Record, slope: bool = 
     Raises
     ------
     ValueError, TypeError
-        If the shapes do not fit or an array is not of real numbers.
+        If the shapes do not fit, an array is not of real numbers, or `function` is another record.
     """
     pred = real("pred", pred)
     values = _samples("pred", pred), _samples("target", real("target", target))
-    loss, dloss_by_dpred = compute("custom_loss_forward", values, (function.address,), optional=slope)
+    loss, dloss_by_dpred = compute("custom_loss_forward", values, (own_function(function, "loss").address,), optional=slope)
     return loss, None if dloss_by_dpred is None else dloss_by_dpred.reshape(pred.shape)
 
 

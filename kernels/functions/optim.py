@@ -14,7 +14,7 @@ import numpy as np
 
 from ..custom.record import Record
 from ..table import attempt, call
-from .checks import F64, in_place, number, one_float64, real
+from .checks import F64, in_place, number, one_float64, own_function, real
 
 #: arrays that the rule of `custom_step` may keep for each parameter
 MAX_SLOTS = 3
@@ -220,12 +220,19 @@ def custom_step(
     Raises
     ------
     ValueError, TypeError
-        As `adam_step`.
+        As `adam_step`; ValueError if the rule has another number of slots or hyper-parameters, TypeError if `function` is another
+        record.
     """
     w, g = _parameters(w, g)
+    params, takes = real("params", params, F64), own_function(function, "optimizer_step").source.arguments
+    wanted = len({"s1", "s2", "s3"} & {*takes}), max(1, sum(name[0] == "p" for name in takes))
+    if (len(slots), params.size) != wanted:
+        raise ValueError(
+            f"{function.source.what} needs {wanted[0]} slots and params of {wanted[1]} numbers; got {len(slots)} and {params.size}"
+        )
     states = [_state(f"slots[{i}]", slot, w) for i, slot in enumerate(slots)]
     missing = [None] * (MAX_SLOTS - len(states))
-    call("custom_step", g, one_float64("lr", lr), _count(step), real("params", params, F64), function.address, w, *states, *missing)
+    call("custom_step", g, one_float64("lr", lr), _count(step), params, function.address, w, *states, *missing)
 
 
 def _update(op_name: str, w: np.ndarray, g: Any, counts: tuple, params: tuple[float, ...] = (), **states: np.ndarray) -> None:

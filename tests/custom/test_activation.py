@@ -167,6 +167,22 @@ def test_nan_farther_out_is_told():
     assert all("test_activation.py" in w.filename for w in caught)
 
 
+def test_powers_whose_exponents_are_variables():
+    def polynomial(x, lowest=0.0):
+        total = x**lowest
+        for i in range(3):
+            total += x**i
+        return total
+
+    made = fastnn.activation(polynomial)
+    assert slopes(made, [0.0, 2.0]).tolist() == [1, 1 + 2 * 2]
+
+
+def test_what_numpy_computes_on_the_way_does_not_warn():
+    """Here warnings are errors."""
+    assert fastnn.activation(name="guarded")(lambda x: np.where(x > 0, np.sqrt(x), 0.0))(4.0) == 2
+
+
 def test_corners_and_jumps_are_no_errors():
     def corner(x):
         return x if x > 0.25 else 0.25
@@ -189,6 +205,9 @@ def test_derivative_of_the_users():
 
     with pytest.raises(ValueError, match="wrong at x"):  # in a small region
         fastnn.activation(derivative=lambda x: 0.0 if 1 < x < 1.2 else 3 * x * x)(cubic)
+
+    with pytest.raises(ValueError, match=r"wrong at x = 100: it is 0, .* give 30000"):  # only far out
+        fastnn.activation(derivative=lambda x: 3 * x * x if x < 20 else 0.0)(cubic)
 
     @good.derivative
     def again(x):
@@ -306,6 +325,41 @@ def test_without_numba(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(ImportError, match=r"pip install 'fastnn-kernels\[numba\]'"):
         fastnn.activation(name="plain")(lambda x: x)
+
+
+def test_another_kind_of_function_is_refused():
+    """Kernels would call it with other arrays: the process would end."""
+    from fastnn import kernels
+
+    loss = fastnn.loss(name="difference")(lambda t, p: p - t)
+    step = fastnn.optimizer_step(name="downhill")(lambda w, g, m, lr, beta=0.5: (w - lr * g, m))
+    with pytest.raises(TypeError, match="activation must be a name, a function or None; got loss 'difference'"):
+        layers.Dense(1, activation=loss)
+    x, w = np.ones((1, 1)), np.ones((1, 1, 1, 1))
+    wanted = r"function must be the attribute `record` of what fastnn.{} made; got {}"
+    calls = (
+        ("activation", lambda record: kernels.custom_forward(x, record)),
+        ("activation", lambda record: kernels.dense_custom_forward(x, x, function=record)),
+        ("activation", lambda record: kernels.conv2d_custom_forward(w, w, function=record)),
+        ("loss", lambda record: kernels.custom_loss_forward(x, x, record)),
+        ("optimizer_step", lambda record: kernels.custom_step(x, x, [], 0.1, 1, [0.0], record)),
+    )
+    for kind, call in calls:
+        for record in {"activation": mish.record, "loss": loss.record, "optimizer_step": step.record, "none": mish}.items():
+            if record[0] != kind:
+                with pytest.raises(TypeError, match=wanted.format(kind, "that of" if record[0] != "none" else "<activation")):
+                    call(record[1])
+    for slots, params in (([], [0.0]), ([x.copy()], [0.0, 1.0])):
+        with pytest.raises(ValueError, match="'downhill' needs 1 slots and params of 1 numbers; got"):
+            kernels.custom_step(x, x, slots, 0.1, 1, params, step.record)
+
+
+def test_what_to_do_about_a_function_of_numbers_that_nothing_decorates():
+    for function in (lambda x: math.exp(x), lambda x: x if x > 0 else 0):
+        with pytest.raises(ValueError, match=r"; @fastnn.activation and @fastnn.loss compile functions that are written for one"):
+            layers.Dense(2, activation=function)([[1.0], [2.0]])
+    with pytest.raises(TypeError, match="; @fastnn.optimizer_step makes one of an update rule"):
+        dense_model("relu", "float32").compile(lambda w, g, lr: w - lr * g, "mse")
 
 
 def test_explain_names_it():

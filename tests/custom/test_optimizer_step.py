@@ -93,6 +93,8 @@ def test_bad_functions():
     refused(lambda w, g, a, b, c, d, lr: w, "at most 3 slots; it has 4")
     refused(lambda w, g, m, lr: w, "must return the updated parameter and its slot; it returns a number")
     refused(lambda w, g, lr: (w, g), "must return the updated parameter, and has no slots; it returns a tuple of 2")
+    refused(lambda w, g, m, lr: (w, g > 0), "its slot; it returns a tuple of 2: a number, True or False")
+    refused(lambda w, g, v, lr: (w - g / math.sqrt(v + g * g), v + g * g), "update 1, gradient 0.0 result 1 is nan", ValueError)
     refused(lambda w, g, lr, name=1.0: w, "must not call a hyper-parameter 'name'")
     refused(lambda w, g, lr, nesterov="yes": w, "nesterov must be a number")
     refused(lambda w, g, lr: print(w), "calls print", ValueError)

@@ -1,14 +1,24 @@
 """What a function of the user's may not do is refused before anything is compiled, with a message that names it and its line."""
 
+import fractions
 import math
 
 import numpy as np
 import pytest
+from numpy import maximum, tanh
 
 import fastnn
+from fastnn.custom import checks
+from fastnn.kernels.custom.record import Record
 
 history = []
 scale = 2.0
+third = fractions.Fraction(1, 3)
+root = math.isqrt
+
+
+def scale_of(x):
+    return x
 
 
 def recursive(x):
@@ -20,9 +30,9 @@ def shouts(x):
     return x
 
 
-def refused(function, text, error=ValueError):
+def refused(function, text, error=ValueError, name=None):
     with pytest.raises(error) as caught:
-        fastnn.activation(function)
+        fastnn.activation(function, name=name)
     assert text in str(caught.value)
     return str(caught.value)
 
@@ -106,7 +116,18 @@ def test_what_is_no_arithmetic_on_numbers():
         return x[0]
 
     def undefined(x):
-        return tanh(x)  # noqa: F821
+        return sinh(x)  # noqa: F821
+
+    def exact(x):
+        return third * x
+
+    def rooted(x):
+        return root(x)
+
+    def forgets(x):
+        y = 2 * x
+        del y
+        return x
 
     def gammas(x):
         return math.gamma(x)
@@ -125,10 +146,16 @@ def test_what_is_no_arithmetic_on_numbers():
     refused(largest, "makes a list")
     refused(from_outside, "uses 'history', a list")
     refused(asynchronous, "asynchronous")
-    refused(indexes, "cannot be compiled")
-    refused(undefined, "write math.tanh")
+    line = indexes.__code__.co_firstlineno + 1
+    assert "may use arithmetic" in refused(indexes, f"No implementation of getitem(number, 0) (line {line})")
+    refused(undefined, "write math.sinh")
+    refused(exact, "uses 'third', a Fraction")
+    refused(rooted, "calls root, which a kernel cannot")
+    refused(forgets, "deletes 'y', which is not needed")
     refused(gammas, "gamma")
     refused(recursive, "calls itself")
+    refused(lambda x: abs(), "cannot be compiled", name="nothing")
+    refused(lambda x: x * scale_of, "No implementation of mul(number, scale_of)", name="function")
     assert "'shouts', which it calls" in refused(indirectly, "calls print")
 
 
@@ -155,6 +182,8 @@ def test_wrong_functions_and_names():
     refused(lambda x, *others: 1.0, "must take one number, x; it takes (x, others)", TypeError)
     refused(3.0, "must be a Python function", TypeError)
     refused(math.tanh, "must be a Python function", TypeError)
+    refused(lambda x, a=None: x, "the default of a must be a number; got None", TypeError)
+    refused(lambda x, a=[1.0]: a[0] * x, "the default of a must be a number; got [1.0]", TypeError)
     with pytest.raises(ValueError, match="'relu' is built in"):
         fastnn.activation(name="relu")(lambda x: x)
 
@@ -167,3 +196,54 @@ def test_a_variable_that_is_not_set_on_all_ways():
 
     with pytest.raises(ValueError, match="'unset'.*Python raises UnboundLocalError"):
         fastnn.activation(unset)
+
+
+def test_a_decorated_function_that_calls_itself():
+    """Its name stands for nothing yet, in a module as in a function."""
+
+    def local():
+        @fastnn.activation
+        def inner(x):
+            return x if x < 1 else inner(x - 1)
+
+    with pytest.raises(ValueError, match="'inner' cannot be compiled: it calls itself"):
+        local()
+    source = "@fastnn.activation\ndef outer(x):\n    return x if x < 1 else outer(x - 1)"
+    with pytest.raises(ValueError, match="'outer' cannot be compiled: it calls itself"):
+        exec(source, {"fastnn": fastnn})
+
+
+def test_a_variable_that_is_set_too_late():
+    def make():
+        def late(x):
+            return x * factor
+
+        fastnn.activation(late)
+        factor = 2.0
+
+    with pytest.raises(ValueError, match="'late' cannot be compiled: it uses 'factor', which is not defined"):
+        make()
+
+
+def test_functions_imported_from_numpy():
+    made = fastnn.activation(name="imported")(lambda x: maximum(tanh(x), 0.25))
+    np.testing.assert_allclose(made([0.0, 1.0]).numpy(), [0.25, math.tanh(1.0)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("decorator", "function"),
+    [
+        (fastnn.activation, lambda x: x),
+        (fastnn.loss, lambda t, p: p - t),
+        (fastnn.optimizer_step, lambda w, g, lr: w - lr * g),
+    ],
+)
+def test_python_goes_first_since_it_can_be_interrupted(monkeypatch, decorator, function):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checks, "_in_python", interrupted)
+    for compiled in ("activate", "loss", "step"):
+        monkeypatch.setattr(Record, compiled, None)
+    with pytest.raises(KeyboardInterrupt):
+        decorator(name="endless")(function)
