@@ -143,7 +143,7 @@ def default_backend() -> str:
     """Return ``FASTNN_BACKEND`` if it is set, else the first backend that is installed."""
     chosen = os.environ.get("FASTNN_BACKEND")
     if chosen:
-        _check_name(chosen)
+        _check_name(chosen, "FASTNN_BACKEND")
         return chosen
     return next(name for name, backend in BACKENDS.items() if backend.installed())
 
@@ -227,6 +227,6 @@ def compile_program(calls: Sequence[tuple[str, tuple]], temporary: Any = None) -
     return program
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, argument: str = "backend") -> None:
     if name not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {name!r}")
+        raise ValueError(f"{argument} must be one of {', '.join(map(repr, BACKENDS))}; got {name!r}")

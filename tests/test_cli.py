@@ -429,6 +429,23 @@ class TestTheRest:
         assert "the backend 'cuda' needs" in error_line()
         assert not list(Path().iterdir()), "nothing was trained elsewhere instead"
 
+    @pytest.mark.skipif(BACKENDS["cuda"].installed(), reason="this machine has a GPU")
+    def test_a_gpu_that_the_environment_wants_and_that_is_not_there(self, monkeypatch, capsys):
+        monkeypatch.setenv("FASTNN_BACKEND", "cuda")
+        monkeypatch.setattr(backends, "_active", None)
+        assert main(["train", "lenet"]) == 1
+        captured = capsys.readouterr()
+        assert "the backend 'cuda' needs" in captured.err and captured.out == ""
+        assert not list(Path().iterdir()), "there is no empty folder for a training that never began"
+        assert main(["info"]) == 0
+        assert re.search(r"^cuda backend +chosen by FASTNN_BACKEND, not installed ", capsys.readouterr().out, re.MULTILINE)
+
+    def test_a_backend_of_the_environment_that_there_is_not(self, monkeypatch, error_line):
+        monkeypatch.setenv("FASTNN_BACKEND", "gpu")
+        monkeypatch.setattr(backends, "_active", None)
+        assert main(["info"]) == 1
+        assert error_line() == "FASTNN_BACKEND must be one of 'cython', 'numba', 'numpy', 'cuda'; got 'gpu'"
+
     def test_the_cpu_instead_of_what_the_environment_says(self, monkeypatch, capsys):
         monkeypatch.setattr(backends, "_active", "cuda")
         assert main(["info", "--device", "cpu"]) == 0

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from .. import callbacks, set_seed
 from ..datasets import ImageFolder
 from ..kernels import active_backend
+from ..kernels.backends import kernels_of
 from ..kernels.threads import get_num_threads
 from ..pictures import load_pictures
 from ..recipes import RECIPES, Images, Recipe, compile_for
@@ -28,6 +29,7 @@ RUNS = Path("fastnn-runs")
 def run_train(args: argparse.Namespace) -> int:
     """Train, and save the model, its history and its learning curves; return the exit code."""
     apply_settings(args)
+    kernels_of(active_backend())  # if it cannot be loaded, that is told before anything is written
     recipe = RECIPES[args.recipe]
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
     data = _training_data(args, recipe, batch_size)
