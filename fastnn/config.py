@@ -23,7 +23,7 @@ def describe() -> dict[str, str]:
     }
     active = backends.active_backend()
     for name, backend in backends.BACKENDS.items():
-        installed = "installed" if backend.installed() else "not installed"
+        installed = "installed" if backend.installed() else "not usable here"
         state = installed if name != active else "active" if backend.installed() else f"chosen by FASTNN_BACKEND, {installed}"
         rows[f"{name} backend"] = f"{state} ({backend.description})"
     if backends.BACKENDS["cython"].installed():

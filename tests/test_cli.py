@@ -438,7 +438,7 @@ class TestTheRest:
         assert "the backend 'cuda' needs" in captured.err and captured.out == ""
         assert not list(Path().iterdir()), "there is no empty folder for a training that never began"
         assert main(["info"]) == 0
-        assert re.search(r"^cuda backend +chosen by FASTNN_BACKEND, not installed ", capsys.readouterr().out, re.MULTILINE)
+        assert re.search(r"^cuda backend +chosen by FASTNN_BACKEND, not usable here ", capsys.readouterr().out, re.MULTILINE)
 
     def test_a_backend_of_the_environment_that_there_is_not(self, monkeypatch, error_line):
         monkeypatch.setenv("FASTNN_BACKEND", "gpu")
