@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import memory
+from .kernels.interop import on_host
 from .kernels.table import python_step
 
 __all__ = [
@@ -334,7 +335,7 @@ def as_tensor(value: Any) -> Tensor:
 
 def _array(value: Any, dtype: Any = None) -> ndarray:
     """Return an array of `dtype`; if that is None, NumPy arrays and scalars as they are, else as float32, int32 or bool."""
-    array = np.asarray(value, dtype)
+    array = np.asarray(on_host("value", value), dtype)
     if dtype is None and not isinstance(value, ndarray | np.generic):
         if array.dtype == np.float64:
             array = array.astype(np.float32)

@@ -81,10 +81,13 @@ def as_inputs(x: Any, input_shape: tuple | None, dtype: np.dtype, convert: bool 
             f"x must be an array or an iterable of batches; got a {type(x).__name__}, which has items by number but no __iter__: "
             "give it one that yields batches, (x, y) each, or a PyTorch data set to a DataLoader"
         )
-    try:
-        array = on_gpu("x", x) if is_on_gpu(x) and not convert else np.asarray(on_host("x", x))
-    except ValueError as error:  # NumPy's, of lists of lists whose lengths differ
-        raise ValueError(f"x must be one array, of samples of one shape; {BATCHES}: {error}") from error
+    if is_on_gpu(x):
+        array = on_host("x", x) if convert else on_gpu("x", x)
+    else:
+        try:
+            array = np.asarray(x)
+        except ValueError as error:  # NumPy's, of lists of lists whose lengths differ
+            raise ValueError(f"x must be one array, of samples of one shape; {BATCHES}: {error}") from error
     if array.dtype == object:
         array = _from_objects(x, array)
     if array.dtype.kind not in "fiub":

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastnn import kernels, ops
+from fastnn import Sequential, kernels, layers, ops
 from fastnn.autodiff import GradientTape, Node, Tensor, Variable, as_tensor, constant, record
 
 
@@ -83,6 +83,17 @@ class TestTensor:
         np.testing.assert_array_equal(array, np.array([[1, 2], [3, 4]], np.float32), strict=True)
         assert np.shares_memory(array, x.data) and x.__dlpack_device__() == array.__dlpack_device__()
         np.testing.assert_array_equal(kernels.relu_forward(x), x.data)  # which asks whether it is on a GPU
+
+    def test_an_array_on_a_gpu_is_refused_by_backends_for_the_cpu(self):
+        class OnGPU:
+            def __dlpack_device__(self):
+                return 2, 0
+
+        for use in (constant, Variable, as_tensor, ops.relu, layers.Dense(2)):
+            with pytest.raises(ValueError, match=r"^value is on a GPU, and the backend in use, '\w+', computes on the CPU"):
+                use(OnGPU())
+        with pytest.raises(ValueError, match=r"^x is on a GPU"):
+            Sequential([layers.Dense(2)]).predict(OnGPU())
 
     def test_is_a_number_to_python(self):
         assert float(constant([2.5])) == 2.5 and int(constant(2.5)) == 2
