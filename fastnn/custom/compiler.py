@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from ..kernels.functions.checks import number
@@ -59,7 +60,7 @@ def plain_function(function: Any, what: str, arguments: tuple[str, ...]) -> Func
 
 
 def python_function(function: Any, what: str, takes: str) -> FunctionType:
-    """Return the Python function behind a callable.
+    """Return the Python function behind a callable, with its globals as they are now.
 
     Raises
     ------
@@ -69,7 +70,29 @@ def python_function(function: Any, what: str, takes: str) -> FunctionType:
     found = inspect.unwrap(function) if callable(function) else function
     if not isinstance(found, FunctionType):
         raise TypeError(f"{what} must be a Python function of {takes}; got {function!r:.60}")
-    return found
+    return _frozen(found, {})
+
+
+def _frozen(function: FunctionType, copies: dict[FunctionType, FunctionType]) -> FunctionType:
+    """Return a copy of a function that keeps the globals and the closure of now, as do those of the functions that it calls.
+
+    So what is compiled of it later, for a GPU or by another process that has it from a pickle, is what is compiled now.
+    """
+
+    def kept(value: Any) -> Any:
+        value = inspect.unwrap(value)
+        return copies.get(value) or _frozen(value, copies) if isinstance(value, FunctionType) else value
+
+    code, scope = function.__code__, dict[str, Any]()
+    closure = tuple(CellType() for _ in code.co_freevars)
+    copy = FunctionType(code, scope, function.__name__, function.__defaults__, closure)
+    copy.__kwdefaults__, copy.__doc__, copy.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
+    copies[function] = copy
+    scope.update((name, kept(function.__globals__[name])) for name in code.co_names if name in function.__globals__)
+    for cell, now in zip(closure, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a variable that is not set yet
+            cell.cell_contents = kept(now.cell_contents)
+    return copy
 
 
 def function_name(function: FunctionType, name: str | None, what: str) -> str:

@@ -38,6 +38,18 @@ def heavy(w, g, velocity, lr=0.01, momentum=0.5):
     return w + velocity, velocity
 
 
+rise = 0.25
+
+
+def rising(x):
+    return rise * x
+
+
+@fastnn.activation
+def bowed(x):
+    return x if x > 0 else rising(x)
+
+
 LOAD = """
 import pickle, sys
 import numpy as np
@@ -70,3 +82,22 @@ def test_a_name_that_was_given_anew_changes_no_pickle():
     pickled = pickle.dumps(first)
     fastnn.activation(name="given_anew")(lambda x: x + 2)
     assert pickle.loads(pickled) is first
+
+
+def test_globals_are_constants_from_the_decoration_on(monkeypatch):
+    """Also of functions that it calls: in another process, and where it is compiled again."""
+    monkeypatch.setitem(globals(), "rise", 0.5)
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(-1.0))"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(bowed), capture_output=True, check=True)
+    assert float(done.stdout) == bowed(-1.0) == -0.25
+    again = bowed.derivative(lambda x: 1.0 if x > 0 else 0.25)
+    assert again(-1.0) == -0.25 and bowed.record.source.function(-1.0) == -0.25
+
+
+def test_variables_around_a_function_are_constants_too():
+    def make(factor):
+        made = fastnn.activation(name="scaled")(lambda x: factor * x)
+        factor = 5.0
+        return made
+
+    assert make(2.0).record.source.function(1.0) == 2
