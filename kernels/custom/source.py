@@ -67,7 +67,6 @@ REFUSED = {
     "SETUP_FINALLY": "catches exceptions",
     "PUSH_EXC_INFO": "catches exceptions",
     "IMPORT_NAME": "imports {!r}; import it outside",
-    "MAKE_FUNCTION": "defines a function inside; define it outside",
     "BUILD_LIST": "makes a list",
     "BUILD_SET": "makes a set",
     "BUILD_MAP": "makes a dict",
@@ -148,6 +147,8 @@ class Reader:
             raise self.error(code, line, REFUSED[kind].format(value))
         if kind in ("LOAD_ATTR", "LOAD_METHOD") and (problem := self._attribute(value, owner)):
             raise self.error(code, line, problem)
+        if kind == "LOAD_CONST" and isinstance(value, types.CodeType):
+            raise self.error(code, line, "defines a function inside; define it outside")
         if kind == "LOAD_CONST" and isinstance(value, (str, bytes, complex)):
             raise self.error(code, line, f"uses {value!r}; numbers are real ones")
 

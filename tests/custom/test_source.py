@@ -88,6 +88,12 @@ def test_what_is_no_arithmetic_on_numbers():
     def complexes(x):
         return (x * 1j).real
 
+    def defines(x):
+        def inner(y):
+            return 2 * y
+
+        return inner(x)
+
     def arrays(x):
         return np.linspace(0, x)
 
@@ -138,6 +144,7 @@ def test_what_is_no_arithmetic_on_numbers():
     refused(lists, "calls sum, which a kernel cannot")
     refused(texts, "makes a text")
     refused(complexes, "1j")
+    refused(defines, "defines a function inside; define it outside")
     refused(arrays, "uses np.linspace; of np it may use abs, ")
     refused(means, "uses .mean, but what it gets is one number, and not an array")
     assert "math.tanh" in refused(misspelled, "uses math.tahn; did you mean math.tan")
