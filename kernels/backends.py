@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -140,12 +141,19 @@ _active: str | None = None
 
 
 def default_backend() -> str:
-    """Return ``FASTNN_BACKEND`` if it is set, else the first backend that is installed."""
+    """Return ``FASTNN_BACKEND`` if it is set, else the first backend that is installed; warn if that is only the reference."""
     chosen = os.environ.get("FASTNN_BACKEND")
     if chosen:
         _check_name(chosen, "FASTNN_BACKEND")
         return chosen
-    return next(name for name, backend in BACKENDS.items() if backend.installed())
+    name = next(name for name, backend in BACKENDS.items() if backend.installed())
+    if name == "numpy":
+        warnings.warn(
+            "neither compiled kernels nor Numba are installed, so the reference computes, which is slow: "
+            "pip install 'fastnn-kernels[numba]'; FASTNN_BACKEND=numpy chooses the reference without this warning",
+            stacklevel=2,
+        )
+    return name
 
 
 def active_backend() -> str:
@@ -204,7 +212,7 @@ class use_backend:
         global _active
         _check_name(name)
         kernels_of(name)
-        self._previous = active_backend()
+        self._previous = _active
         _active = name
 
     def __enter__(self) -> use_backend:

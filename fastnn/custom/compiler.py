@@ -20,7 +20,9 @@ def compiler() -> ModuleType:
     """
     try:
         import numba
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
         raise ImportError("functions of your own are compiled by Numba: pip install 'fastnn-kernels[numba]'") from error
     if numba.config.DISABLE_JIT:
         raise ImportError("functions of your own are compiled by Numba, but NUMBA_DISABLE_JIT is set: unset it")

@@ -362,6 +362,14 @@ def test_what_to_do_about_a_function_of_numbers_that_nothing_decorates():
         dense_model("relu", "float32").compile(lambda w, g, lr: w - lr * g, "mse")
 
 
+def test_a_numba_that_does_not_fit_numpy_says_so_itself(monkeypatch, tmp_path):
+    (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 2.1 or less. Got NumPy 2.9.')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "numba")
+    with pytest.raises(ImportError, match=r"^Numba needs NumPy 2.1 or less"):
+        fastnn.activation(name="plain")(lambda x: x)
+
+
 def test_explain_names_it():
     model = dense_model("mish", "float32")
     model.compile("sgd", "mse")

@@ -185,7 +185,11 @@ def test_it_is_the_default_where_nothing_was_compiled_ahead(monkeypatch):
     monkeypatch.setitem(backends.BACKENDS, "cython", replace(backends.BACKENDS["cython"], installed=lambda: False))
     assert backends.default_backend() == "numba"
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert backends.default_backend() == "numpy"
+    with pytest.warns(UserWarning, match=r"the reference computes, which is slow: pip install 'fastnn-kernels\[numba\]'"):
+        assert backends.default_backend() == "numpy"
+    monkeypatch.setattr(backends, "_active", None)
+    with use_backend("numpy"):  # who chooses it is not warned
+        assert backends.active_backend() == "numpy"
 
 
 def test_without_numba_it_says_what_to_install():
