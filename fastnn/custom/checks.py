@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -24,6 +24,9 @@ LOSS_PREDICTIONS = np.concatenate([np.arange(-3, 3.25, 0.25), np.linspace(0.013,
 #: steps of the differences
 STEPS = (1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-4
+
+#: from numbers to the values and the slopes of a function
+Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _at(record: Record, x: Any, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray]:
@@ -72,29 +75,42 @@ def check_slopes(record: Record, what: str, given: bool) -> None:
         if (bad := _nearest(x, ~np.isfinite(slope))) is not None:
             advice = "" if given else "; give one that is: @fastnn.activation(derivative=...)"
             raise ValueError(f"the derivative of {what} must be finite; it is {slope[bad]} at x = {x[bad]:.6g} in {dtype}{advice}")
-    for numbers in (ORDINARY, BEYOND) if given else (ORDINARY,):
-        _, slope = _at(record, numbers)
-        wrong = np.full(numbers.shape, np.inf)
-        for step in STEPS:
-            wrong = np.minimum(wrong, _excess(lambda x: _at(record, x)[0], numbers, slope, step))
-        worst = int(np.argmax(wrong))
-        if wrong[worst] > 0:
-            x, h = numbers[worst], STEPS[1]
-            (above, below), _ = _at(record, [x + h, x - h])
-            whose = "given" if given else "derived"
-            raise ValueError(
-                f"the derivative {whose} for {what} is wrong at x = {x:.6g}: it is {slope[worst]:.6g}, but central differences "
-                f"give {(above - below) / (2 * h):.6g}"
-            )
+    for x in (ORDINARY, BEYOND) if given else (ORDINARY,):
+        _compare(partial(_at, record), {"x": x}, what, given)
 
 
-def _excess(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, slope: np.ndarray, step: float) -> np.ndarray:
+def _compare(evaluate: Evaluate, places: Mapping[str, np.ndarray], what: str, given: bool) -> None:
+    """Raise ValueError where slopes are not those of differences.
+
+    Parameters
+    ----------
+    evaluate : callable
+        From numbers to values and slopes.
+    places : mapping
+        Where to compare, as the message names it; the last are the numbers.
+    what, given
+        For the message.
+    """
+    x = [*places.values()][-1]
+    wrong = np.min([_excess(evaluate, x, step) for step in STEPS], axis=0)
+    worst = int(np.argmax(wrong))
+    if wrong[worst] > 0:
+        h = STEPS[1]
+        difference = (evaluate(x + h)[0][worst] - evaluate(x - h)[0][worst]) / (2 * h)
+        where = ", ".join(f"{name} = {numbers[worst]:.6g}" for name, numbers in places.items())
+        raise ValueError(
+            f"the derivative {'given' if given else 'derived'} for {what} is wrong at {where}: it is {evaluate(x)[1][worst]:.6g}, "
+            f"but central differences give {difference:.6g}"
+        )
+
+
+def _excess(evaluate: Evaluate, x: np.ndarray, step: float) -> np.ndarray:
     """Return how far slopes are outside of what differences on the left and on the right allow; 0 where they are inside.
 
     Where the function has a corner the two differ, and any slope between them is right. Where something is not finite, it is 0 too.
     """
     h = step * np.clip(np.abs(x), 1, 10)
-    y, above, below = function(x), function(x + h), function(x - h)
+    (y, slope), (above, _), (below, _) = evaluate(x), evaluate(x + h), evaluate(x - h)
     with np.errstate(all="ignore"):
         right, left = (above - y) / (x + h - x), (y - below) / (x - (x - h))
         noise = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(y), np.maximum(np.abs(above), np.abs(below))) / h
@@ -108,35 +124,32 @@ def check_loss(record: Record, function: FunctionType, what: str, given: bool) -
 
     What a loss is defined for is its own affair (probabilities, signs): elsewhere it may be infinite or NaN.
     """
-    target, pred = (grid.ravel() for grid in np.meshgrid([-1.0, 0.0, 0.25, 1.0, 2.0], LOSS_PREDICTIONS))
+    target, pred = _pairs(LOSS_PREDICTIONS)
     inside = (pred > 0) & (pred < 1) & ((target == 0) | (target == 1))
     points = [(i, target[i].item(), pred[i].item()) for i in np.flatnonzero(inside).tolist()]
     in_python = [_in_python(function, *point) for _, *point in points]
-    with np.errstate(all="ignore"):
-        y, slope = _loss_at(record, pred, target)
-        for values, name in ((y, what), (slope, f"the derivative of {what}")):
-            bad = ~np.isfinite(values) & (inside if values is y else np.isfinite(y) & inside)
-            if bad.any():
-                i = int(np.argmax(bad))
-                raise ValueError(
-                    f"{name} must be finite for targets 0 and 1 and predictions between them at least; it is {values[i]} at "
-                    f"y_true = {target[i]}, y_pred = {pred[i]:.6g}"
-                )
-        for (i, y_true, y_pred), expected in zip(points, in_python, strict=True):
-            _check_as_python(y[i], expected, what, f"y_true = {y_true}, y_pred = {y_pred:.6g}")
-        wrong = np.full(pred.shape, np.inf)
-        for step in STEPS:
-            wrong = np.minimum(wrong, _excess(lambda p: _loss_at(record, p, target)[0], pred, slope, step))
-        i = int(np.argmax(wrong))
-        if wrong[i] > 0:
-            above, below = (_loss_at(record, pred + h, target)[0][i] for h in (STEPS[1], -STEPS[1]))
+    y, slope = _loss_at(record, target, pred)
+    for values, name in ((y, what), (slope, f"the derivative of {what}")):
+        bad = ~np.isfinite(values) & (inside if values is y else np.isfinite(y) & inside)
+        if bad.any():
+            i = int(np.argmax(bad))
             raise ValueError(
-                f"the derivative {'given' if given else 'derived'} for {what} is wrong at y_true = {target[i]}, "
-                f"y_pred = {pred[i]:.6g}: it is {slope[i]:.6g}, but central differences give {(above - below) / (2 * STEPS[1]):.6g}"
+                f"{name} must be finite for targets 0 and 1 and predictions between them at least; it is {values[i]} at "
+                f"y_true = {target[i]}, y_pred = {pred[i]:.6g}"
             )
+    for (i, y_true, y_pred), expected in zip(points, in_python, strict=True):
+        _check_as_python(y[i], expected, what, f"y_true = {y_true}, y_pred = {y_pred:.6g}")
+    for predictions in (LOSS_PREDICTIONS, BEYOND) if given else (LOSS_PREDICTIONS,):
+        target, pred = _pairs(predictions)
+        _compare(partial(_loss_at, record, target), {"y_true": target, "y_pred": pred}, what, given)
 
 
-def _loss_at(record: Record, pred: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(predictions: np.ndarray) -> list[np.ndarray]:
+    """Return targets and predictions, each target with each prediction."""
+    return [grid.ravel() for grid in np.meshgrid([-1.0, 0.0, 0.25, 1.0, 2.0], predictions)]
+
+
+def _loss_at(record: Record, target: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y, slope = np.empty_like(pred), np.empty_like(pred)
     record.loss(pred, target, y, slope)
     return y, slope

@@ -65,10 +65,12 @@ def test_derivative_of_the_users():
         return (y_pred - y_true) ** 2
 
     given = fastnn.loss(derivative=lambda t, p: 2 * (p - t))(square)
-    with pytest.raises(ValueError, match=r"for loss 'square' is wrong at y_true = 2.0, y_pred = -3.93: it is 11.86, .* -11.86"):
+    with pytest.raises(ValueError, match=r"for loss 'square' is wrong at y_true = 2, y_pred = -3.93: it is 11.86, .* -11.86"):
         fastnn.loss(derivative=lambda t, p: 2 * (t - p))(square)
     with pytest.raises(ValueError, match="wrong at"):
         given.derivative(lambda t, p: p - t)
+    with pytest.raises(ValueError, match=r"wrong at y_true = 2, y_pred = -100: it is 0, .* -204"):  # only far out
+        given.derivative(lambda t, p: 2 * (p - t) if abs(p - t) < 20 else 0.0)
     v = fastnn.Variable([[3.0]])
     with fastnn.GradientTape() as tape:
         loss = given([[1.0]], v)
