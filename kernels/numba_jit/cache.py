@@ -9,6 +9,8 @@ import contextlib
 import functools
 import hashlib
 import pathlib
+import sys
+import threading
 import warnings
 
 from numba.core import config
@@ -107,5 +109,22 @@ def compiled(function, signature) -> CFunc:
     options = {"nopython": True, "fastmath": {"contract"}, "error_model": "numpy"}
     code = CFunc(function, normalize_signature(signature), {}, options)
     code._cache = _Cache(function)  # as enable_caching does, with a folder and a stamp of our own
-    code.compile()
+    with _interruptible():
+        code.compile()
     return code
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Raise the KeyboardInterrupt that came while LLVM, which takes most of the time, called back: ctypes would only print it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signals come here
+        return
+    hook, lost = sys.unraisablehook, []
+    sys.unraisablehook = lambda args: (lost.append if args.exc_type is KeyboardInterrupt else hook)(args)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        if lost:
+            raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 """The Numba backend beyond its arithmetic: what it compiles and keeps, and threads."""
 
+import ctypes
 import errno
 import json
 import os
@@ -104,6 +105,23 @@ def test_a_full_disk_costs_only_the_cache(tmp_path, monkeypatch):
     cache._tell_not_kept.cache_clear()
     with pytest.warns(cache.NotKept, match="No space left on device"):
         assert cache.compiled(lambda x: x + 1, types.int64(types.int64)).ctypes(41) == 42
+
+
+def test_ctrl_c_is_not_lost_while_llvm_compiles(monkeypatch):
+    """It comes in a callback then, where ctypes prints exceptions and goes on."""
+    from numba import types
+
+    from fastnn.kernels.numba_jit import cache
+
+    @ctypes.CFUNCTYPE(None)
+    def called_back():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.CFunc, "compile", lambda code: called_back())
+    hook = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt):
+        cache.compiled(lambda x: x + 1, types.int64(types.int64))
+    assert sys.unraisablehook is hook
 
 
 @pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
