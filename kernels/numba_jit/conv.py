@@ -1,7 +1,7 @@
 """Convolution in three passes, im2col and col2im.
 
-Patches of the image are gathered a block of pixels at a time, or summed into it, next to a product of matrices. 3x3 filters of
-many channels have an algorithm of their own, in winograd.py, and so have convolutions of single channels, in depthwise.py.
+Patches of the image are gathered a block of pixels at a time, or summed into it, next to a product of matrices. 3x3 and 5x5 filters
+of many channels have an algorithm of their own, in winograd.py, and so have convolutions of single channels, in depthwise.py.
 """
 
 from . import depthwise, winograd
@@ -161,12 +161,16 @@ def _pack_filters(call, first, last):
         pack_rows(offset(call.w, g * filters), call.co, k, 0, filters, offset(call.scratch, g * k * (filters + PANEL_COLUMNS)))
 
 
-@step("c", "kh kw co", scratch=lambda e: winograd.planes_size.py_func(e["c"], e["co"]))
+@step("c", "kh kw co", scratch=lambda e: winograd.PLANES * winograd.plane_size.py_func(e["c"], e["co"]))
 def _transform_filters(call, first, last):
     c, co = call.c, call.co
     for k in range(first, last):
         for j in range(0, co, lanes(call.w)):
-            winograd.transform_filters(offset(call.w, k * co + j), c * co, c, co, k, j, call.scratch)
+            winograd.transform_filters(offset(call.w, k * co + j), c * co, call.kh, c, co, k, j, call.scratch)
+
+
+def _tiles(e):
+    return e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"], e["kh"])
 
 
 def _forward(finish):
@@ -200,14 +204,14 @@ def _forward(finish):
 
     convolve_winograd = winograd.convolution(finish)
 
-    @step(lambda e: e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]), "c co", weight=16 * WEIGHT, multiple=winograd.TILES)
+    @step(_tiles, "c co", weight=winograd.PLANES * WEIGHT, multiple=winograd.TILES)
     def convolve_tiles(call, first, last):
         ih, iw, c, oh, ow, co = call.ih, call.iw, call.c, call.oh, call.ow, call.co
         planes, top, left = call.scratch, call.pad_top, call.pad_left
         convolve_winograd(call, call.x, ih, iw, c, top, left, planes, call.b, call.y, oh, ow, co, first, last)
 
     alternatives = ((_pack_filters, convolve), (_transform_filters, convolve_tiles), (depthwise.forward(finish),))
-    return Plan(alternatives, lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "c", "co"))
+    return Plan(alternatives, lambda e: 2 if depthwise.serves(e) else winograd.pays(e, e["c"], e["co"], e["oh"], e["ow"]))
 
 
 conv2d_forward = _forward(finish)
@@ -288,12 +292,17 @@ def scatter(call, g, pixel, top, depth, patch, dx):
                 i, j = i + 1, 0
 
 
-@step("kh kw", "c co", scratch=lambda e: winograd.planes_size.py_func(e["co"], e["c"]) + 9 * e["c"] * e["co"])
+def _turned_filters_size(e):
+    return winograd.PLANES * winograd.plane_size.py_func(e["co"], e["c"]) + e["kh"] * e["kw"] * e["c"] * e["co"]
+
+
+@step("kh kw", "c co", scratch=_turned_filters_size)
 def _turn_filters(call, first, last):
     """Write the filters turned by half a circle, from the last tap back, and of each tap the transpose, behind the planes."""
-    c, co = call.c, call.co
+    c, co, taps = call.c, call.co, call.kh * call.kw
+    behind = winograd.PLANES * winograd.plane_size(co, c)
     for tap in range(first, last):
-        w, turned = offset(call.w, (8 - tap) * c * co), offset(call.scratch, winograd.planes_size(co, c) + tap * c * co)
+        w, turned = offset(call.w, (taps - 1 - tap) * c * co), offset(call.scratch, behind + tap * c * co)
         for left in range(0, co, TURNED):
             for j in range(c):
                 for k in range(left, min(left + TURNED, co)):
@@ -303,19 +312,24 @@ def _turn_filters(call, first, last):
 @step("co", "kh kw c")
 def _transform_turned_filters(call, first, last):
     c, co = call.c, call.co
-    turned = offset(call.scratch, winograd.planes_size(co, c))
+    turned = offset(call.scratch, winograd.PLANES * winograd.plane_size(co, c))
     for k in range(first, last):
         for j in range(0, c, lanes(call.w)):
-            winograd.transform_filters(offset(turned, k * c + j), c * co, co, c, k, j, call.scratch)
+            winograd.transform_filters(offset(turned, k * c + j), c * co, call.kh, co, c, k, j, call.scratch)
 
 
 _convolve_errors = winograd.convolution(winograd.nothing)
 
 
-@step(lambda e: e["n"] * winograd.tile_count.py_func(e["ih"], e["iw"]), "c co", weight=16 * WEIGHT, multiple=winograd.TILES)
+@step(
+    lambda e: e["n"] * winograd.tile_count.py_func(e["ih"], e["iw"], e["kh"]),
+    "c co",
+    weight=winograd.PLANES * WEIGHT,
+    multiple=winograd.TILES,
+)
 def _convolve_tiles_back(call, first, last):
     ih, iw, c, oh, ow, co, dx = call.ih, call.iw, call.c, call.oh, call.ow, call.co, call.dx
-    top, left = 2 - call.pad_top, 2 - call.pad_left
+    top, left = call.kh - 1 - call.pad_top, call.kw - 1 - call.pad_left
     _convolve_errors(call, call.dy, oh, ow, co, top, left, call.scratch, null(dx), dx, ih, iw, c, first, last)
 
 
@@ -326,7 +340,7 @@ conv2d_backward_input = Plan(
         (depthwise.backward_input,),
         (depthwise.backward_input, depthwise.add_filters),
     ),
-    lambda e: 2 + (e["co"] > e["c"]) if e["cg"] == 1 < e["groups"] else winograd.pays(e, "co", "c"),
+    lambda e: 2 + (e["co"] > e["c"]) if e["cg"] == 1 < e["groups"] else winograd.pays(e, e["co"], e["c"], e["ih"], e["iw"]),
 )
 
 
@@ -416,49 +430,55 @@ def _add_pieces(call, first, last):
 
 # The same with tiles of Winograd's algorithm for pixels: a piece's sums are planes of dw, followed by db.
 
+PIECE_TILES, TILE_PIECES_ELEMENTS = 96, 3145728
+
+
+@inline
+def tile_pieces_of(tiles, size):
+    return max(min(MOST_PIECES, tiles // PIECE_TILES, TILE_PIECES_ELEMENTS // size), 1)
+
 
 def _planes_size(e):
-    return (16 * e["c"] + 1) * e["co"]
+    return winograd.PLANES * winograd.plane_size.py_func(e["c"], e["co"]) + e["co"]
 
 
 def _tile_pieces(e):
-    return pieces_of.py_func(e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]), _planes_size(e))
+    return tile_pieces_of.py_func(_tiles(e), _planes_size(e))
 
 
 @step(
     _tile_pieces,
-    lambda e: 16 * e["n"] * winograd.tile_count.py_func(e["oh"], e["ow"]) * e["c"] * e["co"] // _tile_pieces(e),
+    lambda e: winograd.PLANES * _tiles(e) * e["c"] * e["co"] // _tile_pieces(e),
     weight=WEIGHT,
     scratch=lambda e: _tile_pieces(e) * _planes_size(e),
 )
 def _sum_tiles(call, first, last):
-    planes, tiles = 16 * call.c * call.co, call.n * winograd.tile_count(call.oh, call.ow)
+    planes, tiles = winograd.PLANES * winograd.plane_size(call.c, call.co), call.n * winograd.tile_count(call.oh, call.ow, call.kh)
     size = planes + call.co
-    pieces = pieces_of(tiles, size)
+    pieces = tile_pieces_of(tiles, size)
     for piece in range(first, last):
         sums = offset(call.scratch, piece * size)
-        fill(sums, size, 0.0)
         bias = null(sums) if is_null(call.db) else offset(sums, planes)
         winograd.add_tiles(call, piece * tiles // pieces, (piece + 1) * tiles // pieces, sums, bias)
 
 
-@step("c", lambda e: 16 * e["co"] * _tile_pieces(e))
+@step("c", lambda e: winograd.PLANES * e["co"] * _tile_pieces(e))
 def _add_planes(call, first, last):
-    c, co, planes = call.c, call.co, 16 * call.c * call.co
-    size = planes + co
-    pieces = pieces_of(call.n * winograd.tile_count(call.oh, call.ow), size)
+    c, co, plane_size = call.c, call.co, winograd.plane_size(call.c, call.co)
+    size = winograd.PLANES * plane_size + co
+    pieces = tile_pieces_of(call.n * winograd.tile_count(call.oh, call.ow, call.kh), size)
     for k in range(first, last):
         for piece in range(1, pieces):
-            for plane in range(16):
-                row = (plane * c + k) * co
+            for plane in range(winograd.PLANES):
+                row = plane * plane_size + k * co
                 add(offset(call.scratch, piece * size + row), offset(call.scratch, row), co)
         for j in range(0, co, lanes(call.dw)):
             at = k * co + j
-            winograd.filter_gradients(offset(call.scratch, at), c * co, offset(call.dw, at), c * co, co - j)
+            winograd.filter_gradients(offset(call.scratch, at), plane_size, offset(call.dw, at), c * co, call.kh, co - j)
     if first == 0 and not is_null(call.db):
         fill(call.db, co, 0.0)
         for piece in range(pieces):
-            add(offset(call.scratch, piece * size + planes), call.db, co)
+            add(offset(call.scratch, (piece + 1) * size - co), call.db, co)
 
 
 # And with whole rows of results, of single channels.
@@ -483,5 +503,5 @@ def _sum_lines(call, first, last):
 
 conv2d_backward_weight = Plan(
     ((_sum_pieces, _add_pieces), (_sum_tiles, _add_planes), (_sum_lines, _add_pieces)),
-    lambda e: 2 if depthwise.serves(e) else winograd.pays(e, "c", "co") and winograd.pays(e, "co", "c"),
+    lambda e: 2 if depthwise.serves(e) else winograd.pays(e, e["c"], e["co"], e["oh"], e["ow"]),
 )

@@ -51,6 +51,13 @@ def on_stack(typing_context, like, elements):
 
 
 @intrinsic(prefer_literal=True)
+def pointers_on_stack(typing_context, like, elements):
+    """Return room for a constant number of pointers of the type of `like`."""
+    pointers = types.CPointer(like)
+    return _on_stack(pointers, elements, pointers(like, elements))
+
+
+@intrinsic(prefer_literal=True)
 def doubles_on_stack(typing_context, elements):
     """Return room for a constant number of float64."""
     return _on_stack(DOUBLES, elements, DOUBLES(elements))

@@ -74,7 +74,7 @@ def _emit_tile(builder, element, height, width, k, a, row, step, b, start, start
     def place(pointer, stride, i, v):
         return at(pointer, builder.mul(word(i), stride), word(v * lanes))
 
-    sums = [masked_load(builder, place(start, start_row, i, v), masks[v]) for i, v in places]
+    sums = [ir.Constant(vector, None) for _ in places]
 
     before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("end")
     # rows of A in threes, whose addresses are one register and a multiple of another
@@ -110,5 +110,9 @@ def _emit_tile(builder, element, height, width, k, a, row, step, b, start, start
     for result, initial, total in zip(results, sums, totals, strict=True):
         result.add_incoming(initial, before)
         result.add_incoming(total, loop)
-    for (i, v), result in zip(places, results, strict=True):
-        masked_store(builder, result, place(c, c_row, i, v), masks[v])
+    # What is added to the product comes last: of a long sum in pieces, each is rounded at its own size. All of it is read before
+    # anything is written: a load close behind a store waits for it.
+    starts = [masked_load(builder, place(start, start_row, i, v), masks[v]) for i, v in places]
+    totals = [builder.fadd(initial, result) for initial, result in zip(starts, results, strict=True)]
+    for (i, v), total in zip(places, totals, strict=True):
+        masked_store(builder, total, place(c, c_row, i, v), masks[v])

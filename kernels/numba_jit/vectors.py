@@ -140,6 +140,29 @@ def _places(context, builder, vectors, pointer, step):
     return [builder.bitcast(builder.gep(pointer, [builder.mul(step, step.type(i))]), kind) for i in range(vectors.count)]
 
 
+def _pointed_places(context, builder, vectors, pointers, step, k):
+    kind = context.get_value_type(vectors).element.as_pointer()
+    pointed = [builder.load(builder.gep(pointers, [builder.mul(step, step.type(i))])) for i in range(vectors.count)]
+    return [builder.bitcast(builder.gep(pointer, [k]), kind) for pointer in pointed]
+
+
+def _load(builder, places, n):
+    """Emit a value of type `Vectors` from vectors at these places: all elements or, unless n is None, n of each and then zeros."""
+    vector = places[0].type.pointee
+    if n is None:
+        return _join(builder, [builder.load(place, align=_alignment(vector)) for place in places])
+    mask = first_lanes(builder, n, vector.count)
+    return _join(builder, [masked_load(builder, place, mask) for place in places])
+
+
+def _store(builder, vectors, places, n):
+    for value, place in zip(_split(builder, vectors), places, strict=True):
+        if n is None:
+            builder.store(value, place, align=_alignment(value.type))
+        else:
+            masked_store(builder, value, place, first_lanes(builder, n, value.type.count))
+
+
 @intrinsic(prefer_literal=True)
 def read(typing_context, count, pointer, step, n):
     """Return `count` vectors, a constant, which begin `step` elements apart: all of them or, unless n is None, n and then zeros."""
@@ -147,11 +170,7 @@ def read(typing_context, count, pointer, step, n):
 
     def codegen(context, builder, signature, args):
         _, pointer, step, n = args
-        places = _places(context, builder, signature.return_type, pointer, step)
-        if whole:
-            return _join(builder, [builder.load(place, align=_alignment(place.type.pointee)) for place in places])
-        mask = first_lanes(builder, n, LANES[signature.return_type.real])
-        return _join(builder, [masked_load(builder, place, mask) for place in places])
+        return _load(builder, _places(context, builder, signature.return_type, pointer, step), None if whole else n)
 
     return Vectors(pointer.dtype, count.literal_value)(count, pointer, types.intp, n if whole else types.intp), codegen
 
@@ -163,14 +182,38 @@ def write(typing_context, vectors, pointer, step, n):
 
     def codegen(context, builder, signature, args):
         vectors, pointer, step, n = args
-        for value, place in zip(_split(builder, vectors), _places(context, builder, signature.args[0], pointer, step), strict=True):
-            if whole:
-                builder.store(value, place, align=_alignment(value.type))
-            else:
-                masked_store(builder, value, place, first_lanes(builder, n, value.type.count))
+        _store(builder, vectors, _places(context, builder, signature.args[0], pointer, step), None if whole else n)
         return context.get_dummy_value()
 
     return types.void(vectors, pointer, types.intp, n if whole else types.intp), codegen
+
+
+@intrinsic(prefer_literal=True)
+def read_at(typing_context, count, pointers, step, k, n):
+    """Return `count` vectors like `read`, which begin at element k of where pointers 0, `step`, ... point."""
+    whole = isinstance(n, types.NoneType)
+
+    def codegen(context, builder, signature, args):
+        _, pointers, step, k, n = args
+        places = _pointed_places(context, builder, signature.return_type, pointers, step, k)
+        return _load(builder, places, None if whole else n)
+
+    vectors = Vectors(pointers.dtype.dtype, count.literal_value)
+    return vectors(count, pointers, types.intp, types.intp, n if whole else types.intp), codegen
+
+
+@intrinsic
+def write_at(typing_context, vectors, pointers, step, k, n):
+    """Write vectors like `write`, so that they begin at element k of where pointers 0, `step`, ... point."""
+    whole = isinstance(n, types.NoneType)
+
+    def codegen(context, builder, signature, args):
+        vectors, pointers, step, k, n = args
+        places = _pointed_places(context, builder, signature.args[0], pointers, step, k)
+        _store(builder, vectors, places, None if whole else n)
+        return context.get_dummy_value()
+
+    return types.void(vectors, pointers, types.intp, types.intp, n if whole else types.intp), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -183,14 +226,26 @@ def zeros(typing_context, count, like):
     return Vectors(like.dtype, count.literal_value)(count, like), codegen
 
 
-@intrinsic(prefer_literal=True)
-def pick(typing_context, vectors, i):
-    """Return vector i, a constant, of several."""
+@intrinsic
+def split(typing_context, vectors):
+    """Return several vectors as a tuple of single ones."""
 
     def codegen(context, builder, signature, args):
-        return _join(builder, [builder.extract_value(args[0], signature.args[1].literal_value)])
+        singles = [_join(builder, [vector]) for vector in _split(builder, args[0])]
+        return context.make_tuple(builder, signature.return_type, singles)
 
-    return Vectors(vectors.real, 1)(vectors, i), codegen
+    return types.UniTuple(Vectors(vectors.real, 1), vectors.count)(vectors), codegen
+
+
+@intrinsic
+def join(typing_context, singles):
+    """Return a tuple of single vectors as one value."""
+
+    def codegen(context, builder, signature, args):
+        values = cgutils.unpack_tuple(builder, args[0], signature.return_type.count)
+        return _join(builder, [builder.extract_value(value, 0) for value in values])
+
+    return Vectors(singles.dtype.real, singles.count)(singles), codegen
 
 
 @intrinsic

@@ -1,205 +1,269 @@
-"""Winograd's algorithm F(2x2, 3x3) for 3x3 convolutions: four multiplications for an output pixel instead of nine.
+"""3x3 and 5x5 convolutions by Winograd's F(4x4, 3x3) and F(2x2, 5x5): a quarter and a third of the multiplications, for transforms.
 
-2x2 output pixels follow from 4x4 input pixels. Both sides are transformed, by additions alone, to 16 planes, in each of which tiles
-by channels are multiplied with channels by filters (Lavin & Gray 2016, section 4.1, where the matrices of the transforms are). The
-gradient of the filters is the same turned around: planes of the errors, channels by tiles multiplied with tiles by filters.
+Both algorithms compute a tile of 4x4 or 2x2 output pixels from 6x6 input pixels. The tile and the filters are transformed to 36
+planes, in each of which tiles by channels are multiplied with channels by filters. Both evaluate at 0, 1, -1, 2, -2 and infinity,
+and so have the same B. With the input d, the filter g and the output y of a tile (Lavin & Gray 2016, section 4.3),
+
+    y = A' [(G g G') * (B' d B)] A        dg = G' [sum over tiles (B' d B) * (A dy A')] G
+
+For the gradient of the filters, planes of inputs, channels by tiles, are multiplied with planes of errors, tiles by filters.
+The transforms multiply by up to 8 and divide by up to 24, so the error is about ten times that of the direct product.
 """
 
-from .pointers import add, copy, copy_rows, fill, inline, is_null, offset, on_stack
+from .pointers import add, copy, fill, inline, is_null, offset, on_stack, pointers_on_stack
 from .product import PANEL_COLUMNS, multiply, panel_width
 from .tile import tile_width
-from .vectors import lanes, pick, read, write
+from .vectors import MOST_LANES, join, lanes, read, read_at, split, write, write_at
 
-#: tiles that are transformed together, and the most channels
-TILES, CHANNELS = 24, 256
-#: channels and filters from which the transforms cost less than they save; no vector is longer
-FEWEST = 16
-# What is transformed stands on the stack, at distances that are constants: only then does LLVM see that loops do not write what
-# they read. Elements of a plane of the input's transform and of all of them, of 4x4 pixels, and the same for the output. Planes are
-# no multiple of 4096 bytes apart: the nearest cache has few places for addresses that are.
-INPUT = TILES * CHANNELS + PANEL_COLUMNS
-INPUTS, PIXELS = 16 * INPUT, 16 * CHANNELS
-OUTPUT = TILES * PANEL_COLUMNS
-OUTPUTS, RESULTS = 16 * OUTPUT, 4 * PANEL_COLUMNS
+#: pixels of the input that a tile sees in each direction, and planes
+SPAN, PLANES = 6, 36
+#: the fewest channels and filters, so that no vector is longer, and the most channels
+FEWEST, CHANNELS = 16, 256
+#: tiles that are transformed together
+TILES = 24
+#: what a channel of a tile and one of a filter cost, in multiplications of a product: their transforms, and the loads and stores
+TILE_COST, FILTER_COST = 120, 400
+# What is transformed stands on the stack, 2 MB of it in float64, in planes at a distance that is a constant: tiles of the input by
+# channels and then, from PANEL on, by a panel of filters. Here and in memory, planes are no multiple of 4096 bytes apart: the
+# nearest cache has few places for addresses that are.
+PANEL = TILES * CHANNELS
+PLANE = PANEL + TILES * PANEL_COLUMNS + PANEL_COLUMNS
+ROOM = PLANES * PLANE
+#: room for a square of vectors
+SQUARE = PLANES * MOST_LANES
 
 
-def pays(e, channels, filters):
-    """Say whether a convolution, or the gradient of its input, is better done this way."""
+def pays(e, c, co, height, width):
+    """Say whether a convolution of c channels by co filters, or a gradient of it, is better done this way."""
     ones = ("stride_h", "stride_w", "dilation_h", "dilation_w", "groups")
-    plain = e["kh"] == e["kw"] == 3 and all(e[name] == 1 for name in ones)
-    return plain and FEWEST <= e[channels] <= CHANNELS and e[filters] >= FEWEST and e["n"] * e["oh"] * e["ow"] >= 8 * TILES
+    if e["kh"] != e["kw"] or e["kh"] not in (3, 5) or any(e[name] != 1 for name in ones):
+        return False
+    if not FEWEST <= c <= CHANNELS or co < FEWEST:
+        return False
+    tiles = e["n"] * tile_count.py_func(height, width, e["kh"])
+    transforms = tiles * TILE_COST * (c + co) + FILTER_COST * c * co
+    return tiles * PLANES * c * co + transforms < e["n"] * e["oh"] * e["ow"] * e["kh"] * e["kw"] * c * co
 
 
 @inline
-def planes_size(c, co):
-    """Return the elements of transformed filters."""
-    return 16 * c * (co + PANEL_COLUMNS)
+def plane_size(rows, columns):
+    """Return the elements from one plane of this shape to the next: whole vectors, and a little more for the distance."""
+    return rows * ((columns + MOST_LANES - 1) // MOST_LANES * MOST_LANES) + PANEL_COLUMNS
 
 
 @inline
-def tile_count(h, w):
+def tile_count(h, w, taps):
     """Return the number of tiles of an output."""
-    return ((h + 1) // 2) * ((w + 1) // 2)
+    extent = SPAN + 1 - taps
+    return ((h + extent - 1) // extent) * ((w + extent - 1) // extent)
 
 
 @inline
-def weighted(a, b, c):
-    """Three elements of a filter as four."""
-    return a, 0.5 * (a + b + c), 0.5 * (a - b + c), c
+def place_of(tile, h, w, extent):
+    """Return the image of a tile, and its first row and column in the output."""
+    down, across = (h + extent - 1) // extent, (w + extent - 1) // extent
+    return tile // (down * across), tile // across % down * extent, tile % across * extent
+
+
+# The transforms of a column or row of vectors, by the matrices above
 
 
 @inline
-def transform_filters(w, tap, c, co, k, j, planes):
+def bt(d0, d1, d2, d3, d4, d5):
+    even, odd, even_2, odd_2 = d4 - 4.0 * d2, d3 - 4.0 * d1, d4 - d2, 2.0 * (d3 - d1)
+    return 4.0 * d0 - 5.0 * d2 + d4, even + odd, even - odd, even_2 + odd_2, even_2 - odd_2, 4.0 * d1 - 5.0 * d3 + d5
+
+
+@inline
+def at_4(m0, m1, m2, m3, m4, m5):
+    even, odd, even_2, odd_2 = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+    return m0 + even + even_2, odd + 2.0 * odd_2, even + 4.0 * even_2, odd + 8.0 * odd_2 + m5
+
+
+@inline
+def at_2(m0, m1, m2, m3, m4, m5):
+    return m0 + (m1 + m2) + (m3 + m4), m1 - m2 + 2.0 * (m3 - m4) + m5
+
+
+@inline
+def a_4(v0, v1, v2, v3):
+    even, odd, even_2, odd_2 = v0 + v2, v1 + v3, v0 + 4.0 * v2, 2.0 * v1 + 8.0 * v3
+    return v0, even + odd, even - odd, even_2 + odd_2, even_2 - odd_2, v3
+
+
+@inline
+def a_2(v0, v1):
+    return v0, v0 + v1, v0 - v1, v0 + 2.0 * v1, v0 - 2.0 * v1, v1
+
+
+@inline
+def g_3(g0, g1, g2):
+    even, odd = (g0 + g2) * (-1 / 6), g1 * (1 / 6)
+    even_2, odd_2 = g0 * (1 / 24) + g2 * (1 / 6), g1 * (1 / 12)
+    return g0 * 0.25, even - odd, even + odd, even_2 + odd_2, even_2 - odd_2, g2
+
+
+@inline
+def g_5(g0, g1, g2, g3, g4):
+    even, odd = (g0 + g2 + g4) * (-1 / 6), (g1 + g3) * (1 / 6)
+    even_2, odd_2 = g0 * (1 / 24) + g2 * (1 / 6) + g4 * (2 / 3), g1 * (1 / 12) + g3 * (1 / 3)
+    return g0 * 0.25, even - odd, even + odd, even_2 + odd_2, even_2 - odd_2, g4
+
+
+@inline
+def gt_3(u0, u1, u2, u3, u4, u5):
+    even, odd, even_2, odd_2 = (u1 + u2) * (1 / 6), (u2 - u1) * (1 / 6), u3 + u4, u3 - u4
+    return u0 * 0.25 - even + even_2 * (1 / 24), odd + odd_2 * (1 / 12), even_2 * (1 / 6) - even + u5
+
+
+@inline
+def gt_5(u0, u1, u2, u3, u4, u5):
+    even, odd, even_2, odd_2 = (u1 + u2) * (1 / 6), (u2 - u1) * (1 / 6), u3 + u4, u3 - u4
+    first, second, third = u0 * 0.25 - even + even_2 * (1 / 24), odd + odd_2 * (1 / 12), even_2 * (1 / 6) - even
+    return first, second, third, odd + odd_2 * (1 / 3), even_2 * (2 / 3) - even + u5
+
+
+def _square(transform, size, extent):
+    """Return a function that transforms a square of size x size vectors, `step` elements apart, to one of extent x extent.
+
+    It reads n elements of each, and writes `target_n`, as `read` and `write` do.
+    """
+
+    @inline
+    def convert(source, step, n, target, target_step, target_n):
+        half, width = on_stack(target, SQUARE), lanes(target)
+        for j in range(size):
+            column = transform(*split(read(size, offset(source, j * step), size * step, n)))
+            write(join(column), offset(half, j * width), size * width, None)
+        for i in range(extent):
+            row = transform(*split(read(size, offset(half, i * size * width), width, None)))
+            write(join(row), offset(target, i * extent * target_step), target_step, target_n)
+
+    return convert
+
+
+def _from_pixels(transform, size):
+    """Return a function that transforms a vector of size x size pixels, from channel k on, to 6x6 planes; n as in `read`."""
+
+    @inline
+    def convert(pixels, k, n, planes):
+        half, width = on_stack(planes, SQUARE), lanes(planes)
+        for j in range(size):
+            column = transform(*split(read_at(size, offset(pixels, j), size, k, n)))
+            write(join(column), offset(half, j * width), size * width, None)
+        for i in range(SPAN):
+            row = transform(*split(read(size, offset(half, i * size * width), width, None)))
+            write(join(row), offset(planes, i * SPAN * PLANE), PLANE, None)
+
+    return convert
+
+
+def _to_pixels(transform, extent):
+    """Return a function that transforms a vector of 6x6 planes to extent x extent pixels, adds `start`, and writes n elements."""
+
+    @inline
+    def convert(planes, start, pixels, k, n):
+        half, width = on_stack(planes, SQUARE), lanes(planes)
+        for j in range(SPAN):
+            column = transform(*split(read(SPAN, offset(planes, j * PLANE), SPAN * PLANE, None)))
+            write(join(column), offset(half, j * width), SPAN * width, None)
+        for i in range(extent):
+            row = join(transform(*split(read(SPAN, offset(half, i * SPAN * width), width, None)))) + read(1, start, 0, None)
+            if n >= width:
+                write_at(row, offset(pixels, i * extent), 1, k, None)
+            else:
+                write_at(row, offset(pixels, i * extent), 1, k, n)
+
+    return convert
+
+
+filter_3, filter_5 = _square(g_3, 3, SPAN), _square(g_5, 5, SPAN)
+gradient_3, gradient_5 = _square(gt_3, SPAN, 3), _square(gt_5, SPAN, 5)
+input_6, errors_4, errors_2 = _from_pixels(bt, SPAN), _from_pixels(a_4, 4), _from_pixels(a_2, 2)
+output_4, output_2 = _to_pixels(at_4, 4), _to_pixels(at_2, 2)
+
+
+@inline
+def transform_filters(w, tap, taps, c, co, k, j, planes):
     """Write a vector of elements (k, j), (k, j + 1), ... of all planes, which are in panels.
 
-    The first filter begins at `w`, and taps lie `tap` elements apart.
+    The first filter begins at `w`, and its taps x taps elements lie `tap` elements apart.
     """
-    plane, n, left = c * (co + PANEL_COLUMNS), co - j, j // tile_width(w) * tile_width(w)
+    plane, left = plane_size(c, co), j // tile_width(w) * tile_width(w)
     place = offset(planes, left * c + k * panel_width(min(tile_width(w), co - left), w) + j - left)
-    upper, middle, lower = read(3, w, tap, n), read(3, offset(w, 3 * tap), tap, n), read(3, offset(w, 6 * tap), tap, n)
-    first, second, third, last = weighted(upper, middle, lower)
-    write_weighted(first, place, plane)
-    write_weighted(second, offset(place, 4 * plane), plane)
-    write_weighted(third, offset(place, 8 * plane), plane)
-    write_weighted(last, offset(place, 12 * plane), plane)
+    if taps == 3:
+        filter_3(w, tap, co - j, place, plane, None)
+    else:
+        filter_5(w, tap, co - j, place, plane, None)
 
 
 @inline
-def write_weighted(row, planes, plane):
-    first, second, third, last = weighted(pick(row, 0), pick(row, 1), pick(row, 2))
-    write(first, planes, 0, None)
-    write(second, offset(planes, plane), 0, None)
-    write(third, offset(planes, 2 * plane), 0, None)
-    write(last, offset(planes, 3 * plane), 0, None)
+def filter_gradients(planes, plane, dw, tap, taps, n):
+    """Write the gradients of n filters, at most a vector, from their elements of all planes; taps lie `tap` elements apart."""
+    if taps == 3:
+        gradient_3(planes, plane, n, dw, tap, n)
+    else:
+        gradient_5(planes, plane, n, dw, tap, n)
 
 
 @inline
-def read_tile(image, ih, iw, c, top, left, pixels, planes):
-    """Write one tile's row of all planes from the 4x4 pixels at (top, left) of an image, zero outside of it."""
-    d, row, pixel = offset(image, (top * iw + left) * c), iw * c, c
-    if top < 0 or left < 0 or top + 4 > ih or left + 4 > iw:
-        d, row, pixel = pixels, 4 * CHANNELS, CHANNELS
-        for i in range(4):
-            for j in range(4):
-                h, w, target = top + i, left + j, offset(pixels, (4 * i + j) * CHANNELS)
-                if h >= 0 and h < ih and w >= 0 and w < iw:
-                    copy(offset(image, (h * iw + w) * c), target, c)
-                else:
-                    fill(target, c, 0.0)
+def point(image, height, width, c, top, left, extent, outside, pixels):
+    """Point at the extent x extent pixels at (top, left) of an image, at `outside` where there is none."""
+    for i in range(extent):
+        for j in range(extent):
+            h, w = top + i, left + j
+            is_inside = h >= 0 and h < height and w >= 0 and w < width
+            pixels[i * extent + j] = offset(image, (h * width + w) * c) if is_inside else outside
+
+
+@inline
+def read_inputs(image, height, width, c, top, left, zeros, pixels, planes):
+    """Write one tile's row of all planes from the pixels at (top, left) of an image, zero outside of it."""
+    point(image, height, width, c, top, left, SPAN, zeros, pixels)
     for channel in range(0, c, lanes(planes)):
         k = min(channel, c - lanes(planes))
-        d0, d1 = read(4, offset(d, k), pixel, None), read(4, offset(d, row + k), pixel, None)
-        d2, d3 = read(4, offset(d, 2 * row + k), pixel, None), read(4, offset(d, 3 * row + k), pixel, None)
-        write_differences(d0 - d2, offset(planes, k))
-        write_differences(d1 + d2, offset(planes, 4 * INPUT + k))
-        write_differences(d2 - d1, offset(planes, 8 * INPUT + k))
-        write_differences(d1 - d3, offset(planes, 12 * INPUT + k))
+        input_6(pixels, k, None, offset(planes, k))
 
 
 @inline
-def write_differences(d, planes):
-    write(pick(d, 0) - pick(d, 2), planes, 0, None)
-    write(pick(d, 1) + pick(d, 2), offset(planes, INPUT), 0, None)
-    write(pick(d, 2) - pick(d, 1), offset(planes, 2 * INPUT), 0, None)
-    write(pick(d, 1) - pick(d, 3), offset(planes, 3 * INPUT), 0, None)
-
-
-@inline
-def inside(image, h, w, ih, iw, c, zeros):
-    """Return a pixel of an image, `zeros` where there is none."""
-    return offset(image, (h * iw + w) * c) if h < ih and w < iw else zeros
-
-
-@inline
-def read_errors(dy, oh, ow, co, top, left, channel, n, zeros, planes):
-    """Write n elements of one tile's row of all planes from the errors of 2x2 pixels at (top, left), from a channel on."""
-    first = offset(dy, channel)
-    e00, e01 = inside(first, top, left, oh, ow, co, zeros), inside(first, top, left + 1, oh, ow, co, zeros)
-    e10, e11 = inside(first, top + 1, left, oh, ow, co, zeros), inside(first, top + 1, left + 1, oh, ow, co, zeros)
-    for k in range(n):
-        write_row(e00[k], e01[k], offset(planes, k))
-        write_row(e00[k] + e10[k], e01[k] + e11[k], offset(planes, 4 * INPUT + k))
-        write_row(e00[k] - e10[k], e01[k] - e11[k], offset(planes, 8 * INPUT + k))
-        write_row(-e10[k], -e11[k], offset(planes, 12 * INPUT + k))
-
-
-@inline
-def write_row(left, right, planes):
-    planes[0] = left
-    planes[INPUT] = left + right
-    planes[2 * INPUT] = left - right
-    planes[3 * INPUT] = -right
+def read_errors(pixels, extent, n, planes):
+    """Write n elements of one tile's row of all planes, and zeros up to whole vectors, from its errors."""
+    for k in range(0, n, lanes(planes)):
+        if extent == 4:
+            errors_4(pixels, k, n - k, offset(planes, k))
+        else:
+            errors_2(pixels, k, n - k, offset(planes, k))
 
 
 @inline
 def add_tiles(call, first, last, sums, bias):
-    """Sum what tiles [first, last) add to the planes of the gradient of the filters, and to `bias` if it is not NULL."""
-    c, co, ih, iw, oh, ow = call.c, call.co, call.ih, call.iw, call.oh, call.ow
-    pixels, inputs, errors = on_stack(sums, PIXELS), on_stack(sums, INPUTS), on_stack(sums, INPUTS)
-    zeros = on_stack(sums, PANEL_COLUMNS)
-    fill(zeros, PANEL_COLUMNS, 0.0)
-    fill(errors, INPUTS, 0.0)
-    size, across = tile_count(oh, ow), (ow + 1) // 2
+    """Write the sums of what tiles [first, last) have in the planes of dw, and in `bias` if it is not NULL."""
+    c, co, ih, iw, oh, ow, extent = call.c, call.co, call.ih, call.iw, call.oh, call.ow, SPAN + 1 - call.kh
+    planes, zeros, pixels = on_stack(sums, ROOM), on_stack(sums, CHANNELS), pointers_on_stack(sums, PLANES)
+    fill(zeros, CHANNELS, 0.0)
+    if not is_null(bias):
+        fill(bias, co, 0.0)
+    errors = offset(planes, PANEL)
     for begin in range(first, last, TILES):
         count = min(TILES, last - begin)
         for t in range(count):
-            i, place = (begin + t) // size, (begin + t) % size
-            top, left, image = place // across * 2, place % across * 2, offset(call.x, i * ih * iw * c)
-            read_tile(image, ih, iw, c, top - call.pad_top, left - call.pad_left, pixels, offset(inputs, t * CHANNELS))
-            for j in range(0, co, tile_width(sums)):
-                n = min(tile_width(sums), co - j)
-                row = offset(errors, j * TILES + t * panel_width(n, sums))
-                read_errors(offset(call.dy, i * oh * ow * co), oh, ow, co, top, left, j, n, zeros, row)
-                if not is_null(bias):
-                    add(offset(row, 5 * INPUT), offset(bias, j), n)  # in this plane stands the sum of the tile's errors
+            i, h, w = place_of(begin + t, oh, ow, extent)
+            top, left, row = h - call.pad_top, w - call.pad_left, offset(planes, t * c)
+            read_inputs(offset(call.x, i * ih * iw * c), ih, iw, c, top, left, zeros, pixels, row)
         for j in range(0, co, tile_width(sums)):
             n = min(tile_width(sums), co - j)
-            for plane in range(16):
-                target = offset(sums, plane * c * co + j)
-                panel = offset(errors, plane * INPUT + j * TILES)
-                multiply(offset(inputs, plane * INPUT), 1, CHANNELS, c, panel, count, target, co, target, co, n)
-
-
-@inline
-def unweighted(m0, m1, m2, m3):
-    """Four elements as three of a filter's gradient."""
-    return m0 + 0.5 * (m1 + m2), 0.5 * (m1 - m2), 0.5 * (m1 + m2) + m3
-
-
-@inline
-def filter_gradients(planes, plane, dw, tap, n):
-    """Write the gradients of n filters, at most a vector, from their elements of all planes; taps lie `tap` elements apart."""
-    m0, m1 = read(4, planes, plane, n), read(4, offset(planes, 4 * plane), plane, n)
-    m2, m3 = read(4, offset(planes, 8 * plane), plane, n), read(4, offset(planes, 12 * plane), plane, n)
-    upper, middle, lower = unweighted(m0, m1, m2, m3)
-    write_unweighted(upper, dw, tap, n)
-    write_unweighted(middle, offset(dw, 3 * tap), tap, n)
-    write_unweighted(lower, offset(dw, 6 * tap), tap, n)
-
-
-@inline
-def write_unweighted(row, dw, tap, n):
-    left, middle, right = unweighted(pick(row, 0), pick(row, 1), pick(row, 2), pick(row, 3))
-    write(left, dw, 0, n)
-    write(middle, offset(dw, tap), 0, n)
-    write(right, offset(dw, 2 * tap), 0, n)
-
-
-@inline
-def write_tile(planes, start, results):
-    """Make 2x2 pixels of a panel's filters from one tile's row of all planes, and add `start` to them."""
-    for k in range(0, PANEL_COLUMNS, lanes(planes)):
-        m0, m1 = read(4, offset(planes, k), OUTPUT, None), read(4, offset(planes, 4 * OUTPUT + k), OUTPUT, None)
-        m2, m3 = read(4, offset(planes, 8 * OUTPUT + k), OUTPUT, None), read(4, offset(planes, 12 * OUTPUT + k), OUTPUT, None)
-        write_sums(m0 + m1 + m2, offset(start, k), offset(results, k))
-        write_sums(m1 - m2 - m3, offset(start, k), offset(results, 2 * PANEL_COLUMNS + k))
-
-
-@inline
-def write_sums(s, start, results):
-    first = read(1, start, 0, None)
-    write(pick(s, 0) + pick(s, 1) + pick(s, 2) + first, results, 0, None)
-    write(pick(s, 1) - pick(s, 2) - pick(s, 3) + first, offset(results, PANEL_COLUMNS), 0, None)
+            for t in range(count):
+                i, h, w = place_of(begin + t, oh, ow, extent)
+                row = offset(errors, t * panel_width(n, sums))
+                point(offset(call.dy, i * oh * ow * co + j), oh, ow, co, h, w, extent, zeros, pixels)
+                read_errors(pixels, extent, n, row)
+                if not is_null(bias):
+                    add(offset(row, 7 * PLANE), offset(bias, j), n)  # in this plane stands the sum of the tile's errors
+            for plane in range(PLANES):
+                target = offset(sums, plane * plane_size(c, co) + j)
+                start, start_row = (zeros, 0) if begin == first else (target, co)
+                inputs, panel = offset(planes, plane * PLANE), offset(errors, plane * PLANE)
+                multiply(inputs, 1, c, c, panel, count, start, start_row, target, co, n)
 
 
 def convolution(finish):
@@ -208,36 +272,38 @@ def convolution(finish):
     @inline
     def convolve(call, image, ih, iw, c, pad_top, pad_left, filters, bias, y, oh, ow, co, first, last):
         """Compute tiles [first, last) of y, of all images, from transformed filters."""
-        pixels, inputs, outputs = on_stack(y, PIXELS), on_stack(y, INPUTS), on_stack(y, OUTPUTS)
-        results, zeros, start = on_stack(y, RESULTS), on_stack(y, PANEL_COLUMNS), on_stack(y, PANEL_COLUMNS)
-        fill(zeros, PANEL_COLUMNS, 0.0)
+        planes, zeros, pixels = on_stack(y, ROOM), on_stack(y, CHANNELS), pointers_on_stack(y, PLANES)
+        start, outside = on_stack(y, PANEL_COLUMNS), on_stack(y, PANEL_COLUMNS)
+        fill(zeros, CHANNELS, 0.0)
         fill(start, PANEL_COLUMNS, 0.0)
-        fill(outputs, OUTPUTS, 0.0)
-        size, across = tile_count(oh, ow), (ow + 1) // 2
+        outputs, extent = offset(planes, PANEL), SPAN + 1 - call.kh
         for begin in range(first, last, TILES):
             count = min(TILES, last - begin)
             for t in range(count):
-                i, place = (begin + t) // size, (begin + t) % size
-                top, left = place // across * 2 - pad_top, place % across * 2 - pad_left
-                read_tile(offset(image, i * ih * iw * c), ih, iw, c, top, left, pixels, offset(inputs, t * CHANNELS))
-            for left in range(0, co, tile_width(y)):
-                n = min(tile_width(y), co - left)
-                for plane in range(16):
-                    panel = offset(filters, plane * c * (co + PANEL_COLUMNS) + left * c)
-                    target = offset(outputs, plane * OUTPUT)
-                    multiply(offset(inputs, plane * INPUT), CHANNELS, 1, count, panel, c, zeros, 0, target, PANEL_COLUMNS, n)
+                i, h, w = place_of(begin + t, oh, ow, extent)
+                top, left, row = h - pad_top, w - pad_left, offset(planes, t * c)
+                read_inputs(offset(image, i * ih * iw * c), ih, iw, c, top, left, zeros, pixels, row)
+            for j in range(0, co, tile_width(y)):
+                n = min(tile_width(y), co - j)
+                for plane in range(PLANES):
+                    panel = offset(filters, plane * plane_size(c, co) + j * c)
+                    target = offset(outputs, plane * PLANE)
+                    multiply(offset(planes, plane * PLANE), c, 1, count, panel, c, zeros, 0, target, PANEL_COLUMNS, n)
                 if not is_null(bias):
-                    copy(offset(bias, left), start, n)
+                    copy(offset(bias, j), start, n)
                 for t in range(count):
-                    i, place = (begin + t) // size, (begin + t) % size
-                    write_tile(offset(outputs, t * PANEL_COLUMNS), start, results)
-                    h, w = place // across * 2, place % across * 2
-                    columns = min(2, ow - w)
-                    for row in range(min(2, oh - h)):
-                        at = ((i * oh + h + row) * ow + w) * co + left
-                        copy_rows(offset(results, 2 * row * PANEL_COLUMNS), PANEL_COLUMNS, offset(y, at), co, columns, n)
-                        for column in range(columns):
-                            finish(call, at + column * co, n)
+                    i, top, left = place_of(begin + t, oh, ow, extent)
+                    first_pixel = i * oh * ow * co + j
+                    point(offset(y, first_pixel), oh, ow, co, top, left, extent, outside, pixels)
+                    for k in range(0, n, lanes(y)):
+                        row = offset(outputs, t * PANEL_COLUMNS + k)
+                        if extent == 4:
+                            output_4(row, offset(start, k), pixels, k, n - k)
+                        else:
+                            output_2(row, offset(start, k), pixels, k, n - k)
+                    for h in range(top, min(top + extent, oh)):
+                        for w in range(left, min(left + extent, ow)):
+                            finish(call, first_pixel + (h * ow + w) * co, n)
 
     return convolve
 

@@ -271,6 +271,7 @@ CONVOLUTIONS = [
     dict(n=3, image=17, window=3, c=24, co=36, groups=3),
     dict(n=7, image=15, window=1, c=64, co=96),
     dict(n=1, image=20, window=5, c=300, co=12, pad=2),  # many channels
+    dict(n=3, image=12, window=3, c=256, co=17, pad=1),  # as many as there is room for on a stack
     dict(n=3, image=8, window=8, c=20, co=40),  # as large as the image
     dict(n=1, image=130, window=9, c=7, co=5, pad=2),  # rows of pixels longer than a block
 ]
