@@ -7,6 +7,7 @@ import inspect
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from ..kernels.custom.source import unwrapped
 from ..kernels.functions.checks import number
 
 
@@ -69,7 +70,7 @@ def python_function(function: Any, what: str, takes: str) -> FunctionType:
     TypeError
         If there is none.
     """
-    found = inspect.unwrap(function) if callable(function) else function
+    found = unwrapped(function) if callable(function) else function
     if not isinstance(found, FunctionType):
         raise TypeError(f"{what} must be a Python function of {takes}; got {function!r:.60}")
     return _frozen(found, {})
@@ -82,7 +83,7 @@ def _frozen(function: FunctionType, copies: dict[FunctionType, FunctionType]) ->
     """
 
     def kept(value: Any) -> Any:
-        value = inspect.unwrap(value)
+        value = unwrapped(value)
         return copies.get(value) or _frozen(value, copies) if isinstance(value, FunctionType) else value
 
     code, scope = function.__code__, dict[str, Any]()

@@ -77,6 +77,11 @@ REFUSED = {
 }
 
 
+def unwrapped(value: Any) -> Any:
+    """Return the Python function of a compiled function or of one of ours; anything else, also what a decorator made, itself."""
+    return inspect.unwrap(value, stop=lambda made: isinstance(made, types.FunctionType))
+
+
 class Global(NamedTuple):
     """What a name from outside of a function stands for."""
 
@@ -111,7 +116,7 @@ class Reader:
                 setattr(self.modules[module], name, stands)
                 self.callables.setdefault(id(getattr(module, name)), stands)
 
-    def compile(self, function: types.FunctionType, callers: tuple[types.CodeType, ...] = ()) -> Any:
+    def compile(self, function: types.FunctionType, callers: tuple[types.FunctionType, ...] = ()) -> Any:
         """Return the compiled function.
 
         Raises
@@ -120,7 +125,8 @@ class Reader:
             If it does something that is not allowed.
         """
         code = function.__code__
-        if code in callers:
+        self._outermost = (*callers, function)[0]
+        if function in callers:
             raise self.error(code, None, "calls itself")
         if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount:
             raise self.error(code, None, "has *args, **kwargs or keyword-only arguments; give each argument a name of its own")
@@ -137,7 +143,7 @@ class Reader:
             name = instruction.argval
             owner = Global(name, _found(outer[name]) if name in outer else function.__globals__.get(name, vars(builtins).get(name)))
             if name not in values:
-                values[name] = self._resolved(code, line, owner, (*callers, code))
+                values[name] = self._resolved(code, line, owner, (*callers, function))
         closure = tuple(types.CellType(values[name]) for name in code.co_freevars)
         return self.compiler(types.FunctionType(code, values, function.__name__, function.__defaults__, closure))
 
@@ -169,9 +175,9 @@ class Reader:
         may = f"did you mean {' or '.join(close)}?" if close else f"of {of} it may use {', '.join(sorted(known))}"
         return f"uses {of}.{name}; {may}"
 
-    def _resolved(self, code: types.CodeType, line: int, used: Global, callers: tuple[types.CodeType, ...]) -> Any:
+    def _resolved(self, code: types.CodeType, line: int, used: Global, callers: tuple[types.FunctionType, ...]) -> Any:
         """Return what stands for a global of the function when it is compiled."""
-        name, value = used.name, inspect.unwrap(used.value)  # of a compiled function or one of ours, the Python function
+        name, value = used.name, unwrapped(used.value)
         if isinstance(value, NUMBERS):
             return float(value) if isinstance(value, np.floating) else int(value) if isinstance(value, np.integer) else value
         if isinstance(value, types.ModuleType):
@@ -194,7 +200,7 @@ class Reader:
 
     def error(self, code: types.CodeType, line: int | None, does: str) -> ValueError:
         """Return the error that says what a function does that it may not."""
-        inner = "" if self.what.endswith(repr(code.co_name)) else f"{code.co_name!r}, which it calls, "
+        inner = "" if code is self._outermost.__code__ else f"{code.co_name!r}, which it calls, "
         place = f"line {line or code.co_firstlineno} of {os.path.basename(code.co_filename)}"
         return ValueError(f"{self.what} cannot be compiled: {inner}{'' if inner else 'it '}{does} ({place}); {ALLOWED}")
 

@@ -1,6 +1,7 @@
 """What a function of the user's may not do is refused before anything is compiled, with a message that names it and its line."""
 
 import fractions
+import functools
 import math
 
 import numpy as np
@@ -70,6 +71,7 @@ def test_side_effects():
         and f"(line {line} of test_source.py)" in message
     )
     assert "math" in message and "comparisons" in message  # what it may do
+    refused(shouts, "activation 'loud' cannot be compiled: it calls print", name="loud")
     refused(appends, "uses 'history', a list")
     refused(counts, "changes the global variable 'scale'")
     refused(adds, "changes 'total', a variable of the function around it")
@@ -230,6 +232,27 @@ def test_a_variable_that_is_set_too_late():
 
     with pytest.raises(ValueError, match="'late' cannot be compiled: it uses 'factor', which is not defined"):
         make()
+
+
+def test_decorators_of_pythons_own_are_not_left_out():
+    def raised(function):
+        @functools.wraps(function)
+        def wrapper(x):
+            return function(x) + 100
+
+        return wrapper
+
+    @raised
+    def high(x):
+        return x
+
+    def two_hundred(x):
+        return high(x) + 100
+
+    assert fastnn.activation(raised(high))(1.0) == 201  # two functions of one code
+    assert fastnn.activation(high)(1.0) == 101 and fastnn.activation(two_hundred)(1.0) == 201
+    assert fastnn.activation(name="kept")(functools.cache(high))(1.0) == 101
+    refused(functools.wraps(high)(lambda *x: high(*x)), "'high' cannot be compiled: it has *args")
 
 
 def test_functions_imported_from_numpy():
