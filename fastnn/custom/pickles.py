@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from .compiler import compiler
+
 #: what was made in this process, or came to it in a pickle
 _made: dict[str, Any] = {}
 
@@ -32,6 +34,7 @@ def packed(made: Any) -> tuple[str, bytes]:
 def unpacked(identity: str, origin: bytes) -> Any:
     """Return the object itself where it is known, else one made anew, which is known from now on."""
     if identity not in _made:
+        compiler()  # it says what to install, where Numba is not
         make, arguments = pickle.loads(origin)
         _keep(identity, make(*arguments), make, arguments)
     return _made[identity]

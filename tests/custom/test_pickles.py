@@ -101,3 +101,10 @@ def test_variables_around_a_function_are_constants_too():
         return made
 
     assert make(2.0).record.source.function(1.0) == 2
+
+
+def test_without_numba_it_says_what_to_install():
+    """The pickle itself is made of Numba's copy of cloudpickle."""
+    code = "import pickle, sys; sys.modules['numba'] = None; pickle.load(sys.stdin.buffer)"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(wave), capture_output=True)
+    assert done.stderr.decode().splitlines()[-1].endswith("are compiled by Numba: pip install 'fastnn-kernels[numba]'")
