@@ -6,7 +6,9 @@ code of that, for a card that need not be there.
 
 import functools
 import re
+import threading
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,7 @@ if not hasattr(np, "row_stack"):
 from cuda.core import Linker, LinkerOptions, ObjectCode
 from llvmlite import ir
 from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, uint64
+from numba.cuda import dispatcher
 from numba.cuda.extending import intrinsic
 from numba.cuda.libdevice import cospi, sinpi
 
@@ -25,6 +28,7 @@ from ..custom.record import Record, Source
 __all__ = [
     "activation_of",
     "compile_kernel",
+    "compile_ptx",
     "cospi",
     "cuda",
     "device",
@@ -37,22 +41,24 @@ __all__ = [
     "multiply_tf32",
     "number",
     "pointer_to",
+    "read_four",
     "sinpi",
     "to_bf16",
     "to_tf32",
     "uint32",
     "uint64",
     "update_of",
+    "write_together",
 ]
 
 _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, float32, float64)}
 
-#: threads that a multiprocessor has registers for at a time: 128 for each
-RESIDENT = 512
+#: threads that a multiprocessor has registers for at a time, or a few more: blocks are whole
+RESIDENT = 384
 #: the newest cards whose instructions the kernels use: for later ones only the assembler's work differs, a twentieth of the whole
 NEWEST = (8, 0)
-#: makes a function that kernels call
-device = cuda.jit(device=True, inline="always")
+#: makes a function that kernels call; typed once, and inlined by LLVM, which takes a third of the time that it takes Numba
+device = cuda.jit(device=True, forceinline=True)
 #: the oldest cards that CUDA 13 compiles for
 OLDEST = (7, 5)
 
@@ -73,6 +79,42 @@ def pointer_to(real: types.Type) -> Callable:
         return types.CPointer(real)(types.uint64), codegen
 
     return pointer
+
+
+@intrinsic
+def read_four(typing_context, array, index):
+    """Return four neighbouring elements from an index on; they begin at a multiple of their bytes."""
+
+    def codegen(context, builder, signature, args):
+        vector = _vector_at(builder, *args, 4)
+        values = builder.load(vector, align=_bytes_of(vector))
+        return context.make_tuple(builder, signature.return_type, [builder.extract_element(values, _I32(i)) for i in range(4)])
+
+    return types.UniTuple(array.dtype, 4)(array, index), codegen
+
+
+@intrinsic
+def write_together(typing_context, array, index, values):
+    """Write a tuple of neighbouring elements from an index on; they begin at a multiple of their bytes."""
+
+    def codegen(context, builder, signature, args):
+        vector = _vector_at(builder, *args[:2], signature.args[2].count)
+        written = ir.Constant(vector.type.pointee, ir.Undefined)
+        for i in range(signature.args[2].count):
+            written = builder.insert_element(written, builder.extract_value(args[2], i), _I32(i))
+        builder.store(written, vector, align=_bytes_of(vector))
+        return context.get_dummy_value()
+
+    return types.void(array, index, values), codegen
+
+
+def _vector_at(builder, array, index, count):
+    wide = builder.zext(index, ir.IntType(64)) if index.type.width < 64 else index
+    return builder.bitcast(builder.gep(array, [wide]), ir.VectorType(array.type.pointee, count).as_pointer())
+
+
+def _bytes_of(vector):
+    return vector.type.pointee.count * (4 if vector.type.pointee.element == ir.FloatType() else 8)
 
 
 @intrinsic
@@ -174,13 +216,32 @@ def _checked(source: Source, function: Callable, *arguments: types.Type) -> Call
     from ..custom.compile import reason
 
     try:
-        cuda.compile_ptx(function, arguments, device=True, cc=OLDEST)
+        compile_ptx(function, arguments, OLDEST, device=True)
     except Exception as error:  # of the typing, or what comes after it
         raise ValueError(
             f"{source.what} can be compiled for the CPU but not for a GPU: {reason(error)}. Models with it can be trained by the "
             "other backends, such as fastnn.use_backend('cython')"
         ) from error
     return device(function)
+
+
+def compile_ptx(function: Callable, signature: Any, compute_capability: tuple[int, int], **options: Any) -> str:
+    """Return PTX, for a card that need not be there: for functions that kernels call numba-cuda asks for the current one."""
+    with _compiling:
+        current, dispatcher.get_current_device = dispatcher.get_current_device, lambda: _Kind(compute_capability)
+        try:
+            return cuda.compile_ptx(function, signature, cc=compute_capability, **options)[0]
+        finally:
+            dispatcher.get_current_device = current
+
+
+class _Kind(NamedTuple):
+    """What numba-cuda wants to know of a card."""
+
+    compute_capability: tuple[int, int]
+
+
+_compiling = threading.RLock()
 
 
 def compile_kernel(
@@ -218,4 +279,4 @@ def compile_kernel(
 @functools.lru_cache(maxsize=1)
 def _ptx(function: Callable, arguments: tuple, threads: int, compute_capability: tuple[int, int]) -> str:
     signature = types.void(*(types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments))
-    return cuda.compile_ptx(function, signature, cc=compute_capability, launch_bounds=(threads, max(1, RESIDENT // threads)))[0]
+    return compile_ptx(function, signature, compute_capability, launch_bounds=(threads, -(-RESIDENT // threads)))

@@ -6,118 +6,90 @@ import numpy as np
 
 from .activation import custom, fused
 from .compiler import cuda, device, int32, number, uint32
+from .factor import Factor, together
 from .launch import THREADS, check_count, over
+from .product import product
 from .sums import column_sums
-from .tile import Factor, product
 
 u = uint32
 
 
 @cache
-def _patches(real, geometry, pixels_along_sum):
-    """Return what loads an element of an image's patches; a patch is a row of the factor, or a place of the sum."""
+def _patches(geometry, pixels_along_sum):
+    """Return where an element of an image's patches is; a patch is a row of the factor, or a place of the sum."""
     ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
 
     @device
-    def load(x, i, k, extent, depth, group):
+    def place(i, k, extent, depth, group):
         pixel, tap = (u(k), u(i)) if pixels_along_sum else (u(i), u(k))
-        channel, tap = tap % u(cg), tap // u(cg)
-        px = int32(pixel % u(ow)) * stride_w - pad_left + int32(tap % u(kw)) * dilation_w
+        # what follows from the pixel alone, and from the tap alone: one of the two stays as it is while the sum goes on
         row = pixel // u(ow)
-        py = int32(row % u(oh)) * stride_h - pad_top + int32(tap // u(kw)) * dilation_h
-        value = real(0)
-        if int32(0) <= py < ih and int32(0) <= px < iw:
-            value = x[((row // u(oh) * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + group * u(cg) + channel]
-        return value
+        left, upper = int32(pixel % u(ow)) * stride_w - pad_left, int32(row % u(oh)) * stride_h - pad_top
+        corner = u(((row // u(oh) * u(ih) + u(upper)) * u(iw) + u(left)) * u(c) + group * u(cg))
+        channel, tap = tap % u(cg), tap // u(cg)
+        right, down = int32(tap % u(kw)) * dilation_w, int32(tap // u(kw)) * dilation_h
+        further = u((u(down) * u(iw) + u(right)) * u(c) + channel)
+        inside = u(upper + down) < u(ih) and u(left + right) < u(iw)
+        return inside, u(corner + further)
 
-    return load
+    return place
 
 
 @cache
-def _patches_of_gradient(real, geometry):
-    """Return what loads, for a pixel of the image, an element of the patch of output gradients that it went into."""
+def _patches_of_gradient(geometry):
+    """Return where, for a pixel of the image, an element of the patch of output gradients is that it went into."""
+    *extents, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = geometry
+    if stride_h == stride_w == 1:  # patches like those of the forward pass, whose taps go backwards
+        ih, iw, oh, ow, *rest = extents
+        return _patches((oh, ow, ih, iw, *rest, 1, 1, -pad_top, -pad_left, -dilation_h, -dilation_w), False)
     ih, iw, oh, ow, co, kh, kw, cog, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w = map(int32, geometry)
 
     @device
-    def load(dy, i, k, extent, depth, group):
+    def place(i, k, extent, depth, group):
         pixel = u(i)
         channel, tap = u(k) % u(cog), u(k) // u(cog)
         x_reach = int32(pixel % u(iw)) + pad_left - int32(tap % u(kw)) * dilation_w
         row = pixel // u(iw)
         y_reach = int32(row % u(ih)) + pad_top - int32(tap // u(kw)) * dilation_h
         oy, ox = y_reach // stride_h, x_reach // stride_w
-        value = real(0)
-        if int32(0) <= oy < oh and int32(0) <= ox < ow:
-            if oy * stride_h == y_reach and ox * stride_w == x_reach:
-                value = dy[((row // u(ih) * u(oh) + u(oy)) * u(ow) + u(ox)) * u(co) + group * u(cog) + channel]
-        return value
+        inside = u(oy) < u(oh) and u(ox) < u(ow) and oy * stride_h == y_reach and ox * stride_w == x_reach
+        return inside, u(((row // u(ih) * u(oh) + u(oy)) * u(ow) + u(ox)) * u(co) + group * u(cog) + channel)
 
-    return load
+    return place
 
 
 @cache
 def _filters(co, cog):
-    """Return what loads an element of the filters: column i is an output channel, k a tap and input channel."""
+    """Return where an element of the filters is: column i is an output channel, k a tap and input channel."""
     co, cog = u(co), u(cog)
 
     @device
-    def load(w, i, k, extent, depth, group):
-        return w[k * co + group * cog + i]
+    def place(i, k, extent, depth, group):
+        return True, u(k * co + group * cog + i)
 
-    return load
+    return place
 
 
 @cache
 def _filters_of_gradient(cg, co, cog):
-    """Return what loads an element of the filters: column i is an input channel, k a tap and output channel."""
+    """Return where an element of the filters is: column i is an input channel, k a tap and output channel."""
     cg, co, cog = u(cg), u(co), u(cog)
 
     @device
-    def load(w, i, k, extent, depth, group):
-        return w[(k // cog * cg + i) * co + group * cog + k % cog]
+    def place(i, k, extent, depth, group):
+        return True, u((k // cog * cg + i) * co + group * cog + k % cog)
 
-    return load
-
-
-@cache
-def _activated(activation, with_bias, channels):
-    """Return what stores a sum with bias and activation, in two parts, for rows of pixels and columns of filters."""
-    first, then = activation
-    channels = u(channels)
-
-    @device
-    def store(result, bias, m, n, rows, columns, group, value):
-        channel = group * columns + n
-        if with_bias:
-            value += bias[channel]
-        result[m * channels + channel] = first(value)
-
-    @device
-    def finish(result, slope, m, n, columns, group):
-        then(result, slope, m * channels + group * columns + n)
-
-    return store, finish
-
-
-@cache
-def _store(channels):
-    channels = u(channels)
-
-    @device
-    def store(result, bias, m, n, rows, columns, group, value):
-        result[m * channels + group * columns + n] = value
-
-    return store
+    return place
 
 
 def _forward(x, w, b, window, groups, activation, y, slope, statistics):
     n, ih, iw, c = x.shape
     kh, kw, cg, co = w.shape
     oh, ow = y.shape[1:3]
-    patches = Factor(x, _patches(number(x.dtype), (ih, iw, oh, ow, c, kh, kw, cg, *window), False), True)
-    filters = Factor(w, _filters(co, co // groups), False)
-    store, finish = _activated(activation, b is not None, co)
-    return product(n * oh * ow, co // groups, kh * kw * cg, patches, filters, b, y, store, groups, finish, slope, statistics)
+    patches = Factor(x, _patches((ih, iw, oh, ow, c, kh, kw, cg, *window), False), True, together(x, c, cg))
+    filters = Factor(w, _filters(co, co // groups), False, together(w, co, co // groups))
+    extents = n * oh * ow, co // groups, kh * kw * cg
+    return product(*extents, patches, filters, y, groups, b, activation, slope, statistics)
 
 
 def conv2d_forward(
@@ -140,9 +112,9 @@ def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation
     oh, ow = dy.shape[1:3]
     cog = co // groups
     geometry = (ih, iw, oh, ow, co, kh, kw, cog, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
-    patches = Factor(dy, _patches_of_gradient(number(dy.dtype), geometry), True)
-    filters = Factor(w, _filters_of_gradient(cg, co, cog), True)
-    return product(n * ih * iw, cg, kh * kw * cog, patches, filters, None, dx, _store(c), groups)
+    patches = Factor(dy, _patches_of_gradient(geometry), True, together(dy, co, cog))
+    filters = Factor(w, _filters_of_gradient(cg, co, cog), True, together(w, co, cog))
+    return product(n * ih * iw, cg, kh * kw * cog, patches, filters, dx, groups)
 
 
 def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dw, db):
@@ -150,23 +122,27 @@ def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilatio
     kh, kw, cg, co = dw.shape
     oh, ow = dy.shape[1:3]
     geometry = (ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
-    patches = Factor(x, _patches(number(x.dtype), geometry, True), False)
-    errors = Factor(dy, _filters(co, co // groups), False)
-    launches = product(kh * kw * cg, co // groups, n * oh * ow, patches, errors, None, dw, _store(co), groups)
+    patches = Factor(x, _patches(geometry, True), False, together(x, c, cg))
+    errors = Factor(dy, _filters(co, co // groups), False, together(dy, co, co // groups))
+    launches = product(kh * kw * cg, co // groups, n * oh * ow, patches, errors, dw, groups)
     return launches if db is None else [*launches, *column_sums(dy, db, n * oh * ow, co)]
 
 
 @cache
 def _copy_patches(real, planes, geometry):
-    load = _patches(real, geometry, False)
-    planes, pixels = u(planes), u(geometry[2] * geometry[3])
+    place = _patches(geometry, False)
+    planes, pixels, zero = u(planes), u(geometry[2] * geometry[3]), real(0)
 
     def kernel(x, cols, row, n):
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             window, plane = i // row // planes, i // row % planes
             pixel = (window // pixels * planes + plane) * pixels + window % pixels  # every plane is an image of its own
-            cols[i] = load(x, pixel, i % row, n, row, u(0))
+            inside, index = place(pixel, i % row, n, row, u(0))
+            value = zero
+            if inside:
+                value = x[index]
+            cols[i] = value
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel

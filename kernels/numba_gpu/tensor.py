@@ -3,14 +3,18 @@
 Like that of `tile`, but it is a warp that computes a part of the tile, by instructions that multiply 16 x 8 words with 8 x 8. A
 word of 32 bits is one number of TF32, or two of bfloat16 that are neighbours along the sum; numbers are rounded when they are put
 into shared memory.
+
+What are neighbours in the array stay neighbours in shared memory, so that threads write several words at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from .compiler import cuda, device, float32, multiply_bf16, multiply_tf32, to_bf16, to_tf32, uint32
+from .compiler import cuda, device, float32, multiply_bf16, multiply_tf32, to_bf16, to_tf32, uint32, uint64
+from .factor import piece
 
 u = uint32
 #: words along the sum that are in shared memory at a time: two instructions' worth
@@ -34,78 +38,118 @@ class TensorTile(NamedTuple):
         return self.rows * self.columns // (16 * self.down)
 
 
-TILES = (TensorTile(128, 128, 2, 1.0), TensorTile(128, 64, 2, 1.1), TensorTile(64, 64, 1, 1.3), TensorTile(64, 32, 1, 1.5))
+#: Precision -> tiles. With bfloat16 a thread brings twice as many numbers, and has registers for half as many sums.
+TENSOR_TILES = {
+    "tf32": (
+        TensorTile(128, 128, 4, 1.0),
+        TensorTile(128, 96, 4, 1.05),
+        TensorTile(128, 64, 4, 1.1),
+        TensorTile(64, 64, 2, 1.3),
+        TensorTile(64, 32, 2, 1.5),
+    ),
+    "bf16": (TensorTile(128, 128, 2, 1.0), TensorTile(128, 64, 2, 1.1), TensorTile(64, 64, 2, 1.2), TensorTile(64, 32, 2, 1.4)),
+}
 
 
 @device
-def _tf32_word(held, word):
-    return to_tf32(held[word])
+def _tf32_word(held, at, step):
+    return to_tf32(held[at])
 
 
 @device
-def _bf16_word(held, word):
-    return to_bf16(held[2 * word], held[2 * word + 1])
+def _bf16_word(held, at, step):
+    return to_bf16(held[at], held[at + step])
+
+
+class Side(NamedTuple):
+    """How a piece of a factor lies in shared memory.
+
+    Attributes
+    ----------
+    size : int
+        Words of it.
+    row, word : int
+        How far apart two rows (of the right factor: columns) lie, and two words of the sum. The 8 rows by 4 words that a warp reads
+        at once are in as many banks.
+    put : callable
+        For kernels: ``put(held, shared, start, t)`` puts a thread's units there.
+    """
+
+    size: int
+    row: int
+    word: int
+    put: Callable
 
 
 @cache
-def place_in_piece(extent_of_tile, depth, along_depth, threads):
-    """Return, for kernels to call, which place of a piece of a factor thread t brings as its r-th: ``f(t, r)`` gives (i, k).
-
-    Neighbouring threads bring what are neighbours in memory, and each goes on at right angles to that, at the same k or the same i.
-    There are at least as many threads as a tile has rows or columns.
-    """
-    across = u(depth if along_depth else extent_of_tile)
-    step = u(threads) // across
-
-    @device
-    def place(t, r):
-        beside, below = u(t % across), u(t // across + u(r) * step)
-        return (below, beside) if along_depth else (beside, below)
-
-    return place
-
-
-def _mover(load, along_depth, extent_of_tile, threads, precision):
-    """Return how many words of a piece a thread brings, what fetches and what puts them, and the pitch in shared memory."""
-    numbers, word_of = NUMBERS[precision], _tf32_word if precision == "tf32" else _bf16_word
-    count = extent_of_tile * WORDS // threads
-    pitch = u(extent_of_tile + 8)  # the 4 x 8 words that a warp reads at once are in as many banks
-    place = place_in_piece(extent_of_tile, WORDS, along_depth, threads)
-    zero = float32(0)
-
-    @device
-    def fetch(array, held, first, k0, end, extent, depth, group, t):
-        for r in range(count):
-            i, word = place(t, r)
-            i, k = u(first + i), u(k0 + word * u(numbers))
-            for j in range(numbers):
-                value = zero
-                if i < extent and k + u(j) < end:
-                    value = load(array, i, u(k + u(j)), extent, depth, group)
-                held[r * numbers + j] = value
+def _side(brought, along_depth, extent, word_of, numbers):
+    units, deep, wide, spot = brought.units, brought.deep, brought.wide, brought.spot
+    row, word = (WORDS + 4, 1) if along_depth else (1, extent + 8)
+    each, step = deep * wide // numbers, 1 if along_depth else wide
 
     @device
     def put(held, shared, start, t):
-        for r in range(count):
-            i, word = place(t, r)
-            shared[u(start + word * pitch + i)] = word_of(held, r)
+        for r in range(units):
+            i, k, there = spot(t, r)
+            place = uint64(u(start + i * u(row) + k // u(numbers) * u(word)))
+            if there:
+                for e in range(each):
+                    at = r * deep * wide + (e * numbers if along_depth else e)
+                    shared[place + uint64(e)] = word_of(held, at, step)
 
-    return count * numbers, fetch, put, pitch
+    return Side(extent * row if along_depth else WORDS * word, row, word, put)
 
 
 @cache
-def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, sum_up, precision, tile):
+def _multiplied(first, side_a, side_b, multiply, high, wide):
+    """Return, for kernels to call, what adds the products of 8 words of the sum, from `first` on, to a warp's part of the tile.
+
+    `at_a` and `at_b` are where the words of the thread begin.
+    """
+    row_a, word_a, row_b, word_b = (uint64(distance) for side in (side_a, side_b) for distance in (side.row, side.word))
+
+    @device
+    def multiplied(shared_a, shared_b, at_a, at_b, left, right, sums):
+        for i in range(2 * high):
+            at = at_a + uint64(first) * word_a + uint64(8 * i) * row_a
+            left[i // 2 * 4 + i % 2] = shared_a[at]
+            left[i // 2 * 4 + i % 2 + 2] = shared_a[at + uint64(4) * word_a]
+        for j in range(wide):
+            at = at_b + uint64(first) * word_b + uint64(8 * j) * row_b
+            right[2 * j] = shared_b[at]
+            right[2 * j + 1] = shared_b[at + uint64(4) * word_b]
+        for i in range(high):
+            for j in range(wide):
+                e, below = i * 16 + 2 * j, i * 16 + 2 * j + 8
+                sums[e], sums[e + 1], sums[below], sums[below + 1] = multiply(
+                    left[4 * i], left[4 * i + 1], left[4 * i + 2], left[4 * i + 3], right[2 * j], right[2 * j + 1],
+                    sums[e], sums[e + 1], sums[below], sums[below + 1],
+                )  # fmt: skip
+
+    return multiplied
+
+
+@cache
+def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
     """Return the kernel of a tile, with the arguments of `tile`'s."""
     zero, multiply = float32(0), multiply_tf32 if precision == "tf32" else multiply_bf16
-    count_a, fetch_a, put_a, pitch_a = _mover(load_a, a_along_depth, tile.rows, tile.threads, precision)
-    count_b, fetch_b, put_b, pitch_b = _mover(load_b, b_along_depth, tile.columns, tile.threads, precision)
-    piece_a, piece_b = pitch_a * u(WORDS), pitch_b * u(WORDS)
-    size_a, size_b = 2 * int(piece_a), 2 * int(piece_b)
+    numbers, word_of = NUMBERS[precision], _tf32_word if precision == "tf32" else _bf16_word
+    brought_a = piece(*a, tile.rows, WORDS * numbers, numbers, tile.threads, float32)
+    brought_b = piece(*b, tile.columns, WORDS * numbers, numbers, tile.threads, float32)
+    fetch_a, fetch_b, count_a, count_b = brought_a.fetch, brought_b.fetch, brought_a.elements, brought_b.elements
+    side_a = _side(brought_a, a[1], tile.rows, word_of, numbers)
+    side_b = _side(brought_b, b[1], tile.columns, word_of, numbers)
+    put_a, put_b, piece_a, piece_b = side_a.put, side_b.put, u(side_a.size), u(side_b.size)
+    size_a, size_b = 2 * side_a.size, 2 * side_b.size
+    row_a, word_a, row_b, word_b = map(u, (side_a.row, side_a.word, side_b.row, side_b.word))
+    how = side_a, side_b, multiply, tile.down, ACROSS // 8
+    multiply_first, multiply_second = _multiplied(0, *how), _multiplied(8, *how)
+    deliver = delivery(count=2)
     tile_rows, tile_columns = u(tile.rows), u(tile.columns)
-    parts_across, step = u(tile.columns // ACROSS), u(WORDS * NUMBERS[precision])
-    high, fragments, elements = tile.down, 4 * tile.down, 16 * tile.down
+    warp_rows, parts_across, step = u(16 * tile.down), u(tile.columns // ACROSS), u(WORDS * numbers)
+    rows_of_thread, fragments, elements = 2 * tile.down, 4 * tile.down, 16 * tile.down
 
-    def kernel(a, b, bias, result, slope, means, squares, rows, columns, depth, per_split, splits):
+    def kernel(a, b, bias, result, slope, means, squares, rows, columns, depth, per_split, splits, channels, apart):
         shared_a = cuda.shared.array(size_a, uint32, alignment=16)
         shared_b = cuda.shared.array(size_b, uint32, alignment=16)
         held_a = cuda.local.array(count_a, float32)
@@ -115,11 +159,13 @@ def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, s
         sums = cuda.local.array(elements, float32)
         t = u(cuda.threadIdx.x)
         row, column = u(u(cuda.blockIdx.x) * tile_rows), u(u(cuda.blockIdx.y) * tile_columns)
-        split, group = u(u(cuda.blockIdx.z) % splits), u(u(cuda.blockIdx.z) // splits)
-        part, lane = u(t // u(32)), u(t % u(32))
-        across, down = u(lane % u(4)), u(lane // u(4))
-        my_row, my_column = u(part // parts_across * u(16 * high) + down), u(part % parts_across * u(ACROSS))
-        k0 = u(split * per_split)
+        part = u(cuda.blockIdx.z)
+        group = u(part // splits)
+        warp, lane = u(t // u(32)), u(t % u(32))
+        g, q = u(lane // u(4)), u(lane % u(4))
+        my_row, my_column = u(warp // parts_across * warp_rows), u(warp % parts_across * u(ACROSS))
+        read_a, read_b = u((my_row + g) * row_a + q * word_a), u((my_column + g) * row_b + q * word_b)
+        k0 = u(part % splits * per_split)
         end = min(u(k0 + per_split), depth)
         for e in range(elements):
             sums[e] = zero
@@ -134,40 +180,27 @@ def tensor_kernel(load_a, a_along_depth, load_b, b_along_depth, store, finish, s
             if following < end:
                 fetch_a(a, held_a, row, following, end, rows, depth, group, t)
                 fetch_b(b, held_b, column, following, end, columns, depth, group, t)
-            for k in range(0, WORDS, 8):
-                for i in range(high):
-                    at = u(stage * piece_a + (u(k) + across) * pitch_a + my_row + u(i) * u(16))
-                    left[4 * i] = shared_a[at]
-                    left[4 * i + 1] = shared_a[at + u(8)]
-                    left[4 * i + 2] = shared_a[at + u(4) * pitch_a]
-                    left[4 * i + 3] = shared_a[at + u(4) * pitch_a + u(8)]
-                for j in range(4):
-                    at = u(stage * piece_b + (u(k) + across) * pitch_b + my_column + u(j) * u(8) + down)
-                    right[2 * j] = shared_b[at]
-                    right[2 * j + 1] = shared_b[at + u(4) * pitch_b]
-                for i in range(high):
-                    for j in range(4):
-                        e = 16 * i + 4 * j
-                        sums[e], sums[e + 1], sums[e + 2], sums[e + 3] = multiply(
-                            left[4 * i], left[4 * i + 1], left[4 * i + 2], left[4 * i + 3], right[2 * j], right[2 * j + 1],
-                            sums[e], sums[e + 1], sums[e + 2], sums[e + 3],
-                        )  # fmt: skip
+            at_a, at_b = uint64(u(stage * piece_a + read_a)), uint64(u(stage * piece_b + read_b))
+            multiply_first(shared_a, shared_b, at_a, at_b, left, right, sums)
+            multiply_second(shared_a, shared_b, at_a, at_b, left, right, sums)
             if following < end:
                 stage = u(stage ^ u(1))
-                put_a(held_a, shared_a, stage * piece_a, t)
-                put_b(held_b, shared_b, stage * piece_b, t)
+                put_a(held_a, shared_a, u(stage * piece_a), t)
+                put_b(held_b, shared_b, u(stage * piece_b), t)
                 cuda.syncthreads()
             k0 = following
+        for i in range(rows_of_thread):
+            m = u(row + my_row + u(8 * i) + g)
+            if m < rows:
+                for j in range(4):
+                    n = u(column + my_column + u(8 * j) + u(2) * q)
+                    start = u(part * apart + m * channels + n)
+                    deliver(result, bias, start, u(group * columns + n), n, columns, sums, 8 * i + 2 * j)
         for e in range(elements):
-            m = u(row + my_row + u(e // 16 * 16 + e // 2 % 2 * 8))
-            n = u(column + my_column + u(e // 4 % 4 * 8 + e % 2) + u(2) * across)
+            m = u(row + my_row + u(e // 8 * 8) + g)
+            n = u(column + my_column + u(e % 8 // 2 * 8 + e % 2) + u(2) * q)
             if m < rows and n < columns:
-                store(result, bias, m, n, rows, columns, u(group * splits + split), sums[e])
-        for e in range(elements):
-            m = u(row + my_row + u(e // 16 * 16 + e // 2 % 2 * 8))
-            n = u(column + my_column + u(e // 4 % 4 * 8 + e % 2) + u(2) * across)
-            if m < rows and n < columns:
-                finish(result, slope, m, n, columns, u(group * splits + split))
+                finish(result, slope, u(part * apart + m * channels + n))
         sum_up(result, means, squares, row, column, rows, columns, group, t)
 
     return kernel

@@ -13,44 +13,48 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.gpu import simulator
-from tests.kernels.cases import large_cases
+from tests.kernels.cases import Case, conv_case, large_cases
 
 CARDS = (8, 0), (9, 0)
-#: ops whose tiles depend on the shape: compiled with those that need most registers too
+#: ops whose tiles depend on the shape
 PRODUCTS = ("dense_forward", "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight")
 #: a product with an activation of much code
 LONG_PRODUCT = "dense_custom_forward"
 #: large cases that are not the first: a sum too short to be split, so that the tile itself activates; a convolution where nothing
 #: divides anything, which takes most registers for its places
-NUMBERS = {(LONG_PRODUCT, "float32"): 3, ("conv2d_forward", "bf16"): 3}
+NUMBERS = {(LONG_PRODUCT, "float32"): 3, ("conv2d_forward", "bf16"): 6}
 
 
 def launches(op_name: str, dtype: str, precision: str) -> Iterator:
-    """Yield the launches of a large case of an op, and of a matrix product with each of the largest tiles.
+    """Yield the launches of a large case of an op, and of a matrix product with each of the tiles.
 
     A convolution with such a tile gives mean and variance of its result as well: it stands in front of a batch normalization.
     """
-    from fastnn.kernels import spec
-    from fastnn.kernels.numba_gpu import program, tile
+    from fastnn.kernels.numba_gpu import product
 
-    tile.get_precision = lambda: precision
-    case = large_cases(op_name)[NUMBERS.get((op_name, precision), 0)]
-    calls = [(spec.OPS[op_name], tuple(case.arguments(dtype).values()))]
-    normalized = list(calls)
-    if op_name == "conv2d_forward":
+    product.get_precision = lambda: precision
+    yield from _planned(large_cases(op_name)[NUMBERS.get((op_name, precision), 0)], dtype, False)
+    if op_name in (*PRODUCTS, LONG_PRODUCT) and dtype == "float32":
+        even = conv_case(op_name, n=2, image=9, window=3, c=20, co=12, pad=1) if "conv" in op_name else large_cases(op_name)[0]
+        tiles = product.TILES if precision == "float32" else product.TENSOR_TILES[precision]
+        for tile in tiles:
+            product.TILES = product.TENSOR_TILES[precision] = (tile,)
+            yield from _planned(even, dtype, op_name == "conv2d_forward")
+        product.TILES = product.TENSOR_TILES[precision] = tiles
+
+
+def _planned(case: Case, dtype: str, normalized: bool) -> Iterator:
+    from fastnn.kernels import spec
+    from fastnn.kernels.numba_gpu import program
+
+    calls = [(case.op, tuple(case.arguments(dtype).values()))]
+    if normalized:
         y = calls[0][1][-1].reshape(-1, case.extents["co"])
         channel = np.ones(y.shape[1], dtype)
         outputs = np.empty_like(y), np.empty_like(channel), np.empty_like(channel)
-        normalized.append((spec.OPS["batchnorm_forward"], (y, channel, channel, 1e-3, *outputs)))
-    images = program.Images(normalized, None)
-    usual = tile.TILES, tile.TENSOR_TILES
-    largest = (
-        [((t,), usual[1]) for t in usual[0] if t.down == 8] if precision == "float32" else [(usual[0], (t,)) for t in usual[1]]
-    )
+        calls.append((spec.OPS["batchnorm_forward"], (y, channel, channel, 1e-3, *outputs)))
+    images = program.Images(calls, None)
     yield from (launch for step in program.plan(calls, images) for launch in step.launches)
-    for tile.TILES, tile.TENSOR_TILES in largest if op_name in (*PRODUCTS, LONG_PRODUCT) else ():
-        yield from (launch for step in program.plan(normalized, images) for launch in step.launches)
-    tile.TILES, tile.TENSOR_TILES = usual
 
 
 def resources(log: str) -> dict[str, int]:

@@ -141,6 +141,20 @@ def to_bf16(low: Any, high: Any) -> Any:
     return np.uint32(half(high) << 16 | half(low))
 
 
+def read_four(array: np.ndarray, index: Any) -> tuple:
+    """Return neighbours; on a card they begin at a multiple of their bytes."""
+    assert index % 4 == 0
+    assert index + 4 <= len(array)
+    return tuple(array[index : index + 4])
+
+
+def write_together(array: np.ndarray, index: Any, values: tuple) -> None:
+    """Write neighbours in the same way."""
+    assert index % len(values) == 0
+    assert index + len(values) <= len(array)
+    array[index : index + len(values)] = values
+
+
 def activation_of(record: Any, with_slope: bool, real: type) -> Callable:
     """Call an activation of the user's as it was compiled for the CPU, but for the edges, which kernels see to."""
     bare = Record(record.source)
@@ -334,6 +348,7 @@ def install(compiler: bool = True) -> tuple[Card, Callable[[], None]]:
         vars(language).update({name: getattr(np, name) for name in names})
         language.cuda, language.device = Language(), lambda function: function
         language.cospi, language.sinpi = (lambda x: math.cos(math.pi * x)), (lambda x: math.sin(math.pi * x))
+        language.read_four, language.write_together = read_four, write_together
         language.to_tf32, language.to_bf16 = to_tf32, to_bf16
         language.multiply_tf32 = language.cuda.multiplier(_tf32_numbers)
         language.multiply_bf16 = language.cuda.multiplier(_bf16_numbers)

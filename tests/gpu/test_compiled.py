@@ -21,7 +21,7 @@ from .on_host import on_host
 
 ROOT = Path(__file__).parents[2]
 #: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
-MOST_REGISTERS = 128
+MOST_REGISTERS = 170
 #: bytes of shared memory of a block that need no special launch
 MOST_SHARED = 48 * 1024
 

@@ -58,12 +58,12 @@ def check(card, case, precision):
 
 
 @pytest.mark.parametrize("precision", ROUNDING)
-@pytest.mark.parametrize("number", [2, 3, pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [-1, -2, pytest.param(-3, marks=pytest.mark.slow), pytest.param(0, marks=pytest.mark.slow)])
 def test_each_tile_with_ragged_edges(card, monkeypatch, number, precision):
-    from fastnn.kernels.numba_gpu import tensor, tile
+    from fastnn.kernels.numba_gpu import product
 
-    chosen = tensor.TILES[number]
-    monkeypatch.setattr(tile, "TENSOR_TILES", (chosen,))
+    chosen = product.TENSOR_TILES[precision][number]
+    monkeypatch.setitem(product.TENSOR_TILES, precision, (chosen,))
     extents = dict(n=chosen.rows + 3, k=39, m=chosen.columns // 2 + 5)
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), precision)
 
@@ -85,18 +85,18 @@ def test_convolutions(card, op_name, precision):
 
 @pytest.mark.parametrize("precision", ROUNDING)
 def test_a_sum_in_parts(card, monkeypatch, precision):
-    from fastnn.kernels.numba_gpu import tensor, tile
+    from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(tile, "_plan", lambda *_: (tensor.TILES[-1], 3))
+    monkeypatch.setattr(product, "_plan", lambda *_: (product.TENSOR_TILES[precision][-1], 3))
     check(card, Case("dense_forward", dict(n=50, k=100, m=7), {"activation": 4, "alpha": 0.0}), precision)
 
 
-@pytest.mark.parametrize("number", [3, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [-1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_tile_gives_mean_and_variance(card, monkeypatch, number):
-    from fastnn.kernels.numba_gpu import tensor, tile
+    from fastnn.kernels.numba_gpu import product
 
-    chosen = tensor.TILES[number]
-    monkeypatch.setattr(tile, "TENSOR_TILES", (chosen,))
+    chosen = product.TENSOR_TILES["bf16"][number]
+    monkeypatch.setitem(product.TENSOR_TILES, "bf16", (chosen,))
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(chosen.rows + 3, 4)), rng.normal(size=(4, chosen.columns + 5))
     x, w = x.astype(np.float32), w.astype(np.float32)

@@ -73,19 +73,19 @@ def test_ops_thoroughly(card, op_name, dtype):
 
 @pytest.mark.parametrize("number", range(5))
 def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
-    from fastnn.kernels.numba_gpu import tile
+    from fastnn.kernels.numba_gpu import product
 
-    chosen = tile.TILES[number]
-    monkeypatch.setattr(tile, "TILES", (chosen,))
+    chosen = product.TILES[number]
+    monkeypatch.setattr(product, "TILES", (chosen,))
     extents = dict(n=chosen.rows // 2 + 3, k=37, m=chosen.columns // 2 + 5)
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), "float32")
 
 
 @pytest.mark.parametrize("op_name", ["dense_forward", "dense_custom_forward", "dense_backward_weight", "conv2d_backward_weight"])
 def test_a_sum_in_parts(card, monkeypatch, op_name):
-    from fastnn.kernels.numba_gpu import tile
+    from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(tile, "_plan", lambda *_: (tile.TILES[-1], 3))
+    monkeypatch.setattr(product, "_plan", lambda *_: (product.TILES[-1], 3))
     if op_name.startswith("dense"):
         values = {"activation": 4, "alpha": 0.0, "function": None}
         extents, params = dict(n=50, k=41, m=7), {param.name: values[param.name] for param in spec.OPS[op_name].params}
@@ -128,10 +128,10 @@ def check_statistics(card, layer, layer_args, y, launches):
 @pytest.mark.parametrize("activation", ["linear", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_each_tile_gives_mean_and_variance(card, monkeypatch, number, activation):
     """Three tiles of rows, the last ragged; far from zero, where a difference of plain sums of squares would be wrong."""
-    from fastnn.kernels.numba_gpu import tile
+    from fastnn.kernels.numba_gpu import product
 
-    chosen = tile.TILES[number]
-    monkeypatch.setattr(tile, "TILES", (chosen,))
+    chosen = product.TILES[number]
+    monkeypatch.setattr(product, "TILES", (chosen,))
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2 * chosen.rows + 3, 5)), rng.normal(size=(5, chosen.columns // 2 + 5))
     x, w = x.astype(np.float32), w.astype(np.float32)
@@ -144,9 +144,9 @@ def test_each_tile_gives_mean_and_variance(card, monkeypatch, number, activation
 @pytest.mark.parametrize("splits", [1, 2])
 def test_convolutions_give_mean_and_variance(card, monkeypatch, splits):
     """With two groups of filters; where the sum is split it is added up first."""
-    from fastnn.kernels.numba_gpu import tile
+    from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(tile, "_plan", lambda *_: (tile.TILES[-1], splits))
+    monkeypatch.setattr(product, "_plan", lambda *_: (product.TILES[-1], splits))
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 6, 5, 4)), rng.normal(size=(3, 3, 2, 6))
     x, w, y = x.astype(np.float32), w.astype(np.float32), np.empty((2, 6, 5, 6), np.float32)

@@ -1,0 +1,135 @@
+"""Factors of matrix products, and how the threads of a block bring pieces of them.
+
+A factor is a matrix that need not be written down: a function says where in an array its elements are. What the threads bring
+stays in registers while the last piece is multiplied, and is put into shared memory then.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from .compiler import device, read_four, uint32
+from .launch import Array
+
+u = uint32
+#: bytes that a thread reads or writes at once
+TOGETHER_BYTES = 16
+
+
+class Factor(NamedTuple):
+    """One factor of a product.
+
+    Attributes
+    ----------
+    array : Array
+    place : callable
+        For kernels: ``place(i, k, extent, depth, group)`` says of the element of row (of the right factor: column) i at place k of
+        the sum, first, whether it is in the array, being zero otherwise, and second, at which index.
+    along_depth : bool
+        Whether elements that are neighbours in memory are so along the sum.
+    together : int
+        So many neighbours, from a multiple of it on, are in the array or none, and may be read at once.
+    """
+
+    array: Array
+    place: Callable
+    along_depth: bool
+    together: int
+
+
+def together(array, *extents):
+    """Return how many neighbours of an array of float32 can be read or written at once: 4, where they begin where 16 bytes may."""
+    count = TOGETHER_BYTES // array.dtype.itemsize
+    fits = count == 4 and all(extent % count == 0 for extent in extents)
+    return count if fits and (array.address or 0) % TOGETHER_BYTES == 0 else 1
+
+
+class Piece(NamedTuple):
+    """What the threads of a block bring of a factor: units of `deep` elements along the sum by `wide` at right angles to it.
+
+    Attributes
+    ----------
+    deep, wide : int
+    units : int
+        How many a thread brings.
+    spot : callable
+        For kernels: ``spot(t, r)`` returns where the r-th unit of thread t begins in the piece, i and k, and whether it is of it.
+    fetch : callable
+        For kernels: ``fetch(array, held, first, k0, end, extent, depth, group, t)`` brings a thread's units to registers, those
+        of one k after the other; elements from `extent` or from `end` on are zero.
+    """
+
+    deep: int
+    wide: int
+    units: int
+    spot: Callable
+    fetch: Callable
+
+    @property
+    def elements(self) -> int:
+        return self.units * self.deep * self.wide
+
+
+@device
+def _read_one(array, index, held, at):
+    held[at] = array[index]
+
+
+@device
+def _read_four(array, index, held, at):
+    held[at], held[at + 1], held[at + 2], held[at + 3] = read_four(array, index)
+
+
+@cache
+def _spot(deep, wide, along_depth, extent, depth, threads):
+    """Neighbouring threads bring what are neighbours in memory, and each goes on at right angles to that, if it can."""
+    across, below = (depth // deep, extent // wide) if along_depth else (extent // wide, depth // deep)
+    rows, turns = max(1, threads // across), max(1, across // threads)
+    ragged = below % rows > 0
+
+    @device
+    def spot(t, r):
+        beside, row = u(t % u(across)), u(t // u(across) + u(r) * u(rows))
+        if turns > 1:
+            beside, row = u(t + u(r % turns) * u(threads)), u(r // turns)
+        there = not ragged or row < u(below)
+        return (u(row * u(wide)), u(beside * u(deep)), there) if along_depth else (u(beside * u(wide)), u(row * u(deep)), there)
+
+    return -(-below // rows) * turns, spot
+
+
+@cache
+def piece(place, along_depth, together, extent, depth, numbers, threads, real):
+    """Return the piece of a factor that a block brings.
+
+    Parameters
+    ----------
+    place, along_depth, together
+        As in `Factor`.
+    extent, depth : int
+        The piece's elements along the rows (or columns) of the tile, and along the sum.
+    numbers : int
+        How many that are neighbours along the sum one thread must bring.
+    threads : int
+        Threads of the block; it divides the number of units side by side in memory, or is divided by it.
+    real : type
+        Of an element.
+    """
+    deep, wide = (max(together, numbers), 1) if along_depth else (numbers, together)
+    units, spot = _spot(deep, wide, along_depth, extent, depth, threads)
+    reads, read, zero = deep * wide // together, _read_four if together == 4 else _read_one, real(0)
+
+    @device
+    def fetch(array, held, first, k0, end, extent, depth, group, t):
+        for r in range(units):
+            i, k, there = spot(t, r)
+            i, k = u(first + i), u(k0 + k)
+            for j in range(reads):
+                at = (r * reads + j) * together
+                for e in range(together):
+                    held[at + e] = zero
+                inside, index = place(i, u(k + u(j)), extent, depth, group)
+                if there and inside and i < extent and u(k + u(j)) < end:
+                    read(array, index, held, at)
+
+    return Piece(deep, wide, units, spot, fetch)
