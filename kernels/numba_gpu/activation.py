@@ -161,8 +161,8 @@ class Fused(NamedTuple):
     first : callable
         For kernels: ``first(x)`` is what is stored.
     then : callable
-        For kernels: ``then(y, slope, i)`` is done to each element when all are stored. A loop over registers must be unrolled, and
-        the compiler does not do that with much code; this one reads its elements from memory.
+        For kernels: ``then(y, slope, i)`` is done to each element when all are stored; it writes `slope`, or reads it. A loop over
+        registers must be unrolled, and the compiler does not do that with much code; this one reads its elements from memory.
     """
 
     first: Callable
@@ -190,6 +190,28 @@ def fused(activation, alpha, real):
         y[i] = f(y[i])
 
     return Fused(f, _nothing) if NAME_OF[activation] in SHORT else Fused(function("linear", real), then)
+
+
+@cache
+def _gate(name, real, *alpha):
+    d = derivative(name, real, *alpha)
+
+    @device
+    def then(dx, saved, i):
+        dx[i] = d(dx[i], saved[i])
+
+    return Fused(function("linear", real), then)
+
+
+def gated(gate, dx):
+    """Return what multiplies a product by the derivative of an activation: a `Fused`, and what it reads in the place of a slope.
+
+    `gate` is None, or the activation's name, its parameters and its output.
+    """
+    if gate is None:
+        return None, None
+    name, alpha, saved = gate
+    return _gate(name, number(dx.dtype), *alpha), saved
 
 
 @cache

@@ -4,12 +4,11 @@ from functools import cache
 
 import numpy as np
 
-from .activation import custom, fused
+from .activation import custom, fused, gated
 from .compiler import cuda, device, int32, number, uint32
 from .factor import Factor, together
 from .launch import THREADS, check_count, over
-from .product import product
-from .sums import column_sums
+from .product import Result, product
 
 u = uint32
 
@@ -89,7 +88,7 @@ def _forward(x, w, b, window, groups, activation, y, slope, statistics):
     patches = Factor(x, _patches((ih, iw, oh, ow, c, kh, kw, cg, *window), False), True, together(x, c, cg))
     filters = Factor(w, _filters(co, co // groups), False, together(w, co, co // groups))
     extents = n * oh * ow, co // groups, kh * kw * cg
-    return product(*extents, patches, filters, y, groups, b, activation, slope, statistics)
+    return product(*extents, patches, filters, Result(y, b, activation, slope, statistics), groups)
 
 
 def conv2d_forward(
@@ -106,7 +105,7 @@ def conv2d_custom_forward(
     return _forward(x, w, b, window, groups, custom(function, slope is not None, y.dtype), y, slope, statistics)
 
 
-def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx):
+def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dx, gate=None):
     n, ih, iw, c = dx.shape
     kh, kw, cg, co = w.shape
     oh, ow = dy.shape[1:3]
@@ -114,7 +113,7 @@ def conv2d_backward_input(dy, w, stride_h, stride_w, pad_top, pad_left, dilation
     geometry = (ih, iw, oh, ow, co, kh, kw, cog, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
     patches = Factor(dy, _patches_of_gradient(geometry), True, together(dy, co, cog))
     filters = Factor(w, _filters_of_gradient(cg, co, cog), True, together(w, co, cog))
-    return product(n * ih * iw, cg, kh * kw * cog, patches, filters, dx, groups)
+    return product(n * ih * iw, cg, kh * kw * cog, patches, filters, Result(dx, None, *gated(gate, dx)), groups)
 
 
 def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups, dw, db):
@@ -124,8 +123,7 @@ def conv2d_backward_weight(x, dy, stride_h, stride_w, pad_top, pad_left, dilatio
     geometry = (ih, iw, oh, ow, c, kh, kw, cg, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w)
     patches = Factor(x, _patches(geometry, True), False, together(x, c, cg))
     errors = Factor(dy, _filters(co, co // groups), False, together(dy, co, co // groups))
-    launches = product(kh * kw * cg, co // groups, n * oh * ow, patches, errors, dw, groups)
-    return launches if db is None else [*launches, *column_sums(dy, db, n * oh * ow, co)]
+    return product(kh * kw * cg, co // groups, n * oh * ow, patches, errors, Result(dw, totals=db), groups)
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from .compiler import device, read_four, uint32
+from .compiler import cuda, device, read_four, uint32
 from .launch import Array
 
 u = uint32
@@ -57,6 +57,8 @@ class Piece(NamedTuple):
     fetch : callable
         For kernels: ``fetch(array, held, first, k0, end, extent, depth, group, t)`` brings a thread's units to registers, those
         of one k after the other; elements from `extent` or from `end` on are zero.
+    turns : int
+        How many units that a thread brings one after the other lie side by side.
     """
 
     deep: int
@@ -64,6 +66,7 @@ class Piece(NamedTuple):
     units: int
     spot: Callable
     fetch: Callable
+    turns: int
 
     @property
     def elements(self) -> int:
@@ -95,7 +98,7 @@ def _spot(deep, wide, along_depth, extent, depth, threads):
         there = not ragged or row < u(below)
         return (u(row * u(wide)), u(beside * u(deep)), there) if along_depth else (u(beside * u(wide)), u(row * u(deep)), there)
 
-    return -(-below // rows) * turns, spot
+    return -(-below // rows) * turns, turns, spot
 
 
 @cache
@@ -116,7 +119,7 @@ def piece(place, along_depth, together, extent, depth, numbers, threads, real):
         Of an element.
     """
     deep, wide = (max(together, numbers), 1) if along_depth else (numbers, together)
-    units, spot = _spot(deep, wide, along_depth, extent, depth, threads)
+    units, turns, spot = _spot(deep, wide, along_depth, extent, depth, threads)
     reads, read, zero = deep * wide // together, _read_four if together == 4 else _read_one, real(0)
 
     @device
@@ -132,4 +135,67 @@ def piece(place, along_depth, together, extent, depth, numbers, threads, real):
                 if there and inside and i < extent and u(k + u(j)) < end:
                     read(array, index, held, at)
 
-    return Piece(deep, wide, units, spot, fetch)
+    return Piece(deep, wide, units, spot, fetch, turns)
+
+
+class Totals(NamedTuple):
+    """The sums along a factor that a block brings piece by piece: of the right one, of its columns.
+
+    Attributes
+    ----------
+    held : int
+        How many a thread has.
+    add : callable
+        For kernels: ``add(held, totals)`` adds what a thread has fetched to its own.
+    store : callable
+        For kernels: ``store(totals, array, start, left, t)`` adds up a block's and stores the first `left` from an index on.
+    """
+
+    held: int
+    add: Callable
+    store: Callable
+
+
+@cache
+def totals_of(brought, extent, threads, real):
+    """Return what sums up the pieces of a factor whose neighbours are at right angles to the sum."""
+    deep, wide, units, spot, turns = brought.deep, brought.wide, brought.units, brought.spot, brought.turns
+    rows = max(1, threads * wide // extent)
+    size = rows * extent
+
+    @device
+    def add(held, totals):
+        for r in range(units):
+            for e in range(deep * wide):
+                totals[r % turns * wide + e % wide] += held[r * deep * wide + e]
+
+    @device
+    def store(totals, array, start, left, t):
+        shared = cuda.shared.array(size, real)
+        for r in range(turns):
+            i, k, there = spot(t, r)
+            for e in range(wide):
+                shared[u(k // u(deep) * u(extent) + i + u(e))] = totals[r * wide + e]
+        cuda.syncthreads()
+        if t < left:
+            total = real(0)
+            for row in range(rows):
+                total += shared[u(u(row) * u(extent) + t)]
+            array[u(start + t)] = total
+
+    return Totals(turns * wide, add, store)
+
+
+@device
+def _add_nothing(held, totals):
+    pass
+
+
+@device
+def _store_nothing(totals, array, start, left, t):
+    pass
+
+
+def no_totals(brought, extent, threads, real):
+    """Stand in the place of `totals_of` where nobody wants them."""
+    return Totals(1, _add_nothing, _store_nothing)

@@ -1,10 +1,9 @@
 """Dense layers."""
 
-from .activation import custom, fused
+from .activation import custom, fused, gated
 from .compiler import device, number, uint32
 from .factor import Factor, together
-from .product import product
-from .sums import column_sums
+from .product import Result, product
 
 u = uint32
 
@@ -33,7 +32,7 @@ def _columns(matrix):
 
 def _forward(x, w, b, activation, y, slope, statistics):
     (n, k), m = x.shape, w.shape[1]
-    return product(n, m, k, _rows(x), _columns(w), y, 1, b, activation, slope, statistics)
+    return product(n, m, k, _rows(x), _columns(w), Result(y, b, activation, slope, statistics))
 
 
 def dense_forward(x, w, b, activation, alpha, y, statistics=None):
@@ -44,12 +43,11 @@ def dense_custom_forward(x, w, b, function, y, slope, statistics=None):
     return _forward(x, w, b, custom(function, slope is not None, y.dtype), y, slope, statistics)
 
 
-def dense_backward_input(dy, w, dx):
+def dense_backward_input(dy, w, dx, gate=None):
     (n, m), k = dy.shape, w.shape[0]
-    return product(n, k, m, _rows(dy), _rows(w), dx)
+    return product(n, k, m, _rows(dy), _rows(w), Result(dx, None, *gated(gate, dx)))
 
 
 def dense_backward_weight(x, dy, dw, db):
     (n, k), m = x.shape, dy.shape[1]
-    launches = product(k, m, n, _columns(x), _columns(dy), dw)
-    return launches if db is None else [*launches, *column_sums(dy, db, n, m)]
+    return product(k, m, n, _columns(x), _columns(dy), Result(dw, totals=db))

@@ -4,25 +4,57 @@ Where the result has too few tiles to fill a card, the sum is split: each part w
 kernel adds these in order.
 """
 
-from functools import cache, partial
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from ..precision import get_precision
 from ..spec.activation import FUSED
-from .activation import fused
+from .activation import Fused, fused
 from .compiler import cuda, device, number, uint32, write_together
-from .factor import Factor, together
-from .launch import THREADS, Launch, check_count, over, scratch
+from .factor import Factor, no_totals, together, totals_of
+from .launch import THREADS, Array, Launch, check_count, over, scratch
 from .moments import moments, nothing_of_tile, of_tile, of_tiles
 from .tensor import NUMBERS, TENSOR_TILES, WORDS, tensor_kernel
-from .tile import DEPTH, DOUBLE_TILES, TILES, tile_kernel
+from .tile import DOUBLE_TILES, TILES, tile_kernel
 
 u = uint32
+
+
+class Result(NamedTuple):
+    """What becomes of the sums of a product.
+
+    Attributes
+    ----------
+    array : Array of size rows * groups * columns
+        Rows with a channel for each column of each group.
+    bias : Array of shape (groups * columns,), optional
+        Added to each row.
+    activation : Fused, optional
+        What is done to each element then.
+    slope : Array, optional
+        What `activation` writes besides, or reads.
+    statistics : pair of Array, optional
+        Mean and variance of each channel, to be computed as well.
+    totals : Array of shape (groups * columns,), optional
+        Sums of the columns of the right factor, to be computed as well; its neighbours are at right angles to the sum.
+    """
+
+    array: Array
+    bias: Array | None = None
+    activation: Fused | None = None
+    slope: Array | None = None
+    statistics: tuple[Array, Array] | None = None
+    totals: Array | None = None
+
+
 #: the split of sums aims at this many blocks: two for each multiprocessor of an H100, whatever the card, as results depend on it
 BLOCKS = 264
 #: threads that keep a multiprocessor busy
 BUSY = 256
+#: the time of beginning and ending a tile, in steps along the sum, and of a second launch, in multiplications of a multiprocessor
+START, SECOND_LAUNCH = 32, 400_000
 
 
 @cache
@@ -63,109 +95,110 @@ def delivery(first, with_bias, count, at_once):
 
 @cache
 def _add_parts(activation, with_bias, real):
+    """Add up the parts of each element, and behind those of all elements the parts of the totals."""
     first, then = activation
 
-    def kernel(parts, bias, result, slope, rows, columns, splits, channels, n):
+    def kernel(parts, totals_of_parts, bias, result, slope, totals, size, columns, splits, channels, elements, n):
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
-        size = rows * columns
         while i < n:
-            group, place = i // size, i % size
             value = real(0)
-            for split in range(splits):
-                value += parts[(group * splits + u(split)) * size + place]
-            channel = group * columns + place % columns
-            if with_bias:
-                value += bias[channel]
-            at = u(place // columns * channels + channel)
-            result[at] = first(value)
-            then(result, slope, at)
+            if i < elements:
+                group, place = i // size, i % size
+                for split in range(splits):
+                    value += parts[(group * splits + u(split)) * size + place]
+                channel = group * columns + place % columns
+                if with_bias:
+                    value += bias[channel]
+                at = u(place // columns * channels + channel)
+                result[at] = first(value)
+                then(result, slope, at)
+            else:
+                group, place = (i - elements) // columns, (i - elements) % columns
+                for split in range(splits):
+                    value += totals_of_parts[(group * splits + u(split)) * columns + place]
+                totals[i - elements] = value
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def _plan(rows, columns, depth, groups, tiles, step):
-    """Return the tile and the number of parts of the sum with which the product should take the least time."""
+def _plan(rows, columns, depth, groups, precision, together):
+    """Return the tile with which the product should take the least time, and how much of the sum a part of it has.
 
-    def time(tile, splits):
+    `together` is whether elements of both factors can be read together.
+    """
+    if precision in NUMBERS:
+        # threads of the large tiles have no registers for the places of so many single numbers
+        tiles = [(tile, WORDS * NUMBERS[precision]) for tile in TENSOR_TILES[precision] if together or tile.down == 2]
+    else:
+        tiles = [(tile, tile.depth) for tile in (TILES if precision == "float32" else DOUBLE_TILES)]
+
+    def time(tile, step, splits):
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * groups * splits
         in_turn = -(-blocks // (BLOCKS // 2))
         idle = max(1, BUSY / (tile.threads * in_turn))
-        return idle * in_turn * (tile.rows * tile.columns * tile.effort * (-(-depth // splits) + 4 * step)), splits
+        steps = -(-depth // (splits * step)) * step + START
+        return idle * in_turn * tile.rows * tile.columns * tile.effort * steps + (SECOND_LAUNCH if splits > 1 else 0)
 
     choices = []
-    for tile in tiles:
+    for tile, step in tiles:
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * groups
         most = max(1, min(BLOCKS // blocks, depth // (8 * step)))
-        choices += [(time(tile, splits), tile, splits) for splits in {1, max(1, most // 2), most}]
-    _, tile, splits = min(choices, key=lambda choice: choice[0])
-    return tile, splits
+        for splits in {1, max(1, most // 2), most}:
+            part = -(-depth // (splits * step)) * step if splits > 1 else depth
+            choices.append((time(tile, step, splits), splits, tile, part))
+    _, _, tile, part = min(choices, key=lambda choice: choice[:2])
+    return tile, part
 
 
-def product(rows, columns, depth, a: Factor, b: Factor, result, groups=1, bias=None, activation=None, slope=None, statistics=None):
-    """Return the launches of matrix products, one for each group.
-
-    Parameters
-    ----------
-    rows, columns, depth : int
-        Extents of the result of one group, and of the sum.
-    a, b : Factor
-        The left and the right factor.
-    result : Array of size rows * groups * columns
-        Rows with a channel for each column of each group.
-    groups : int
-        Number of products.
-    bias : Array of shape (groups * columns,), optional
-        Added to each row.
-    activation : Fused, optional
-        What is done to each element then.
-    slope : Array, optional
-        What `activation` writes besides.
-    statistics : pair of Array, optional
-        Mean and variance of each channel of the result, to be computed as well.
-    """
-    if not result.size:
-        return moments(result, *statistics) if statistics else []
-    for array in (a.array, b.array, result):
+def product(rows, columns, depth, a: Factor, b: Factor, result: Result, groups=1):
+    """Return the launches of matrix products, one for each group, with `rows` x `columns` sums of `depth` products."""
+    y, statistics, totals = result.array, result.statistics, result.totals
+    if not y.size:
+        return moments(y, *statistics) if statistics else []
+    for array in (a.array, b.array, y):
         check_count(array.size)
-    real, channels = number(result.dtype), groups * columns
-    linear = fused(FUSED["linear"], 0.0, real)
-    activation = activation or linear
-    precision = get_precision() if result.dtype == np.float32 else "float64"
-    on_tensor_cores = precision in NUMBERS
-    tiles = TENSOR_TILES[precision] if on_tensor_cores else TILES if precision == "float32" else DOUBLE_TILES
-    if on_tensor_cores and (a.together == 1 or b.together == 1):
-        tiles = tuple(tile for tile in tiles if tile.down == 2)  # threads of the others have no registers for so many places
-    step = WORDS * NUMBERS[precision] if on_tensor_cores else DEPTH
-    tile, splits = _plan(rows, columns, depth, groups, tiles, step)
-    per_split = -(-depth // splits // step) * step if splits > 1 else depth
-    splits = max(1, -(-depth // per_split)) if depth else 1
+    real, channels = number(y.dtype), groups * columns
+    precision = get_precision() if y.dtype == np.float32 else "float64"
+    tile, part = _plan(rows, columns, depth, groups, precision, a.together == b.together > 1)
+    splits = max(1, -(-depth // part)) if depth else 1
     grid = (-(-rows // tile.rows), -(-columns // tile.columns), groups * splits)
+    activated = activation = result.activation or fused(FUSED["linear"], 0.0, real)
+    means = squares = None
+    if splits > 1:  # the parts are matrices of their own, and all else is done when they are added
+        into, activated = Result(scratch(groups * splits, rows, columns, dtype=y.dtype)), fused(FUSED["linear"], 0.0, real)
+        if totals is not None:
+            into = into._replace(totals=scratch(groups * splits, columns, dtype=y.dtype))
+        row_pitch, apart = columns, rows * columns
+    else:
+        into, row_pitch, apart = result, channels, columns
+        if statistics:
+            means, squares = (scratch(grid[0], channels, dtype=y.dtype) for _ in range(2))
+    on_tensor_cores = precision in NUMBERS
+    neighbours = 2 if on_tensor_cores else 4
+    kernel = (tensor_kernel if on_tensor_cores else tile_kernel)(
+        a[1:],
+        b[1:],
+        delivery(activated.first, into.bias is not None, neighbours, together(into.array, columns, row_pitch)),
+        activated.then,
+        of_tile(real, channels, tile) if means else nothing_of_tile,
+        totals_of if totals is not None else no_totals,
+        precision if on_tensor_cores else real,
+        tile,
+    )
+    arrays = _or(into.array, into.bias, into.array, into.slope, means, squares, into.totals)
+    sizes = map(np.uint32, (rows, columns, depth, part, splits, row_pitch, apart))
+    launches = [Launch(kernel, grid, (a.array, b.array, *arrays, *sizes), tile.threads)]
+    if splits > 1:
+        arrays = _or(y, into.array, into.totals, result.bias, y, result.slope, totals)
+        sizes = map(np.uint32, (rows * columns, columns, splits, channels, y.size))
+        count = y.size + (0 if totals is None else totals.size)
+        launches += over(count, _add_parts(activation, result.bias is not None, real), *arrays, *sizes)
+    if statistics:
+        launches += of_tiles(means, squares, tile.rows, rows, *statistics) if means else moments(y, *statistics)
+    return launches
 
-    def launch(into, row_pitch, apart, activation, bias, slope, means, squares, sum_up):
-        """Launch tiles whose rows lie `row_pitch` apart, and those of the parts of groups `apart`."""
-        deliver = partial(delivery, activation.first, bias is not None, at_once=together(into, columns, row_pitch))
-        kernel = (
-            tensor_kernel(a[1:], b[1:], deliver, activation.then, sum_up, precision, tile)
-            if on_tensor_cores
-            else tile_kernel(a[1:], b[1:], deliver, activation.then, sum_up, real, tile)
-        )
-        sizes = map(np.uint32, (rows, columns, depth, per_split, splits, row_pitch, apart))
-        arrays = (into if array is None else array for array in (bias, into, slope, means, squares))
-        return Launch(kernel, grid, (a.array, b.array, *arrays, *sizes), tile.threads)
 
-    if splits == 1 and statistics:
-        means, squares = (scratch(grid[0], channels, dtype=result.dtype) for _ in range(2))
-        sum_up = of_tile(real, channels, tile)
-        tiles_launch = launch(result, channels, columns, activation, bias, slope, means, squares, sum_up)
-        return [tiles_launch, *of_tiles(means, squares, tile.rows, rows, *statistics)]
-    if splits == 1:
-        return [launch(result, channels, columns, activation, bias, slope, None, None, nothing_of_tile)]
-    parts = scratch(groups * splits, rows, columns, dtype=result.dtype)
-    sizes = map(np.uint32, (rows, columns, splits, channels))
-    arrays = parts, *(result if array is None else array for array in (bias, result, slope))
-    return [
-        launch(parts, columns, rows * columns, linear, None, None, None, None, nothing_of_tile),
-        *over(result.size, _add_parts(activation, bias is not None, real), *arrays, *sizes),
-        *(moments(result, *statistics) if statistics else []),
-    ]
+def _or(otherwise, *arrays):
+    """Return arrays with another in the place of those that are None: kernels do not read or write them."""
+    return [otherwise if array is None else array for array in arrays]

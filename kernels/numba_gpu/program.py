@@ -16,12 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import spec
+from ..spec.activation import FROM_INPUT, FUSED
 from .arrays import DeviceArray, Memory
 from .device import card
 from .launch import Array, Launch
 
 #: places in the card's memory are multiples of this many bytes
 ALIGNMENT = 256
+#: gradients that can be multiplied by the derivative of the activation in front of the layer, where that follows from its output
+GRADIENTS = ("dense_backward_input", "conv2d_backward_input")
+DERIVATIVES = tuple(f"{name}_backward" for name in FUSED if name not in FROM_INPUT)
 #: layers that can give mean and variance of what they compute, and what wants them
 PRODUCTS = ("dense_forward", "dense_custom_forward", "conv2d_forward", "conv2d_custom_forward")
 NORMALIZATIONS = ("batchnorm_forward", "batchnorm_maxpool_forward", "batchnorm_avgpool_forward")
@@ -224,8 +228,9 @@ class Images:
 def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
     """Return what becomes of calls, in order.
 
-    Steps of an optimizer that follow one another become one. A dense or convolutional layer in front of a batch normalization gives
-    it mean and variance of what it computes, at places that may have been the layer's inputs: they are written last.
+    Steps of an optimizer that follow one another become one, and so do the gradient by a layer's input and that of the activation
+    in front of it, in the same place. A dense or convolutional layer in front of a batch normalization gives it mean and variance
+    of what it computes, at places that may have been the layer's inputs: they are written last.
     """
     moved = [
         (op, [tuple(images.of(a) if isinstance(a, (np.ndarray, DeviceArray)) else a for a in args) for args in together])
@@ -233,15 +238,48 @@ def plan(calls: Iterable[tuple[spec.Op, tuple]], images: Images) -> list[Step]:
     ]
     steps = []
     statistics = None
-    for here, following in zip(moved, [*moved[1:], None], strict=True):
-        op, together = here
+    done = set()  # calls that an earlier one has taken over
+    for number, (op, together) in enumerate(moved):
+        if number in done:
+            steps.append(Step(op.name, together, []))
+            continue
         how: dict[str, Any] = {"known": True} if statistics else {}
-        statistics = _statistics_wanted(here, following)
+        following = moved[number + 1 : number + 2]
+        statistics = _statistics_wanted((op, together), following[0] if following else None)
         if statistics:
             how["statistics"] = statistics
+        taken = _activation_behind(moved, number) if op.name in GRADIENTS else None
+        if taken is not None:
+            _, saved, *alpha, _ = moved[taken][1][0]
+            how["gate"] = moved[taken][0].name.removesuffix("_backward"), alpha, saved
+            done.add(taken)
         args = together[0] if len(together) == 1 else _joined(op, together)
         steps.append(Step(op.name, together, launches_of(op)(*args, **how)))
     return steps
+
+
+def _activation_behind(calls: list[tuple[spec.Op, list[tuple]]], number: int) -> int | None:
+    """Return the number of the call that multiplies the result of this one, in its place, by an activation's derivative.
+
+    It must be the first call that has to do with that memory, and nobody must write before what it reads.
+    """
+    dx = calls[number][1][0][-1]
+    for later, (op, together) in enumerate(calls[number + 1 :], number + 1):
+        if not any(_overlap(array, dx) for args in together for array in args):
+            continue
+        dy, saved, *_, result = together[0]
+        if op.name not in DERIVATIVES or not (dy.address, dy.size) == (result.address, result.size) == (dx.address, dx.size):
+            return None
+        between = calls[number + 1 : later]
+        written = [array for other, calls_of in between for args in calls_of for array in args[-len(other.outputs) :]]
+        return None if any(_overlap(array, saved) for array in written) else later
+    return None
+
+
+def _overlap(one: Any, other: Array) -> bool:
+    if not isinstance(one, Array) or one.address is None or other.address is None:
+        return False
+    return one.address < other.address + other.nbytes and other.address < one.address + one.nbytes
 
 
 def _statistics_wanted(here: tuple[spec.Op, list[tuple]], following: tuple[spec.Op, list[tuple]] | None) -> tuple | None:

@@ -118,21 +118,6 @@ def as_they_are(first, second, array, column, rows):
     return first, second
 
 
-@cache
-def _one_term(real):
-    @device
-    def term(a, b, c, d, p, q, row, column, columns):
-        return a[row * columns + column], real(0)
-
-    return term
-
-
-def column_sums(x, y, rows, columns):
-    """Return the launches of y = the sum over the rows of x."""
-    nothing = scratch(columns, dtype=y.dtype)
-    return column_pairs(_one_term(number(y.dtype)), as_they_are, (x,), x, y, nothing, rows, columns)
-
-
 @device
 def _store(result, place, value, count):
     result[place] = value

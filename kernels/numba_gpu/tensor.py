@@ -130,13 +130,14 @@ def _multiplied(first, side_a, side_b, multiply, high, wide):
 
 
 @cache
-def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
-    """Return the kernel of a tile, with the arguments of `tile`'s."""
+def tensor_kernel(a, b, deliver, finish, sum_up, totals_of, precision, tile):
+    """Return the kernel of a tile, with the arguments of `tile`'s but that `deliver` is for 2 neighbours."""
     zero, multiply = float32(0), multiply_tf32 if precision == "tf32" else multiply_bf16
     numbers, word_of = NUMBERS[precision], _tf32_word if precision == "tf32" else _bf16_word
     brought_a = piece(*a, tile.rows, WORDS * numbers, numbers, tile.threads, float32)
     brought_b = piece(*b, tile.columns, WORDS * numbers, numbers, tile.threads, float32)
     fetch_a, fetch_b, count_a, count_b = brought_a.fetch, brought_b.fetch, brought_a.elements, brought_b.elements
+    totals_held, add_totals, store_totals = totals_of(brought_b, tile.columns, tile.threads, float32)
     side_a = _side(brought_a, a[1], tile.rows, word_of, numbers)
     side_b = _side(brought_b, b[1], tile.columns, word_of, numbers)
     put_a, put_b, piece_a, piece_b = side_a.put, side_b.put, u(side_a.size), u(side_b.size)
@@ -144,12 +145,11 @@ def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
     row_a, word_a, row_b, word_b = map(u, (side_a.row, side_a.word, side_b.row, side_b.word))
     how = side_a, side_b, multiply, tile.down, ACROSS // 8
     multiply_first, multiply_second = _multiplied(0, *how), _multiplied(8, *how)
-    deliver = delivery(count=2)
     tile_rows, tile_columns = u(tile.rows), u(tile.columns)
     warp_rows, parts_across, step = u(16 * tile.down), u(tile.columns // ACROSS), u(WORDS * numbers)
     rows_of_thread, fragments, elements = 2 * tile.down, 4 * tile.down, 16 * tile.down
 
-    def kernel(a, b, bias, result, slope, means, squares, rows, columns, depth, per_split, splits, channels, apart):
+    def kernel(a, b, bias, result, slope, means, squares, totals, rows, columns, depth, per_split, splits, channels, apart):
         shared_a = cuda.shared.array(size_a, uint32, alignment=16)
         shared_b = cuda.shared.array(size_b, uint32, alignment=16)
         held_a = cuda.local.array(count_a, float32)
@@ -157,6 +157,7 @@ def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
         left = cuda.local.array(fragments, uint32)
         right = cuda.local.array(8, uint32)
         sums = cuda.local.array(elements, float32)
+        own_totals = cuda.local.array(totals_held, float32)
         t = u(cuda.threadIdx.x)
         row, column = u(u(cuda.blockIdx.x) * tile_rows), u(u(cuda.blockIdx.y) * tile_columns)
         part = u(cuda.blockIdx.z)
@@ -169,10 +170,13 @@ def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
         end = min(u(k0 + per_split), depth)
         for e in range(elements):
             sums[e] = zero
+        for e in range(totals_held):
+            own_totals[e] = zero
         fetch_a(a, held_a, row, k0, end, rows, depth, group, t)
         fetch_b(b, held_b, column, k0, end, columns, depth, group, t)
         put_a(held_a, shared_a, u(0), t)
         put_b(held_b, shared_b, u(0), t)
+        add_totals(held_b, own_totals)
         cuda.syncthreads()
         stage = u(0)
         while k0 < end:
@@ -187,6 +191,7 @@ def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
                 stage = u(stage ^ u(1))
                 put_a(held_a, shared_a, u(stage * piece_a), t)
                 put_b(held_b, shared_b, u(stage * piece_b), t)
+                add_totals(held_b, own_totals)
                 cuda.syncthreads()
             k0 = following
         for i in range(rows_of_thread):
@@ -201,6 +206,8 @@ def tensor_kernel(a, b, delivery, finish, sum_up, precision, tile):
             n = u(column + my_column + u(e % 8 // 2 * 8 + e % 2) + u(2) * q)
             if m < rows and n < columns:
                 finish(result, slope, u(part * apart + m * channels + n))
+        if u(cuda.blockIdx.x) == u(0):
+            store_totals(own_totals, totals, u(part * columns + column), min(tile_columns, u(columns - column)), t)
         sum_up(result, means, squares, row, column, rows, columns, group, t)
 
     return kernel

@@ -87,7 +87,7 @@ def test_convolutions(card, op_name, precision):
 def test_a_sum_in_parts(card, monkeypatch, precision):
     from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(product, "_plan", lambda *_: (product.TENSOR_TILES[precision][-1], 3))
+    monkeypatch.setattr(product, "_plan", lambda *_: (product.TENSOR_TILES[precision][-1], 32))
     check(card, Case("dense_forward", dict(n=50, k=100, m=7), {"activation": 4, "alpha": 0.0}), precision)
 
 

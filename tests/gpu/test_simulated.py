@@ -71,7 +71,7 @@ def test_ops_thoroughly(card, op_name, dtype):
     check_small(card, op_name, dtype, 10)
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
     from fastnn.kernels.numba_gpu import product
 
@@ -81,11 +81,18 @@ def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), "float32")
 
 
+def in_parts(splits):
+    """Plan products in tiles of 32 x 32, their sums in so many parts if these have 8 products at least."""
+    from fastnn.kernels.numba_gpu import product
+
+    return lambda rows, columns, depth, *_: (product.TILES[-2], depth if splits == 1 else -(-depth // (8 * splits)) * 8)
+
+
 @pytest.mark.parametrize("op_name", ["dense_forward", "dense_custom_forward", "dense_backward_weight", "conv2d_backward_weight"])
 def test_a_sum_in_parts(card, monkeypatch, op_name):
     from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(product, "_plan", lambda *_: (product.TILES[-1], 3))
+    monkeypatch.setattr(product, "_plan", in_parts(3))
     if op_name.startswith("dense"):
         values = {"activation": 4, "alpha": 0.0, "function": None}
         extents, params = dict(n=50, k=41, m=7), {param.name: values[param.name] for param in spec.OPS[op_name].params}
@@ -96,6 +103,19 @@ def test_a_sum_in_parts(card, monkeypatch, op_name):
     before = card.launches
     check(card, Case(op_name, extents, params), "float32")
     assert card.launches - before >= 4, "two launches, in both orders"
+
+
+def test_equal_products_have_one_kernel(card):
+    """Whatever the number of samples: a kernel is compiled once."""
+    from fastnn.kernels.numba_gpu.launch import scratch
+    from fastnn.kernels.numba_gpu.program import launches_of
+
+    def kernels(n):
+        x, w, b, y = (scratch(*shape, dtype=np.float32) for shape in ((n, 8), (8, 4), (4,), (n, 4)))
+        forward = launches_of(spec.OPS["dense_forward"])(x, w, b, FUSED["relu"], 0.0, y)
+        return [launch.kernel for launch in (*forward, *launches_of(spec.OPS["dense_backward_weight"])(x, y, w, b))]
+
+    assert kernels(20) == kernels(20) == kernels(21)
 
 
 def check_statistics(card, layer, layer_args, y, launches):
@@ -124,7 +144,7 @@ def check_statistics(card, layer, layer_args, y, launches):
     np.testing.assert_allclose(normal, gamma * (wide - wide.mean(axis=0)) / np.sqrt(wide.var(axis=0) + 1e-3) + beta, atol=1e-4)
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("activation", ["linear", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_each_tile_gives_mean_and_variance(card, monkeypatch, number, activation):
     """Three tiles of rows, the last ragged; far from zero, where a difference of plain sums of squares would be wrong."""
@@ -146,12 +166,55 @@ def test_convolutions_give_mean_and_variance(card, monkeypatch, splits):
     """With two groups of filters; where the sum is split it is added up first."""
     from fastnn.kernels.numba_gpu import product
 
-    monkeypatch.setattr(product, "_plan", lambda *_: (product.TILES[-1], splits))
+    monkeypatch.setattr(product, "_plan", in_parts(splits))
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 6, 5, 4)), rng.normal(size=(3, 3, 2, 6))
     x, w, y = x.astype(np.float32), w.astype(np.float32), np.empty((2, 6, 5, 6), np.float32)
     args = (x, w, None, 1, 1, 1, 1, 1, 1, 2, FUSED["relu"], 0.0)
     check_statistics(card, "conv2d_forward", args, y, splits + 2 + 1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
+@pytest.mark.parametrize("splits", [1, 2])
+def test_a_gradient_and_that_of_the_activation_in_front_are_one(card, monkeypatch, activation, splits):
+    """The gradient of the weights stands between the two, and has nothing to do with either's result."""
+    from fastnn.kernels.numba_gpu import product
+
+    monkeypatch.setattr(product, "_plan", in_parts(splits))
+    rng = np.random.default_rng(0)
+    dy, w, x = (rng.normal(size=shape).astype(np.float32) for shape in ((20, 20), (5, 20), (20, 5)))
+    alpha = (0.2,) if activation == "leaky_relu" else ()
+    dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty(20, np.float32)
+    with fastnn.use_backend("cuda"):
+        with table.record(run=False) as recording:
+            table.call("dense_backward_input", dy, w, dx)
+            table.call("dense_backward_weight", x, dy, dw, db)
+            table.call(f"{activation}_backward", dx, x, *alpha, dx)
+        before = card.launches
+        Program(recording.calls, [dx, dw, db]).run()
+    assert card.launches - before == 2 * splits, "the products, and the sums of their parts"
+    np.testing.assert_allclose(dw, x.T @ dy, atol=1e-5)
+    np.testing.assert_allclose(db, dy.sum(axis=0), atol=1e-5)
+    slope = {"relu": x > 0, "leaky_relu": np.where(x > 0, 1, 0.2), "tanh": 1 - x**2}[activation]
+    np.testing.assert_allclose(dx, dy @ w.T * slope, atol=1e-5)
+
+
+@pytest.mark.parametrize("between", ["reads the gradient", "writes the activation"])
+def test_they_stay_two_where_another_call_would_notice(card, between):
+    rng = np.random.default_rng(0)
+    dy, w, y = (rng.normal(size=shape).astype(np.float32) for shape in ((6, 20), (5, 20), (6, 5)))
+    dx, other = np.empty_like(y), np.empty_like(y)
+    old = y.copy()
+    with fastnn.use_backend("cuda"):
+        with table.record(run=False) as recording:
+            table.call("dense_backward_input", dy, w, dx)
+            table.call("rescale", *((dx, 2.0, 0.0, other) if between == "reads the gradient" else (y, -1.0, 0.0, y)))
+            table.call("relu_backward", dx, y, dx)
+        Program(recording.calls, [dx, other, y]).run()
+    plain = dy @ w.T
+    if between == "reads the gradient":
+        np.testing.assert_allclose(other, 2 * plain, atol=1e-5)
+    np.testing.assert_allclose(dx, plain * ((old if between == "reads the gradient" else -old) > 0), atol=1e-5)
 
 
 @pytest.mark.parametrize(
