@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from .compiler import cospi, cuda, device, float64, int64, number, sinpi, uint32, uint64
-from .launch import THREADS, Launch, check_count, over, scratch
+from .launch import THREADS, Launch, check_count, once, over, scratch
 from .norm import random_words
 from .sums import TILE, add_up
 
@@ -31,7 +31,7 @@ def _next_draw(state):
 
 def random_uniform(low, high, value, state):
     draws = over(value.size, _uniform, low, high, state, value, np.uint32(low.size))
-    return [*draws, Launch(_next_draw, (1, 1, 1), (state,), 1)]
+    return [*draws, once(_next_draw, state)]
 
 
 def _turns(motion, turns, n):

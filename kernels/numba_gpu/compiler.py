@@ -5,6 +5,7 @@ code of that, for a card that need not be there.
 """
 
 import functools
+import inspect
 import re
 import threading
 from collections.abc import Callable
@@ -278,5 +279,8 @@ def compile_kernel(
 
 @functools.lru_cache(maxsize=1)
 def _ptx(function: Callable, arguments: tuple, threads: int, compute_capability: tuple[int, int]) -> str:
-    signature = types.void(*(types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments))
-    return compile_ptx(function, signature, compute_capability, launch_bounds=(threads, -(-RESIDENT // threads)))
+    given = [types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments]
+    if function.__code__.co_flags & inspect.CO_VARARGS:
+        named = function.__code__.co_argcount
+        given[named:] = [types.StarArgTuple.from_types(given[named:])]  # parameters one by one, as those of the others
+    return compile_ptx(function, types.void(*given), compute_capability, launch_bounds=(threads, -(-RESIDENT // threads)))

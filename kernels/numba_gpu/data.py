@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from .compiler import cuda, device, float64, number, uint32
-from .launch import MAX_BLOCKS, THREADS, Launch, check_count, over
+from .launch import MAX_BLOCKS, THREADS, Launch, check_count, once, over
 from .maps import each
 
 u = uint32
@@ -61,7 +61,7 @@ def _gather(real, scale, offset):
 
 def gather(x, index, scale, offset, y):
     check_count(x.size)
-    return over(y.size, _gather(number(y.dtype), scale, offset), x, index, y, np.uint32(y.shape[1]))
+    return over(y.size, _gather(number(y.dtype), scale, offset), x, index, y, np.uint32(y.shape[1]), work=y.size)
 
 
 def gather_uint8(x, index, scale, offset, y):
@@ -112,4 +112,4 @@ def _increment(count):
 
 
 def increment(count):
-    return [Launch(_increment, (1, 1, 1), (count,), 1)]
+    return [once(_increment, count)]

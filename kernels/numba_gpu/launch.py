@@ -44,6 +44,17 @@ class Array:
         """The number of bytes."""
         return self.size * self.dtype.itemsize
 
+    @property
+    def start(self) -> int:
+        """The address of the first byte, once there is a place."""
+        assert self.address is not None
+        return self.address
+
+    @property
+    def end(self) -> int:
+        """The address behind the last byte."""
+        return self.start + self.nbytes
+
 
 def scratch(*shape: int, dtype: Any) -> Array:
     """Return an array that lasts for one op only; the program gives it a place."""
@@ -69,12 +80,24 @@ class Launch:
         The arguments; their dtypes are those of the compiled kernel.
     threads : int
         Threads of a block, along x.
+    work : int, optional
+        Elements that one block would have to go through. Only where that gives what the grid gives, by THREADS threads or by the
+        first of them: see `joined`.
+    by_address : tuple of Array
+        Arrays that the kernel knows by addresses among its arguments' elements.
     """
 
     kernel: Callable
     grid: tuple[int, int, int]
     args: tuple
     threads: int = THREADS
+    work: int | None = None
+    by_address: tuple[Array, ...] = ()
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The arrays that the kernel reads or writes."""
+        return [*(arg for arg in self.args if isinstance(arg, Array)), *self.by_address]
 
     @property
     def signature(self) -> tuple:
@@ -82,16 +105,23 @@ class Launch:
         return tuple((arg.dtype, isinstance(arg, Array)) for arg in self.args)
 
 
-def over(n: int, kernel: Callable, *args: Any) -> list[Launch]:
+def over(n: int, kernel: Callable, *args: Any, work: int | None = None) -> list[Launch]:
     """Return the launch of a kernel that counts through `n` elements in steps of the grid; none for no elements.
 
     The kernel's arguments are `args`, then `n`. It counts in uint32, and says so after each addition: the compiler makes 64 bits of
-    the sum of two numbers, and to divide those takes a subroutine.
+    the sum of two numbers, and to divide those takes a subroutine. `work` is the size of the largest array if left out: there may
+    be sums in an element.
     """
     if not n:
         return []
     check_count(n)
-    return [Launch(kernel, (min(-(-n // THREADS), MAX_BLOCKS), 1, 1), (*args, np.uint32(n)))]
+    work = max(n, *(arg.size for arg in args if isinstance(arg, Array))) if work is None else work
+    return [Launch(kernel, (min(-(-n // THREADS), MAX_BLOCKS), 1, 1), (*args, np.uint32(n)), work=work)]
+
+
+def once(kernel: Callable, *args: Any) -> Launch:
+    """Return the launch of a kernel of one thread."""
+    return Launch(kernel, (1, 1, 1), args, 1, work=1)
 
 
 def check_count(n: int) -> None:

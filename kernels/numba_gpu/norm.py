@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from .compiler import cuda, device, number, uint32, uint64
-from .launch import THREADS, Launch, over
+from .launch import THREADS, once, over
 from .maps import each
 from .moments import moments
 from .rows import normalize_rows, normalize_rows_gradient
@@ -210,7 +210,7 @@ def _advance(used, state):
 
 
 def dropout_forward(x, rate, y, used, state):
-    return [Launch(_advance, (1, 1, 1), (used, state), 1), *dropout_backward(x, used, rate, y)]
+    return [once(_advance, used, state), *dropout_backward(x, used, rate, y)]
 
 
 def dropout_backward(dy, used, rate, dx):

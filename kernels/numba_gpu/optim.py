@@ -4,6 +4,7 @@ Each function takes the arguments of one call, or for the arrays of each paramet
 `program` has put together.
 """
 
+import itertools
 import math
 from functools import cache
 
@@ -69,7 +70,7 @@ def _updated(update, lr, step, params, g, w, *state):
     sizes = constant(np.array([arrays[0].size for arrays in each], np.uint32))
     grid = (min(-(-largest // THREADS), MAX_BLOCKS), len(each), 1)
     kernel = _kernel(update, len(each[0]) - 2, _real(w))
-    return [Launch(kernel, grid, (addresses, sizes, lr, step, params))]
+    return [Launch(kernel, grid, (addresses, sizes, lr, step, params), by_address=tuple(itertools.chain(*each)))]
 
 
 @cache

@@ -19,6 +19,7 @@ from .. import spec
 from ..spec.activation import FROM_INPUT, FUSED
 from .arrays import DeviceArray, Memory
 from .device import card
+from .joined import joined
 from .launch import Array, Launch
 
 #: places in the card's memory are multiples of this many bytes
@@ -126,7 +127,7 @@ class Program:
             self._images = Images(self._calls, self._temporary)
             self._steps = plan(self._calls, self._images)
             self._kept = place(self._steps)
-            self._graph = card().record([launch for step in self._steps for launch in step.launches])
+            self._graph = card().record(joined(launch for step in self._steps for launch in step.launches))
         self._images.upload()
         self._graph.run(times)
         self._images.download()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .compiler import cuda, float64, int64, uint32
-from .launch import THREADS, Launch, check_count, over
+from .launch import THREADS, Launch, check_count, once, over
 
 u = uint32
 
@@ -22,7 +22,7 @@ def _begin_step(order, rates, index, lr, cursor, samples, steps, batch):
 
 def begin_step(order, rates, index, lr, cursor):
     sizes = (np.int64(max(order.size, 1)), np.int64(rates.size), np.uint32(index.size))
-    return [Launch(_begin_step, (1, 1, 1), (order, rates, index, lr, cursor, *sizes))]
+    return [Launch(_begin_step, (1, 1, 1), (order, rates, index, lr, cursor, *sizes), work=index.size)]
 
 
 def _gather_rows(x, index, y, columns, n):
@@ -34,7 +34,7 @@ def _gather_rows(x, index, y, columns, n):
 
 def gather_int32(x, index, y):
     check_count(x.size)
-    return over(y.size, _gather_rows, x, index, y, np.uint32(y.shape[1]))
+    return over(y.size, _gather_rows, x, index, y, np.uint32(y.shape[1]), work=y.size)
 
 
 def _end_epoch(totals, log, row, columns, rows):
@@ -49,4 +49,4 @@ def _end_epoch(totals, log, row, columns, rows):
 
 def end_epoch(totals, log, row):
     rows, columns = log.shape
-    return [Launch(_end_epoch, (1, 1, 1), (totals, log, row, np.int64(columns), np.int64(rows)), 1)]
+    return [once(_end_epoch, totals, log, row, np.int64(columns), np.int64(rows))]

@@ -181,10 +181,10 @@ def total(f, finish, a, b, result, count, dtype):
     pieces = min(max(-(-count // 8192), 1), MAX_PIECES)
     sizes = np.uint32(count), np.uint32(-(-count // pieces)), np.uint32(count)
     if pieces == 1:
-        return [Launch(_total(f, finish, real), (1, 1, 1), (a, b, result, *sizes), TILE)]
+        return [Launch(_total(f, finish, real), (1, 1, 1), (a, b, result, *sizes), TILE, work=count)]
     partial = scratch(pieces, dtype=dtype)
     few = np.uint32(pieces)
     return [
         Launch(_total(f, _store, real), (pieces, 1, 1), (a, b, partial, *sizes), TILE),
-        Launch(_total(_element, finish, real), (1, 1, 1), (partial, b, result, few, few, np.uint32(count)), TILE),
+        Launch(_total(_element, finish, real), (1, 1, 1), (partial, b, result, few, few, np.uint32(count)), TILE, work=pieces),
     ]

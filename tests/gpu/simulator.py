@@ -44,6 +44,7 @@ class Thread(greenlet):
         self.threadIdx = _xyz((number, 0, 0))
         self.blockIdx, self.blockDim, self.gridDim = _xyz(block), shape.block, shape.grid
         self.shared = shared
+        self.barriers = 0
         self.waits_for: tuple | None = None
 
 
@@ -66,6 +67,7 @@ class Language:
 
     def syncthreads(self) -> None:
         self._wait("block", _place(), None)
+        getcurrent().barriers += 1
 
     def shfl_xor_sync(self, mask: int, value: Any, distance: int) -> Any:
         assert mask == 0xFFFFFFFF
@@ -95,7 +97,8 @@ class Language:
 
     @staticmethod
     def _shared_array(size: int, dtype: Any, alignment: int | None = None) -> np.ndarray:
-        return getcurrent().shared.setdefault(_place(), _poisoned(size, dtype))
+        thread = getcurrent()  # a kernel that runs again behind a barrier finds nothing of what it wrote
+        return thread.shared.setdefault((_place(), thread.barriers), _poisoned(size, dtype))
 
 
 def _exchange(values: list[tuple]) -> list:

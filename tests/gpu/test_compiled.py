@@ -18,6 +18,8 @@ from fastnn.kernels.custom.record import Record, Source
 from ..kernels.user_functions import record
 from . import simulator
 from .on_host import on_host
+from .resources import CARDS, resources
+from .test_joined import loss_of_a_classifier
 
 ROOT = Path(__file__).parents[2]
 #: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
@@ -115,6 +117,22 @@ def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, monkey
     rows = np.arange(100) % 3 == 1
     for found, before, after in zip(updated, state, new, strict=True):
         np.testing.assert_allclose(found, np.where(rows, after, before), rtol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_whole_loss_as_one_launch_stays_in_registers(compiler, dtype):
+    from fastnn.kernels.numba_gpu.joined import joined
+    from fastnn.kernels.numba_gpu.launch import scratch
+    from fastnn.kernels.numba_gpu.program import launches_of
+
+    images, launches = {}, []
+    for name, *args in loss_of_a_classifier()[0]:
+        for arg in (arg for arg in args if isinstance(arg, np.ndarray)):
+            images.setdefault(id(arg), scratch(*arg.shape, dtype=dtype if arg.dtype == np.float32 else arg.dtype))
+        launches += launches_of(spec.OPS[name])(*(images.get(id(arg), arg) for arg in args))
+    (one,) = joined(launches)
+    logs = [compiler.compile_kernel(one.kernel, one.signature, one.threads, card)[2] for card in CARDS]
+    check_registers([resources(log) for log in logs])
 
 
 def test_an_own_function_that_cannot_be_compiled_is_named_with_the_reason(compiler):

@@ -126,6 +126,8 @@ def check_statistics(card, layer, layer_args, y, launches):
     normal, mean, var = np.empty((y.size // channels, channels), y.dtype), np.empty_like(gamma), np.empty_like(gamma)
     results = [y, normal, mean, var]
     outcomes = []
+    from fastnn.kernels.numba_gpu import joined
+
     with fastnn.use_backend("cuda"):
         with table.record(run=False) as recording:
             table.call(layer, *layer_args, y)
@@ -134,7 +136,7 @@ def check_statistics(card, layer, layer_args, y, launches):
         for card.backwards in (False, True):
             before = card.launches
             program.run()
-            assert card.launches - before == launches
+            assert card.launches - before == launches - (y.size <= joined.MOST_WORK), "small ones behind each other are one"
             outcomes.append([result.tobytes() for result in results])
     card.backwards = False
     assert outcomes[0] == outcomes[1]
