@@ -47,7 +47,7 @@ def _group_before(launch: Launch, groups: list[list[Launch]]) -> list[Launch] | 
 
 def _meet(launch: Launch, other: Launch) -> bool:
     """Say whether launches use the same memory."""
-    return any(a.start < b.end and b.start < a.end for a in launch.arrays for b in other.arrays)
+    return any(a.overlaps(b) for a in launch.arrays for b in other.arrays)
 
 
 def _as_one(parts: list[Launch]) -> Launch:

@@ -44,16 +44,11 @@ class Array:
         """The number of bytes."""
         return self.size * self.dtype.itemsize
 
-    @property
-    def start(self) -> int:
-        """The address of the first byte, once there is a place."""
-        assert self.address is not None
-        return self.address
-
-    @property
-    def end(self) -> int:
-        """The address behind the last byte."""
-        return self.start + self.nbytes
+    def overlaps(self, other: Any) -> bool:
+        """Say whether something else is an array that has bytes in common with this one."""
+        if not isinstance(other, Array) or self.address is None or other.address is None:
+            return False
+        return self.address < other.address + other.nbytes and other.address < self.address + self.nbytes
 
 
 def scratch(*shape: int, dtype: Any) -> Array:

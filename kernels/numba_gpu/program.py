@@ -266,21 +266,17 @@ def _activation_behind(calls: list[tuple[spec.Op, list[tuple]]], number: int) ->
     """
     dx = calls[number][1][0][-1]
     for later, (op, together) in enumerate(calls[number + 1 :], number + 1):
-        if not any(_overlap(array, dx) for args in together for array in args):
+        if not any(dx.overlaps(array) for args in together for array in args):
             continue
+        if op.name not in DERIVATIVES:
+            return None
         dy, saved, *_, result = together[0]
-        if op.name not in DERIVATIVES or not (dy.address, dy.size) == (result.address, result.size) == (dx.address, dx.size):
+        if not (dy.address, dy.size) == (result.address, result.size) == (dx.address, dx.size):
             return None
         between = calls[number + 1 : later]
         written = [array for other, calls_of in between for args in calls_of for array in args[-len(other.outputs) :]]
-        return None if any(_overlap(array, saved) for array in written) else later
+        return None if any(saved.overlaps(array) for array in written) else later
     return None
-
-
-def _overlap(one: Any, other: Array) -> bool:
-    if not isinstance(one, Array) or one.address is None or other.address is None:
-        return False
-    return one.address < other.address + other.nbytes and other.address < one.address + one.nbytes
 
 
 def _statistics_wanted(here: tuple[spec.Op, list[tuple]], following: tuple[spec.Op, list[tuple]] | None) -> tuple | None:

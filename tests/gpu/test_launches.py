@@ -84,14 +84,23 @@ def cats_and_dogs():
     )
 
 
+def pooled():
+    """A network whose only dense layer follows a pooling of whole images."""
+    convolution = [layers.Input((6, 6, 1)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3, activation="tanh")]
+    return fastnn.Sequential([*convolution, layers.GlobalAveragePooling2D(), layers.Dense(10, activation="softmax")])
+
+
 NETWORKS = {
     "mnist-mlp": (lambda: recipes.RECIPES["mnist-mlp"].build((28, 28), 10), (28, 28)),
     "mnist-cnn": (lambda: recipes.RECIPES["mnist-cnn"].build((28, 28), 10), (28, 28)),
     "cats-and-dogs": (cats_and_dogs, (16, 16, 3)),
+    "pooled": (pooled, (6, 6, 1)),
 }
 
 
-@pytest.mark.parametrize(("name", "optimizer"), [("mnist-mlp", "sgd"), ("mnist-cnn", "adam"), ("cats-and-dogs", "rmsprop")])
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("mnist-mlp", "sgd"), ("mnist-cnn", "adam"), ("cats-and-dogs", "rmsprop"), ("pooled", "adam")]
+)
 def test_networks_agree_with_the_cpu(card, name, optimizer):
     build, shape = NETWORKS[name]
     rng = np.random.default_rng(0)
