@@ -121,7 +121,7 @@ class ArraySource:
         index = np.empty(batch.size, np.int32)
         table.call("begin_step", self.order, self.rates, index, self.learning_rate, self.cursor)
         _, x, y, weight = self._rows
-        table.call("gather_uint8" if self.x.dtype == np.uint8 else "gather", x, index, 1.0, 0.0, _rows(batch.x))
+        # the little ones first: on a GPU they are part of `begin_step` then
         if batch.y is not None:
             if self.y.dtype == np.int32:
                 table.call("gather_int32", y, index, _rows(batch.y))
@@ -129,6 +129,7 @@ class ArraySource:
                 table.call("gather", y, index, 1.0, 0.0, _rows(batch.y))
         if weight is not None and batch.weight is not None:
             table.call("gather", weight, index, 1.0, 0.0, _rows(batch.weight))
+        table.call("gather_uint8" if self.x.dtype == np.uint8 else "gather", x, index, 1.0, 0.0, _rows(batch.x))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -289,9 +290,9 @@ class TrainStep(Step):
             total = loss
             for penalty in model.losses:
                 total = ops.add(total, penalty)
+        self.meters.collect(total, batch.y, pred)  # here, where a GPU does it along with the loss
         gradients = tape.gradient(total, weights)
         model.optimizer.apply(gradients, weights)
-        self.meters.collect(total, batch.y, pred)
         if self.log is not None:
             self.log.end_epoch()
         self.pred = pred.data

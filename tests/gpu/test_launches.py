@@ -132,3 +132,16 @@ def test_the_parameters_of_a_network_are_updated_by_one_launch(card):
     assert len(updates.calls) == 8
     assert len(updates.launches) == 1
     assert updates.launches[0].grid[1] == 8
+
+
+def test_the_launches_of_a_small_network(card):
+    from fastnn.kernels.numba_gpu.joined import joined
+
+    build, shape = NETWORKS["mnist-mlp"]
+    train("cuda", build, np.zeros((8, *shape), np.uint8), np.zeros(8, np.int32), "adam")
+    launches = joined(launch for step in card.planned[0] for launch in step.launches)
+    begin = ["begin_step", "gather_int32"]
+    images, layers_, gradients, updates = 2, 3, 5, 1
+    loss_and_metrics = 1
+    assert [step.op for step in card.planned[0]][:2] == begin
+    assert len(launches) == 1 + images + layers_ + loss_and_metrics + gradients + updates
