@@ -201,22 +201,27 @@ def test_a_gradient_and_that_of_the_activation_in_front_are_one(card, monkeypatc
     np.testing.assert_allclose(dx, dy @ w.T * slope, atol=1e-5)
 
 
-@pytest.mark.parametrize("between", ["reads the gradient", "writes the activation"])
+@pytest.mark.parametrize("between", ["reads the gradient", "sums the gradient up", "writes the activation"])
 def test_they_stay_two_where_another_call_would_notice(card, between):
     rng = np.random.default_rng(0)
     dy, w, y = (rng.normal(size=shape).astype(np.float32) for shape in ((6, 20), (5, 20), (6, 5)))
     dx, other = np.empty_like(y), np.empty_like(y)
-    old = y.copy()
+    old, total = y.copy(), np.empty(1, np.float32)
+    calls = {
+        "reads the gradient": ("rescale", dx, 2.0, 0.0, other),
+        "sums the gradient up": ("weighted_mean_forward", dx.reshape(-1), np.ones(dx.size, np.float32), total),
+        "writes the activation": ("rescale", y, -1.0, 0.0, y),
+    }
     with fastnn.use_backend("cuda"):
         with table.record(run=False) as recording:
             table.call("dense_backward_input", dy, w, dx)
-            table.call("rescale", *((dx, 2.0, 0.0, other) if between == "reads the gradient" else (y, -1.0, 0.0, y)))
+            table.call(*calls[between])
             table.call("relu_backward", dx, y, dx)
-        Program(recording.calls, [dx, other, y]).run()
+        Program(recording.calls, [dx, other, y, total]).run()
     plain = dy @ w.T
     if between == "reads the gradient":
         np.testing.assert_allclose(other, 2 * plain, atol=1e-5)
-    np.testing.assert_allclose(dx, plain * ((old if between == "reads the gradient" else -old) > 0), atol=1e-5)
+    np.testing.assert_allclose(dx, plain * ((-old if between == "writes the activation" else old) > 0), atol=1e-5)
 
 
 @pytest.mark.parametrize(
