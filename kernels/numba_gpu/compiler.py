@@ -22,11 +22,12 @@ from llvmlite import ir
 from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, uint64
 from numba.cuda import dispatcher
 from numba.cuda.extending import intrinsic
-from numba.cuda.libdevice import cospi, sinpi
+from numba.cuda.libdevice import cospi, rsqrt, rsqrtf, sinpi
 
 from ..custom.record import Record, Source
 
 __all__ = [
+    "ROOT_BELOW",
     "activation_of",
     "compile_kernel",
     "compile_ptx",
@@ -58,6 +59,8 @@ _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, f
 RESIDENT = 384
 #: the newest cards whose instructions the kernels use: for later ones only the assembler's work differs, a twentieth of the whole
 NEWEST = (8, 0)
+#: one over the square root, by number type
+ROOT_BELOW = {float32: rsqrtf, float64: rsqrt}
 #: makes a function that kernels call; typed once, and inlined by LLVM, which takes a third of the time that it takes Numba
 device = cuda.jit(device=True, forceinline=True)
 #: the oldest cards that CUDA 13 compiles for
@@ -115,7 +118,8 @@ def _vector_at(builder, array, index, count):
 
 
 def _bytes_of(vector):
-    return vector.type.pointee.count * (4 if vector.type.pointee.element == ir.FloatType() else 8)
+    sizes = {ir.DoubleType(): 8, ir.FloatType(): 4, ir.IntType(32): 4}
+    return vector.type.pointee.count * sizes[vector.type.pointee.element]
 
 
 @intrinsic

@@ -6,8 +6,9 @@ import numpy as np
 
 from .activation import custom, fused, gated
 from .compiler import cuda, device, int32, number, uint32
-from .factor import Factor, together
+from .factor import Factor
 from .launch import THREADS, check_count, over
+from .neighbours import together
 from .product import Result, product
 
 u = uint32

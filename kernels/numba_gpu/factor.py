@@ -8,12 +8,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from .compiler import cuda, device, read_four, uint32
+from .compiler import cuda, device, uint32
 from .launch import Array
+from .neighbours import READ
 
 u = uint32
-#: bytes that a thread reads or writes at once
-TOGETHER_BYTES = 16
 
 
 class Factor(NamedTuple):
@@ -35,13 +34,6 @@ class Factor(NamedTuple):
     place: Callable
     along_depth: bool
     together: int
-
-
-def together(array, *extents):
-    """Return how many neighbours of an array of float32 can be read or written at once: 4, where they begin where 16 bytes may."""
-    count = TOGETHER_BYTES // array.dtype.itemsize
-    fits = count == 4 and all(extent % count == 0 for extent in extents)
-    return count if fits and (array.address or 0) % TOGETHER_BYTES == 0 else 1
 
 
 class Piece(NamedTuple):
@@ -71,16 +63,6 @@ class Piece(NamedTuple):
     @property
     def elements(self) -> int:
         return self.units * self.deep * self.wide
-
-
-@device
-def _read_one(array, index, held, at):
-    held[at] = array[index]
-
-
-@device
-def _read_four(array, index, held, at):
-    held[at], held[at + 1], held[at + 2], held[at + 3] = read_four(array, index)
 
 
 @cache
@@ -120,7 +102,7 @@ def piece(place, along_depth, together, extent, depth, numbers, threads, real):
     """
     deep, wide = (max(together, numbers), 1) if along_depth else (numbers, together)
     units, turns, spot = _spot(deep, wide, along_depth, extent, depth, threads)
-    reads, read, zero = deep * wide // together, _read_four if together == 4 else _read_one, real(0)
+    reads, read, zero = deep * wide // together, READ[together], real(0)
 
     @device
     def fetch(array, held, first, k0, end, extent, depth, group, t):

@@ -2,7 +2,8 @@
 
 from .activation import custom, fused, gated
 from .compiler import device, number, uint32
-from .factor import Factor, together
+from .factor import Factor
+from .neighbours import together
 from .product import Result, product
 
 u = uint32

@@ -5,10 +5,11 @@ from functools import cache
 
 import numpy as np
 
-from .compiler import cuda, device, number, uint32, uint64
+from .compiler import ROOT_BELOW, cuda, device, number, uint32, uint64
 from .launch import THREADS, once, over
 from .maps import each
 from .moments import moments
+from .neighbours import READ, WRITE, together
 from .rows import normalize_rows, normalize_rows_gradient
 from .sums import as_they_are, column_pairs
 
@@ -16,33 +17,46 @@ u = uint32
 
 
 @cache
-def normal(real, eps):
-    """Return, for kernels to call, what normalizes one number."""
-    eps = real(eps)
+def scaling(real, eps, wide):
+    """Return, for kernels to call, what fetches how neighbouring channels are normalized: x to (x - centre) * scale + shift."""
+    eps, read, root_below = real(eps), READ[wide], ROOT_BELOW[real]
 
     @device
-    def normal(x, gamma, beta, mean, var):
-        return gamma * ((x - mean) / real(math.sqrt(var + eps))) + beta
+    def fetch(gamma, beta, mean, var, channel, centre, scale, shift):
+        read(mean, channel, centre, 0)
+        read(var, channel, shift, 0)
+        read(gamma, channel, scale, 0)
+        for e in range(wide):
+            scale[e] *= root_below(shift[e] + eps)
+        read(beta, channel, shift, 0)
 
-    return normal
+    return fetch
 
 
 @cache
-def _normalize(real, eps):
-    f = normal(real, eps)
+def _normalize(real, eps, wide):
+    fetch, read, write = scaling(real, eps, wide), READ[wide], WRITE[wide]
 
-    def kernel(x, gamma, beta, mean, var, y, columns, n):
+    def kernel(x, gamma, beta, mean, var, y, groups, n):
+        """A group is `wide` neighbouring channels."""
+        centre, scale, shift = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
+        values = cuda.local.array(wide, real)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            column = i % columns
-            y[i] = f(x[i], gamma[column], beta[column], mean[column], var[column])
+            fetch(gamma, beta, mean, var, u(i % groups * u(wide)), centre, scale, shift)
+            read(x, u(i * u(wide)), values, 0)
+            for e in range(wide):
+                values[e] = (values[e] - centre[e]) * scale[e] + shift[e]
+            write(y, u(i * u(wide)), values)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
 def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
-    return over(y.size, _normalize(number(x.dtype), eps), x, gamma, beta, mean, var, y, np.uint32(x.shape[1]))
+    wide = min(together(array, x.shape[1]) for array in (x, gamma, beta, mean, var, y))
+    kernel, groups = _normalize(number(x.dtype), eps, wide), np.uint32(x.shape[1] // wide)
+    return over(y.size // wide, kernel, x, gamma, beta, mean, var, y, groups)
 
 
 def batchnorm_forward(x, gamma, beta, eps, y, mean, var, known=False):
@@ -51,12 +65,13 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, known=False):
 
 
 @cache
-def _terms(error):
+def _terms(real, error):
     @device
     def terms(dy, x, p, q, mean, var, row, column, columns):
         i = row * columns + column
-        e = error(dy, x, p, q, mean, var, i, column)
-        return e * (x[i] - mean[column]), e
+        errors = cuda.local.array(1, real)
+        error(dy, x, p, q, mean, var, i, column, errors)
+        return errors[0] * (x[i] - mean[column]), errors[0]
 
     return terms
 
@@ -74,51 +89,75 @@ def scaled_down(real, eps):
 
 
 @cache
-def _batchnorm_dx(real, eps, relu, error):
-    eps, zero = real(eps), real(0)
+def _batchnorm_dx(real, eps, relu, error, wide):
+    eps, zero, one, read, write, root_below = real(eps), real(0), real(1), READ[wide], WRITE[wide], ROOT_BELOW[real]
 
-    def kernel(dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, columns, rows, n):
+    def kernel(dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, groups, rows, n):
+        """A group is `wide` neighbouring channels."""
+        centre, scale, mean_error = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
+        slope, values, errors = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
+        share = one / real(rows)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            column = i % columns
-            std = real(math.sqrt(var[column] + eps))
-            normal = (x[i] - mean[column]) / std
-            e = error(dy, x, p, q, mean, var, i, column)
-            gradient = gamma[column] / std * (e - (dbeta[column] + normal * dgamma[column]) / real(rows))
-            dx[i] = gradient if not relu or x[i] > zero else zero
+            channel, place = u(i % groups * u(wide)), u(i * u(wide))
+            read(mean, channel, centre, 0)
+            read(var, channel, values, 0)
+            read(gamma, channel, scale, 0)
+            read(dgamma, channel, slope, 0)
+            read(dbeta, channel, mean_error, 0)
+            for e in range(wide):
+                below = root_below(values[e] + eps)
+                scale[e] *= below
+                slope[e] *= below * share
+                mean_error[e] *= share
+            read(x, place, values, 0)
+            error(dy, x, p, q, mean, var, place, channel, errors)
+            for e in range(wide):
+                gradient = scale[e] * (errors[e] - mean_error[e] - (values[e] - centre[e]) * slope[e])
+                values[e] = gradient if not relu or values[e] > zero else zero
+            write(dx, place, values)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def gradient_by_input(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
+def gradient_by_input(error_of, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
     """Return the launch of dx, when dgamma and dbeta are there.
 
     Parameters
     ----------
-    error : callable
-        For kernels: ``error(dy, x, p, q, mean, var, i, column)`` returns the gradient by what x[i] was normalized to.
+    error_of : callable
+        ``error_of(wide)`` returns, for kernels, ``error(dy, x, p, q, mean, var, i, column, errors)``, which says the gradients by
+        what x[i] and its neighbours, `wide` in all, were normalized to.
     dy, x, p, q, ... : Array
         As in `batchnorm_backward`; p and q are for `error` to read.
     """
     columns = gamma.size
-    sizes = np.uint32(columns), np.uint32(x.size // columns)
-    kernel = _batchnorm_dx(number(x.dtype), eps, bool(relu), error)
-    return over(x.size, kernel, dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, *sizes)
+    wide = min(together(array, columns) for array in (dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx))
+    sizes = np.uint32(columns // wide), np.uint32(x.size // columns)
+    kernel = _batchnorm_dx(number(x.dtype), eps, bool(relu), error_of(wide), wide)
+    return over(x.size // wide, kernel, dy, x, p, q, gamma, mean, var, dgamma, dbeta, dx, *sizes)
 
 
-def gradients(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
+def gradients(error_of, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta):
     """Return the launches of all three gradients; arguments as in `gradient_by_input`."""
-    finish, columns = scaled_down(number(x.dtype), eps), gamma.size
+    real, columns = number(x.dtype), gamma.size
+    terms, finish = _terms(real, error_of(1)), scaled_down(real, eps)
     return [
-        *column_pairs(_terms(error), finish, (dy, x, p, q, mean, var), var, dgamma, dbeta, x.size // columns, columns),
-        *gradient_by_input(error, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta),
+        *column_pairs(terms, finish, (dy, x, p, q, mean, var), var, dgamma, dbeta, x.size // columns, columns),
+        *gradient_by_input(error_of, dy, x, p, q, gamma, mean, var, eps, relu, dx, dgamma, dbeta),
     ]
 
 
-@device
-def _given(dy, x, p, q, mean, var, i, column):
-    return dy[i]
+@cache
+def _given(wide):
+    read = READ[wide]
+
+    @device
+    def error(dy, x, p, q, mean, var, i, column, errors):
+        read(dy, i, errors, 0)
+
+    return error
 
 
 def batchnorm_backward(dy, x, gamma, mean, var, eps, relu, dx, dgamma, dbeta):

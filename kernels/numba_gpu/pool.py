@@ -1,12 +1,15 @@
 """Pooling. Backward passes gather for each pixel what its windows send, or go through the windows in order: no atomic additions."""
 
 import math
+from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from .compiler import cuda, device, int32, number, uint32
 from .launch import THREADS, check_count, over
+from .neighbours import READ, WRITE, together
 
 u = uint32
 
@@ -16,45 +19,87 @@ def geometry_of(image, pooled, pool_h, pool_w, stride_h, stride_w, pad_top, pad_
     return (*image.shape[1:3], *pooled.shape[1:], pool_h, pool_w, stride_h, stride_w, pad_top, pad_left)
 
 
+class Elements(NamedTuple):
+    """What is pooled: a function of the elements of an image.
+
+    Attributes
+    ----------
+    fetch : callable
+        ``fetch(wide)`` returns, for kernels, ``f(gamma, beta, mean, var, channel, p, q, r)``, which puts what `element` wants to
+        know of each of `wide` channels into p, q and r.
+    element : callable
+        For kernels: ``element(x, p, q, r)`` is what becomes of an element.
+    """
+
+    fetch: Callable
+    element: Callable
+
+
 @device
-def _as_it_is(x, gamma, beta, mean, var, i, channel):
-    return x[i]
+def _nothing(gamma, beta, mean, var, channel, p, q, r):
+    pass
+
+
+@device
+def _itself(x, p, q, r):
+    return x
+
+
+AS_THEY_ARE = Elements(lambda wide: _nothing, _itself)
+
+
+def _inside(geometry):
+    """Say whether all windows lie inside the image."""
+    ih, iw, oh, ow, _, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = geometry
+    return pad_top == pad_left == 0 and (oh - 1) * stride_h + pool_h <= ih and (ow - 1) * stride_w + pool_w <= iw
 
 
 @cache
-def _largest(real, geometry, element):
+def _largest(real, geometry, fetch, element, wide):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
+    rows, columns, inside = *geometry[5:7], _inside(geometry)
+    fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
 
     def kernel(x, gamma, beta, mean, var, y, argmax, n):
+        """A thread for `wide` neighbouring channels of a window."""
+        p, q, r = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
+        values, best, places = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, int32)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
+            column, row, sample = i // groups % u(ow), i // groups // u(ow) % u(oh), i // groups // u(ow) // u(oh)
+            channel = u(i % groups * u(wide))
             top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
-            best, place = real(-math.inf), int32(-1)
-            for py in range(max(top, int32(0)), min(top + pool_h, ih)):
-                for px in range(max(left, int32(0)), min(left + pool_w, iw)):
-                    place_in_x = u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel)
-                    value = element(x, gamma, beta, mean, var, place_in_x, channel)
-                    # strict: the first maximum stays; a NaN is the maximum
-                    if value > best or (value != value and best == best) or place < int32(0):
-                        best, place = value, int32(int32(py) * iw + int32(px))
-            y[i] = best
-            argmax[i] = place
+            fetch(gamma, beta, mean, var, channel, p, q, r)
+            for e in range(wide):
+                best[e], places[e] = real(-math.inf), int32(-1)
+            for down in range(rows):
+                for right in range(columns):
+                    py, px = int32(top + int32(down)), int32(left + int32(right))
+                    if inside or (u(py) < u(ih) and u(px) < u(iw)):
+                        read(x, u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel), values, 0)
+                        for e in range(wide):
+                            value = element(values[e], p[e], q[e], r[e])
+                            # strict: the first maximum stays; a NaN is the maximum
+                            if value > best[e] or (value != value and best[e] == best[e]) or places[e] < int32(0):
+                                best[e], places[e] = value, int32(py * iw + px)
+            write(y, u(i * u(wide)), best)
+            write(argmax, u(i * u(wide)), places)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def largest(element, x, gamma, beta, mean, var, *window_y_argmax):
-    """Return the launch of max pooling over what ``element(x, gamma, beta, mean, var, i, channel)`` makes of each x[i]."""
+def largest(elements, x, gamma, beta, mean, var, *window_y_argmax):
+    """Return the launch of max pooling over `Elements` of x."""
     *window, y, argmax = window_y_argmax
     check_count(x.size)
-    kernel = _largest(number(x.dtype), geometry_of(x, y, *window), element)
-    return over(y.size, kernel, x, gamma, beta, mean, var, y, argmax)
+    wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y, argmax))
+    kernel = _largest(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
+    return over(y.size // wide, kernel, x, gamma, beta, mean, var, y, argmax)
 
 
 def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax):
-    return largest(_as_it_is, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax)
+    return largest(AS_THEY_ARE, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax)
 
 
 @cache
@@ -83,112 +128,144 @@ def maxpool2d_backward(dy, argmax, dx):
 
 
 @cache
-def _mean(real, geometry, element):
+def _mean(real, geometry, fetch, element, wide):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
+    rows, columns, inside = *geometry[5:7], _inside(geometry)
+    fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
 
     def kernel(x, gamma, beta, mean, var, y, n):
+        """A thread for `wide` neighbouring channels of a window."""
+        p, q, r = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
+        values, totals = cuda.local.array(wide, real), cuda.local.array(wide, real)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            channel, column, row, sample = i % u(c), i // u(c) % u(ow), i // u(c) // u(ow) % u(oh), i // u(c) // u(ow) // u(oh)
+            column, row, sample = i // groups % u(ow), i // groups // u(ow) % u(oh), i // groups // u(ow) // u(oh)
+            channel = u(i % groups * u(wide))
             top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
-            first_y, last_y = max(top, int32(0)), min(top + pool_h, ih)
-            first_x, last_x = max(left, int32(0)), min(left + pool_w, iw)
-            total = real(0)
-            for py in range(first_y, last_y):
-                for px in range(first_x, last_x):
-                    place = u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel)
-                    total += element(x, gamma, beta, mean, var, place, channel)
-            y[i] = total / real((last_y - first_y) * (last_x - first_x))
+            fetch(gamma, beta, mean, var, channel, p, q, r)
+            for e in range(wide):
+                totals[e] = real(0)
+            for down in range(rows):
+                for right in range(columns):
+                    py, px = int32(top + int32(down)), int32(left + int32(right))
+                    if inside or (u(py) < u(ih) and u(px) < u(iw)):
+                        read(x, u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel), values, 0)
+                        for e in range(wide):
+                            totals[e] += element(values[e], p[e], q[e], r[e])
+            height = min(top + pool_h, ih) - max(top, int32(0))
+            width = min(left + pool_w, iw) - max(left, int32(0))
+            for e in range(wide):
+                totals[e] /= real(height * width)
+            write(y, u(i * u(wide)), totals)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def average(element, x, gamma, beta, mean, var, *window_y):
+def average(elements, x, gamma, beta, mean, var, *window_y):
     """Return the launch of average pooling; arguments as in `largest`."""
     *window, y = window_y
     check_count(x.size)
-    return over(y.size, _mean(number(x.dtype), geometry_of(x, y, *window), element), x, gamma, beta, mean, var, y)
+    wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y))
+    kernel = _mean(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
+    return over(y.size // wide, kernel, x, gamma, beta, mean, var, y)
 
 
 def avgpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y):
-    return average(_as_it_is, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y)
+    return average(AS_THEY_ARE, x, x, x, x, x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y)
 
 
 @cache
-def what_windows_send(real, geometry, sent):
-    """Return, for kernels to call, ``f(dy, p, i)``: the sum over the windows that hold pixel i of an image, in their order.
+def what_windows_send(real, geometry, add, wide):
+    """Return, for kernels to call, ``f(dy, p, i, totals)``: the sum over the windows that hold a pixel, in their order.
 
-    The terms are ``sent(dy, p, window, place, count)``, where `place` is the pixel's in its image, as argmax has it, and `count` is
-    the number of the window's pixels.
+    i is the first of `wide` neighbouring channels of a pixel of an image. The terms are what ``add(dy, p, window, place, count,
+    totals)`` adds, where `place` is the pixel's in its image, as argmax has it, and `count` is the number of the window's pixels.
     """
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
-    one = int32(1)
+    # no more windows than these hold a pixel
+    rows, columns = -(-geometry[5] // geometry[7]), -(-geometry[6] // geometry[8])
 
     @device
-    def gather(dy, p, i):
+    def gather(dy, p, i, totals):
         i = u(i)
         channel, column, row, sample = i % u(c), i // u(c) % u(iw), i // u(c) // u(iw) % u(ih), i // u(c) // u(iw) // u(ih)
         py, px = int32(row) + pad_top, int32(column) + pad_left
         # the windows that hold the pixel: o * stride <= p < o * stride + pool
-        first_y, last_y = max(py - pool_h + stride_h, int32(0)) // stride_h, min(py // stride_h + one, oh)
-        first_x, last_x = max(px - pool_w + stride_w, int32(0)) // stride_w, min(px // stride_w + one, ow)
-        total = real(0)
-        for oy in range(first_y, last_y):
-            top = int32(oy) * stride_h - pad_top
-            height = min(top + pool_h, ih) - max(top, int32(0))
-            for ox in range(first_x, last_x):
-                left = int32(ox) * stride_w - pad_left
-                width = min(left + pool_w, iw) - max(left, int32(0))
-                window = u(((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel)
-                total += sent(dy, p, window, int32(row) * iw + int32(column), height * width)
-        return total
+        first_y, last_y = max(py - pool_h + stride_h, int32(0)) // stride_h, min(py // stride_h, oh - int32(1))
+        first_x, last_x = max(px - pool_w + stride_w, int32(0)) // stride_w, min(px // stride_w, ow - int32(1))
+        for e in range(wide):
+            totals[e] = real(0)
+        for down in range(rows):
+            for right in range(columns):
+                oy, ox = int32(first_y + int32(down)), int32(first_x + int32(right))
+                if oy <= last_y and ox <= last_x:
+                    top, left = oy * stride_h - pad_top, ox * stride_w - pad_left
+                    height = min(top + pool_h, ih) - max(top, int32(0))
+                    width = min(left + pool_w, iw) - max(left, int32(0))
+                    window = u(((sample * u(oh) + u(oy)) * u(ow) + u(ox)) * u(c) + channel)
+                    add(dy, p, window, int32(row) * iw + int32(column), height * width, totals)
 
     return gather
 
 
 @cache
-def a_share(real):
+def a_share(real, wide):
     """For `what_windows_send`: average pooling's."""
+    read = READ[wide]
 
     @device
-    def sent(dy, p, window, place, count):
-        return dy[window] / real(count)
+    def add(dy, p, window, place, count, totals):
+        errors = cuda.local.array(wide, real)
+        read(dy, window, errors, 0)
+        for e in range(wide):
+            totals[e] += errors[e] / real(count)
 
-    return sent
+    return add
 
 
 @cache
-def to_the_largest(real):
+def to_the_largest(real, wide):
     """For `what_windows_send`: max pooling's, where p is argmax."""
+    read = READ[wide]
 
     @device
-    def sent(dy, argmax, window, place, count):
-        return dy[window] if argmax[window] == place else real(0)
+    def add(dy, argmax, window, place, count, totals):
+        errors, places = cuda.local.array(wide, real), cuda.local.array(wide, int32)
+        read(dy, window, errors, 0)
+        read(argmax, window, places, 0)
+        for e in range(wide):
+            totals[e] += errors[e] if places[e] == place else real(0)
 
-    return sent
+    return add
 
 
 @cache
-def _gather(gather):
+def _gather(real, gather, wide):
+    write = WRITE[wide]
+
     def kernel(dy, p, dx, n):
+        totals = cuda.local.array(wide, real)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            dx[i] = gather(dy, p, i)
+            gather(dy, p, u(i * u(wide)), totals)
+            write(dx, u(i * u(wide)), totals)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def gathered(sent, dy, p, *window_dx):
-    """Return the launch of dx = `what_windows_send`."""
+def gathered(add_of, dy, p, *window_dx):
+    """Return the launch of dx = `what_windows_send`, of what ``add_of(real, wide)`` returns."""
     *window, dx = window_dx
     check_count(dy.size)
-    return over(dx.size, _gather(what_windows_send(number(dx.dtype), geometry_of(dx, dy, *window), sent)), dy, p, dx)
+    real, wide = number(dx.dtype), min(together(array, dx.shape[3]) for array in (dy, p, dx))
+    gather = what_windows_send(real, geometry_of(dx, dy, *window), add_of(real, wide), wide)
+    return over(dx.size // wide, _gather(real, gather, wide), dy, p, dx)
 
 
 def avgpool2d_backward(dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx):
-    return gathered(a_share(number(dx.dtype)), dy, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx)
+    return gathered(a_share, dy, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, dx)
 
 
 @cache

@@ -13,9 +13,10 @@ from ..precision import get_precision
 from ..spec.activation import FUSED
 from .activation import Fused, fused
 from .compiler import cuda, device, number, uint32, write_together
-from .factor import Factor, no_totals, together, totals_of
+from .factor import Factor, no_totals, totals_of
 from .launch import THREADS, Array, Launch, check_count, over, scratch
 from .moments import moments, nothing_of_tile, of_tile, of_tiles
+from .neighbours import together
 from .tensor import NUMBERS, TENSOR_TILES, WORDS, tensor_kernel
 from .tile import DOUBLE_TILES, TILES, tile_kernel
 

@@ -351,6 +351,7 @@ def install(compiler: bool = True) -> tuple[Card, Callable[[], None]]:
         vars(language).update({name: getattr(np, name) for name in names})
         language.cuda, language.device = Language(), lambda function: function
         language.cospi, language.sinpi = (lambda x: math.cos(math.pi * x)), (lambda x: math.sin(math.pi * x))
+        language.ROOT_BELOW = {real: lambda x: type(x)(1 / np.sqrt(x)) for real in (np.float32, np.float64)}
         language.read_four, language.write_together = read_four, write_together
         language.to_tf32, language.to_bf16 = to_tf32, to_bf16
         language.multiply_tf32 = language.cuda.multiplier(_tf32_numbers)

@@ -16,7 +16,7 @@ from fastnn.kernels.backends import kernels_of
 from fastnn.kernels.spec.activation import FUSED
 from fastnn.program import Arena, Program
 
-from ..kernels.cases import FLOATS, Case, cases, large_cases
+from ..kernels.cases import FLOATS, Case, cases, conv_case, large_cases
 from ..kernels.test_conformance import check_close, reference, run
 from ..kernels.user_functions import log_cosh, mish, record, three_averages
 from . import simulator
@@ -230,6 +230,37 @@ def test_they_stay_two_where_another_call_would_notice(card, between):
 def test_sums_in_pieces(card, op_name, extents):
     params = {"eps": 1e-3} if op_name.startswith("batchnorm") else {}
     check(card, Case(op_name, extents, params), "float32")
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "pad"),
+    [(2, 2, 0), (3, 2, 1), pytest.param(3, 1, 0, marks=pytest.mark.slow), pytest.param(2, 3, 0, marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize(
+    "op_name",
+    [
+        "maxpool2d_forward",
+        "avgpool2d_forward",
+        "avgpool2d_backward",
+        "maxpool2d_backward__gather",
+        "batchnorm_maxpool_forward",
+        "batchnorm_maxpool_backward",
+        "batchnorm_avgpool_forward",
+        "batchnorm_avgpool_backward",
+    ],
+)
+def test_four_channels_at_a_time(card, op_name, window, stride, pad):
+    """Beside them the other cases have numbers of channels that 4 does not divide."""
+    check(card, conv_case(op_name, n=2, image=9, window=window, c=8, co=8, stride=stride, pad=pad), "float32")
+
+
+@pytest.mark.parametrize("op_name", ["batchnorm_forward", "batchnorm_inference", "batchnorm_backward"])
+def test_four_columns_at_a_time(card, op_name):
+    check(
+        card,
+        Case(op_name, dict(m=70, c=12), {param.name: 1e-3 if param.name == "eps" else 1 for param in spec.OPS[op_name].params}),
+        "float32",
+    )
 
 
 class TestPrograms:
