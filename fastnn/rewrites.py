@@ -21,6 +21,8 @@ _POOLS = {"maxpool2d_forward", "avgpool2d_forward", "global_avgpool2d_forward"}
 #: gradients of poolings: of the largest elements, given the windows, and of averages
 _GATHER = "maxpool2d_backward__gather"
 _AVERAGES = {"avgpool2d_backward", "global_avgpool2d_backward"}
+#: ops that take a batch from the data set
+_BATCHES = "gather", "gather_uint8"
 #: ops that can read a batch in halves, and from how many elements on that pays: smaller batches are one thread's work
 _READ_HALVES, _LARGE_BATCH = ("dense_forward", "dense_backward_weight", "dense_descent"), 32768
 #: no activation: its code and alpha
@@ -51,7 +53,7 @@ def rewritten(calls: Sequence[Call], results: Iterable[np.ndarray], provided: Co
         made = _maxima_in_batchnorm_backward(_gathering(made))
         if "recomputed" in families:
             made = _activations_in_batchnorm_backward(made)
-    made = _without_dead_calls(made, results)
+    made = _rescalings_in_batches(_without_dead_calls(made, results), results)
     if "rewritten" in families:
         made = _pools_in_batchnorm_forward(made, results)
     if "descent" in families:
@@ -128,6 +130,23 @@ def _penalties_in_gradients(calls: Sequence[Call], results: list[np.ndarray]) ->
     return made
 
 
+def _rescalings_in_batches(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
+    """Rescale a batch as it is gathered, where nobody reads it as it was."""
+    uses = _uses(calls, results)
+    gathered: dict[tuple[int, int], int] = {}
+    made: list[Call] = []
+    for name, args in calls:
+        if name == "rescale" and _place(args[0]) in gathered and uses[id(base_of(args[0]))] == 2:
+            at = gathered[_place(args[0])]
+            gather, (data, index, _, _, batch) = made[at]
+            made[at] = gather, (data, index, *args[1:3], args[3].reshape(batch.shape))
+            continue
+        if name in _BATCHES and args[2:4] == (1.0, 0.0):
+            gathered[_place(args[-1])] = len(made)
+        made.append((name, args))
+    return made
+
+
 def _descents(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
     """Subtract the gradient of a dense layer from its weights as it is summed, where nothing but a step of SGD reads it.
 
@@ -178,7 +197,7 @@ def _in_halves(calls: Sequence[Call], results: list[np.ndarray]) -> list[Call]:
             readers[_place(args[0]), args[0].shape].append(i)
     made = list(calls)
     for i, (name, args) in enumerate(calls):
-        if name not in ("gather", "gather_uint8"):
+        if name not in _BATCHES:
             continue
         batch = args[-1]
         own = readers[_place(batch), batch.shape]

@@ -375,6 +375,29 @@ def test_a_step_of_sgd_is_not_made_earlier_where_that_would_be_seen(backend, bet
     assert [name for name, _ in replayed.calls] == [name for name, _ in calls]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+@pytest.mark.parametrize("reader", ["rescaling", "another layer", "the caller"])
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_batch_that_only_a_rescaling_reads_is_rescaled_as_it_is_gathered(backend, kind, reader, scale):
+    rng = np.random.default_rng(0)
+    data, other = rng.integers(0, 256, (2, 7, 6)).astype(kind)
+    index = np.array([5, 0, 5, 2], np.int32)
+    batch, scaled, positive = np.empty((4, 6)), np.empty((4, 3, 2)), np.empty((4, 6))
+    with table.record() as recording:
+        table.call("gather_uint8" if kind == np.uint8 else "gather", data, index, scale, 0.0, batch)
+        table.call("rescale", batch.reshape(4, 3, 2), 1 / 255, -0.5, scaled)
+        if reader == "another layer":
+            table.call("relu_forward", batch, positive)
+    replayed = Program(recording.calls, [scaled, positive, *([batch] if reader == "the caller" else [])])
+    for given in (data, other):
+        replayed.replace({id(data): given})
+        replayed.run()
+        np.testing.assert_allclose(scaled, (given[index] * scale / 255 - 0.5).reshape(4, 3, 2), rtol=1e-14, atol=1e-16)
+        if reader == "the caller":
+            np.testing.assert_array_equal(batch, given[index] * scale)
+    assert len(replayed.calls) == len(recording.calls) - (reader == "rescaling" and scale == 1)
+
+
 @pytest.mark.parametrize("reader", ["dense layers", "another layer", "the caller", "a dense layer, in parts"])
 @pytest.mark.parametrize(("rows", "kind"), [(80, np.float64), (80, np.uint8), (5, np.float64)])
 def test_a_batch_that_only_dense_layers_read_is_kept_in_halves(backend, rows, kind, reader):

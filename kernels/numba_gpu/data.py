@@ -46,14 +46,23 @@ def transpose(x, y):
 
 
 @cache
-def _gather(real, scale, offset):
+def _line(real, scale, offset):
     # in float64, so that bytes are scaled to the nearest number of the type
     scale, offset = float64(scale), float64(offset)
 
+    @device
+    def line(x):
+        return real(float64(x) * scale + offset)
+
+    return line
+
+
+@cache
+def _gather(line):
     def kernel(x, index, y, columns, n):
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            y[i] = real(float64(x[u(index[i // columns]) * columns + i % columns]) * scale + offset)
+            y[i] = line(x[u(index[i // columns]) * columns + i % columns])
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
@@ -61,22 +70,11 @@ def _gather(real, scale, offset):
 
 def gather(x, index, scale, offset, y):
     check_count(x.size)
-    return over(y.size, _gather(number(y.dtype), scale, offset), x, index, y, np.uint32(y.shape[1]), work=y.size)
+    return over(y.size, _gather(_line(number(y.dtype), scale, offset)), x, index, y, np.uint32(y.shape[1]), work=y.size)
 
 
 def gather_uint8(x, index, scale, offset, y):
     return gather(x, index, scale, offset, y)
-
-
-@cache
-def _line(real, scale, offset):
-    scale, offset = real(scale), real(offset)
-
-    @device
-    def line(x):
-        return x * scale + offset
-
-    return line
 
 
 def rescale(x, scale, offset, y):
