@@ -21,8 +21,9 @@ def set_precision(precision: str) -> None:
     ----------
     precision : {"float32", "tf32", "bf16"}
         "float32" multiplies the numbers as they are. The other two take tensor cores: the factors are rounded, to 10 bits behind
-        the binary point ("tf32") or to 7 ("bf16"), and the products added in float32. All arrays stay float32, so that weights,
-        statistics and what optimizers keep lose nothing. float64 is always multiplied as it is.
+        the binary point ("tf32") or to 7 ("bf16"), and the products added in float32. With "bf16" a recorded step also stores
+        images and gradients by images in 16 bits, where they are large and never leave the GPU. Weights, their gradients,
+        statistics, losses and what optimizers keep are float32 and lose nothing. float64 is always multiplied, and stored, as it is.
 
     Raises
     ------

@@ -6,6 +6,7 @@ code of that, for a card that need not be there.
 
 import functools
 import inspect
+import operator
 import re
 import threading
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from cuda.core import Linker, LinkerOptions, ObjectCode
 from llvmlite import ir
 from numba import cuda, float32, float64, int32, int64, types, uint8, uint32, uint64
 from numba.cuda import dispatcher
-from numba.cuda.extending import intrinsic
+from numba.cuda.extending import core_models, intrinsic, lower_builtin, register_model
 from numba.cuda.libdevice import cospi, rsqrt, rsqrtf, sinpi
 
 from ..custom.record import Record, Source
@@ -90,6 +91,8 @@ def read_four(typing_context, array, index):
     """Return four neighbouring elements from an index on; they begin at a multiple of their bytes."""
 
     def codegen(context, builder, signature, args):
+        if signature.args[0] == NARROW:
+            return context.make_tuple(builder, signature.return_type, _read_four_narrow(builder, *args))
         vector = _vector_at(builder, *args, 4)
         values = builder.load(vector, align=_bytes_of(vector))
         return context.make_tuple(builder, signature.return_type, [builder.extract_element(values, _I32(i)) for i in range(4)])
@@ -102,10 +105,14 @@ def write_together(typing_context, array, index, values):
     """Write a tuple of neighbouring elements from an index on; they begin at a multiple of their bytes."""
 
     def codegen(context, builder, signature, args):
-        vector = _vector_at(builder, *args[:2], signature.args[2].count)
+        values = [builder.extract_value(args[2], i) for i in range(signature.args[2].count)]
+        if signature.args[0] == NARROW:
+            _write_narrow_pairs(builder, *args[:2], values)
+            return context.get_dummy_value()
+        vector = _vector_at(builder, *args[:2], len(values))
         written = ir.Constant(vector.type.pointee, ir.Undefined)
-        for i in range(signature.args[2].count):
-            written = builder.insert_element(written, builder.extract_value(args[2], i), _I32(i))
+        for i, value in enumerate(values):
+            written = builder.insert_element(written, value, _I32(i))
         builder.store(written, vector, align=_bytes_of(vector))
         return context.get_dummy_value()
 
@@ -115,6 +122,54 @@ def write_together(typing_context, array, index, values):
 def _vector_at(builder, array, index, count):
     wide = builder.zext(index, ir.IntType(64)) if index.type.width < 64 else index
     return builder.bitcast(builder.gep(array, [wide]), ir.VectorType(array.type.pointee, count).as_pointer())
+
+
+class _NarrowPointer(types.CPointer):
+    """Where float32 are stored as bfloat16, the upper halves of their bits: kernels read and write float32."""
+
+    def __init__(self):
+        super().__init__(types.float32)
+        self.name = "bfloat16*"
+
+
+NARROW = _NarrowPointer()
+register_model(_NarrowPointer)(core_models.PointerModel)
+
+
+def _halves(builder, array, index):
+    """Return a pointer to the 16 bits of an element, which has been rounded to them."""
+    wide = builder.zext(index, ir.IntType(64)) if index.type.width < 64 else index
+    return builder.gep(builder.bitcast(array, ir.IntType(16).as_pointer()), [wide])
+
+
+@lower_builtin(operator.getitem, _NarrowPointer, types.Integer)
+def _read_narrow(context, builder, signature, args):
+    bits = builder.zext(builder.load(_halves(builder, *args)), _I32)
+    return builder.bitcast(builder.shl(bits, _I32(16)), ir.FloatType())
+
+
+@lower_builtin(operator.setitem, _NarrowPointer, types.Integer, types.Any)
+def _write_narrow(context, builder, signature, args):
+    array, index, value = args
+    builder.store(_assembly(builder, "cvt.rn.bf16.f32 $0, $1;", "=h,f", ir.IntType(16), [value]), _halves(builder, array, index))
+
+
+def _read_four_narrow(builder, array, index):
+    """Return the four numbers."""
+    pairs = builder.load(builder.bitcast(_halves(builder, array, index), ir.VectorType(_I32, 2).as_pointer()), align=8)
+    words = [builder.extract_element(pairs, _I32(i)) for i in range(2)]
+    bits = [half for word in words for half in (builder.shl(word, _I32(16)), builder.and_(word, _I32(0xFFFF0000)))]
+    return [builder.bitcast(each, ir.FloatType()) for each in bits]
+
+
+def _write_narrow_pairs(builder, array, index, values):
+    pairs = ir.Constant(ir.VectorType(_I32, len(values) // 2), ir.Undefined)
+    for i, (low, high) in enumerate(zip(values[::2], values[1::2], strict=True)):
+        pairs = builder.insert_element(
+            pairs, _assembly(builder, "cvt.rn.bf16x2.f32 $0, $2, $1;", "=r,f,f", _I32, [low, high]), _I32(i)
+        )
+    place = builder.bitcast(_halves(builder, array, index), pairs.type.as_pointer())
+    builder.store(pairs, place, align=2 * len(values))
 
 
 def _bytes_of(vector):
@@ -258,8 +313,8 @@ def compile_kernel(
     ----------
     function : callable
         The kernel.
-    arguments : tuple of (dtype, bool)
-        Dtype of each argument, and whether it is an array of them.
+    arguments : tuple of (dtype, bool, bool)
+        As `Launch.signature` has them.
     threads : int
         Threads of a block.
     compute_capability : (int, int)
@@ -283,7 +338,9 @@ def compile_kernel(
 
 @functools.lru_cache(maxsize=1)
 def _ptx(function: Callable, arguments: tuple, threads: int, compute_capability: tuple[int, int]) -> str:
-    given = [types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array in arguments]
+    given = [
+        NARROW if narrow else types.CPointer(number(dtype)) if is_array else number(dtype) for dtype, is_array, narrow in arguments
+    ]
     if function.__code__.co_flags & inspect.CO_VARARGS:
         named = function.__code__.co_argcount
         given[named:] = [types.StarArgTuple.from_types(given[named:])]  # parameters one by one, as those of the others

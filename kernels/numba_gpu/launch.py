@@ -27,12 +27,15 @@ class Array:
         None until the array has a place: see `scratch` and `constant`.
     content : ndarray, optional
         What the array holds from the beginning.
+    narrow : bool
+        Whether its float32 are stored as bfloat16. Kernels do not notice.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     address: int | None = None
     content: np.ndarray | None = None
+    narrow: bool = False
 
     @property
     def size(self) -> int:
@@ -42,7 +45,7 @@ class Array:
     @property
     def nbytes(self) -> int:
         """The number of bytes."""
-        return self.size * self.dtype.itemsize
+        return self.size * (2 if self.narrow else self.dtype.itemsize)
 
     def overlaps(self, other: Any) -> bool:
         """Say whether something else is an array that has bytes in common with this one."""
@@ -96,8 +99,8 @@ class Launch:
 
     @property
     def signature(self) -> tuple:
-        """Dtype of each argument, and whether it is an array of them."""
-        return tuple((arg.dtype, isinstance(arg, Array)) for arg in self.args)
+        """Dtype of each argument, whether it is an array of them, and whether that is narrow."""
+        return tuple((arg.dtype, isinstance(arg, Array), isinstance(arg, Array) and arg.narrow) for arg in self.args)
 
 
 def over(n: int, kernel: Callable, *args: Any, work: int | None = None) -> list[Launch]:

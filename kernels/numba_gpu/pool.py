@@ -57,7 +57,7 @@ def _inside(geometry):
 @cache
 def _largest(real, geometry, fetch, element, wide):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
-    rows, columns, inside = *geometry[5:7], _inside(geometry)
+    (rows, columns), inside = geometry[5:7], _inside(geometry)
     fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
 
     def kernel(x, gamma, beta, mean, var, y, argmax, n):
@@ -130,7 +130,7 @@ def maxpool2d_backward(dy, argmax, dx):
 @cache
 def _mean(real, geometry, fetch, element, wide):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
-    rows, columns, inside = *geometry[5:7], _inside(geometry)
+    (rows, columns), inside = geometry[5:7], _inside(geometry)
     fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
 
     def kernel(x, gamma, beta, mean, var, y, n):

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import spec
+from ..precision import get_precision
 from ..spec.activation import FROM_INPUT, FUSED
 from .arrays import DeviceArray, Memory
 from .device import card
 from .joined import joined
 from .launch import Array, Launch
+from .narrow import narrow_arrays
 
 #: places in the card's memory are multiples of this many bytes
 ALIGNMENT = 256
@@ -164,6 +166,7 @@ class Images:
         used = [use for op, args in calls for use in _uses(op, args)]
         uses = [use for use in used if isinstance(use.array, np.ndarray) and use.array.nbytes]
         self.stretches = _stretches(uses)
+        self._narrow = narrow_arrays(calls, temporary) if get_precision() == "bf16" else set()
         self._uploads, self._downloads = [], []
         self._kept: list[Memory] = []
         own = []
@@ -212,7 +215,8 @@ class Images:
             return Array(array.shape, array.dtype, 0)
         start = _start(array)
         stretch = next(s for s in self.stretches if s.start <= start < s.end)
-        return Array(array.shape, array.dtype, stretch.address + start - stretch.start)
+        place = stretch.address + start - stretch.start
+        return Array(array.shape, array.dtype, place, narrow=(start, array.nbytes) in self._narrow)
 
     def upload(self) -> None:
         """Copy what the calls read to the card."""

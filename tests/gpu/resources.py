@@ -20,6 +20,17 @@ CARDS = (8, 0), (9, 0)
 PRODUCTS = ("dense_forward", "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight")
 #: a product with an activation of much code
 LONG_PRODUCT = "dense_custom_forward"
+#: ops whose arrays are narrow with bfloat16
+NARROW = (
+    *PRODUCTS[1:],
+    "batchnorm_maxpool_forward",
+    "batchnorm_maxpool_backward",
+    "batchnorm_avgpool_backward",
+    "maxpool2d_forward",
+    "dropout_forward",
+    "relu_backward",
+    "gather_uint8",
+)
 #: large cases that are not the first: a sum too short to be split, so that the tile itself activates; a convolution where nothing
 #: divides anything, which takes most registers for its places
 NUMBERS = {(LONG_PRODUCT, "float32"): 3, ("conv2d_forward", "bf16"): 6}
@@ -33,19 +44,25 @@ def launches(op_name: str, dtype: str, precision: str) -> Iterator:
     from fastnn.kernels.numba_gpu import product
 
     product.get_precision = lambda: precision
-    yield from _planned(large_cases(op_name)[NUMBERS.get((op_name, precision), 0)], dtype, False)
+    even = large_cases(op_name)[0]
+    if "pad_top" in even.params:
+        even = conv_case(op_name, n=2, image=9, window=3, c=20, co=20, pad=1)
+    if precision == "bf16" and op_name in NARROW:
+        yield from _planned(even, dtype, narrow=True)
+    if precision == "float32" or op_name in PRODUCTS:
+        yield from _planned(large_cases(op_name)[NUMBERS.get((op_name, precision), 0)], dtype)
     if op_name in (*PRODUCTS, LONG_PRODUCT) and dtype == "float32":
-        even = conv_case(op_name, n=2, image=9, window=3, c=20, co=12, pad=1) if "conv" in op_name else large_cases(op_name)[0]
         tiles = product.TILES if precision == "float32" else product.TENSOR_TILES[precision]
         for tile in tiles:
             product.TILES = product.TENSOR_TILES[precision] = (tile,)
-            yield from _planned(even, dtype, op_name == "conv2d_forward")
+            yield from _planned(even, dtype, normalized=op_name == "conv2d_forward")
         product.TILES = product.TENSOR_TILES[precision] = tiles
 
 
-def _planned(case: Case, dtype: str, normalized: bool) -> Iterator:
+def _planned(case: Case, dtype: str, normalized: bool = False, narrow: bool = False) -> Iterator:
     from fastnn.kernels import spec
     from fastnn.kernels.numba_gpu import program
+    from fastnn.kernels.numba_gpu.narrow import NAMES
 
     calls = [(case.op, tuple(case.arguments(dtype).values()))]
     if normalized:
@@ -54,6 +71,9 @@ def _planned(case: Case, dtype: str, normalized: bool) -> Iterator:
         outputs = np.empty_like(y), np.empty_like(channel), np.empty_like(channel)
         calls.append((spec.OPS["batchnorm_forward"], (y, channel, channel, 1e-3, *outputs)))
     images = program.Images(calls, None)
+    if narrow:
+        given = zip(case.op.argument_names, calls[0][1], strict=True)
+        images._narrow = {(a.ctypes.data, a.nbytes) for name, a in given if name in NAMES and a.dtype == np.float32}
     yield from (launch for step in program.plan(calls, images) for launch in step.launches)
 
 
@@ -78,7 +98,9 @@ def main(dtype: str, precision: str, part: int, parts: int) -> None:
     from fastnn.kernels.numba_gpu.program import launches_of
 
     seen = set()
-    for op_name in ([op.name for ops in spec.ON_GPU.values() for op in ops] if precision == "float32" else PRODUCTS)[part::parts]:
+    every = [op.name for ops in spec.ON_GPU.values() for op in ops]
+    names = {"float32": every, "tf32": PRODUCTS, "bf16": [*dict.fromkeys((*PRODUCTS, *NARROW))]}
+    for op_name in names[precision][part::parts]:
         try:
             launches_of(spec.OPS[op_name])
         except NotImplementedError:

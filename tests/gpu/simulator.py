@@ -196,6 +196,30 @@ def _poisoned(size: int, dtype: Any) -> np.ndarray:
     return np.full(size * np.dtype(dtype).itemsize, POISON, np.uint8).view(dtype)
 
 
+class Narrow:
+    """Numbers of bfloat16 that are read and written as float32."""
+
+    def __init__(self, bits: np.ndarray) -> None:
+        self.bits = bits
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def reshape(self, *shape: int) -> Narrow:
+        return Narrow(self.bits.reshape(*shape))
+
+    def __getitem__(self, place: Any) -> Any:
+        wide = np.left_shift(self.bits[place], 16, dtype=np.uint32)
+        return wide.view(np.float32)
+
+    def __setitem__(self, place: Any, values: Any) -> None:
+        if isinstance(place, slice):
+            for i, value in zip(range(place.start, place.stop), values, strict=True):
+                self[i] = value
+        else:
+            self.bits[place] = int(to_bf16(values, values)) & 0xFFFF
+
+
 class Card:
     """Memory, and the order in which threads run."""
 
@@ -267,7 +291,9 @@ class Card:
             return np.empty(array.shape, array.dtype)
         start = self._check(array.address, array.nbytes)
         memory = self._memory[start]
-        return np.ndarray(array.shape, array.dtype, memory, array.address - memory.ctypes.data)
+        narrow = getattr(array, "narrow", False)  # users' arrays are not
+        view = np.ndarray(array.shape, np.uint16 if narrow else array.dtype, memory, array.address - memory.ctypes.data)
+        return Narrow(view) if narrow else view
 
     def from_address(self, address: int, dtype: Any) -> np.ndarray:
         """Return the memory from an address to the end of what was allocated with it."""

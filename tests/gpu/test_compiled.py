@@ -22,7 +22,7 @@ from .resources import CARDS, resources
 from .test_joined import loss_of_a_classifier
 
 ROOT = Path(__file__).parents[2]
-#: registers of a thread: with more, fewer than 512 threads fit on a multiprocessor
+#: registers of a thread: with more, fewer than 384 threads fit on a multiprocessor
 MOST_REGISTERS = 170
 #: bytes of shared memory of a block that need no special launch
 MOST_SHARED = 48 * 1024

@@ -64,7 +64,8 @@ def test_each_tile_with_ragged_edges(card, monkeypatch, number, precision):
 
     chosen = product.TENSOR_TILES[precision][number]
     monkeypatch.setitem(product.TENSOR_TILES, precision, (chosen,))
-    extents = dict(n=chosen.rows + 3, k=39, m=chosen.columns // 2 + 5)
+    ragged = chosen.down == 2  # the larger tiles are for factors whose neighbours can be read together
+    extents = dict(n=chosen.rows + 3, k=39 if ragged else 36, m=chosen.columns // 2 + (5 if ragged else 4))
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), precision)
 
 
@@ -140,6 +141,88 @@ def test_a_model_changes_its_precision_and_learns(card, precision):
         again = model.predict(x)
     with fastnn.use_backend("numpy"):
         np.testing.assert_allclose(again, model.predict(x), rtol=1e-5)
+
+
+class TestNarrowArrays:
+    """With "bf16", large temporaries are stored in 16 bits."""
+
+    @staticmethod
+    def narrow(calls, temporary):
+        from fastnn.kernels.numba_gpu.narrow import narrow_arrays
+
+        by_address = {key[0] - temporary.ctypes.data for key in narrow_arrays(calls, temporary)}
+        return sorted(place // 2**20 for place in by_address)
+
+    @pytest.fixture
+    def memory(self, card):
+        """Five arrays of a megabyte in a row."""
+        whole = np.empty((5, 2**18), np.float32)
+        return whole, list(whole)
+
+    @staticmethod
+    def call(name, *args):
+        return spec.OPS[name], args
+
+    def test_images_between_layers_are(self, memory):
+        whole, (a, b, c, d, e) = memory
+        dense = self.call("dense_forward", a.reshape(512, 512), np.empty((512, 512), np.float32), None, 0, 0.0, b.reshape(512, 512))
+        calls = [self.call("relu_forward", e, a), dense, self.call("add", a, b, c), self.call("relu_forward", c, c)]
+        calls += [self.call("global_avgpool2d_forward", c.reshape(2, 8, 8, 2048), d[:4096].reshape(2, 2048))]
+        assert self.narrow(calls, whole) == [0, 1, 2], "e is read before it is written, and what is written of d is small"
+
+    @pytest.mark.parametrize("use", ["a loss", "an optimizer", "a part", "a part of it is written", "another dtype"])
+    def test_others_are_not(self, memory, use):
+        whole, (a, b, c, *_) = memory
+        lr, loss = np.ones(1), np.empty(512, np.float32)
+        uses = {
+            "a loss": self.call("mse_forward", b.reshape(512, 512), c.reshape(512, 512), loss),
+            "an optimizer": self.call("sgd_step", b, lr, c),
+            "a part": self.call("relu_forward", b[2**17 :], c[: 2**17]),
+            "a part of it is written": self.call("relu_forward", a[: 2**17], b[: 2**17]),
+            "another dtype": self.call("relu_forward", b.view(np.float64), c.view(np.float64)),
+        }
+        first = [self.call("relu_forward", np.empty_like(a), a), self.call("relu_forward", a, b)]
+        assert self.narrow(first, whole) == [0, 1]
+        last = self.call("relu_forward", b, np.empty_like(b))
+        assert 1 not in self.narrow([*first, uses[use], last], whole)
+
+    def test_a_model_learns_as_with_wide_ones(self, card, monkeypatch):
+        from fastnn.kernels.numba_gpu import narrow, program
+
+        planned = []
+        plan = program.plan
+        monkeypatch.setattr(program, "plan", lambda *args: (planned.append(plan(*args)), planned[-1])[1])
+        monkeypatch.setattr(narrow, "LEAST", 0)
+        rng = np.random.default_rng(0)
+        x, y = rng.integers(0, 256, (8, 6, 6, 1), dtype=np.uint8), np.arange(8) % 3
+        outcomes = {}
+        for backend, backwards in (("numpy", False), ("cuda", False), ("cuda", True)):
+            card.backwards = backwards
+            with fastnn.use_backend(backend):
+                fastnn.set_precision("bf16" if backend == "cuda" else "float32")
+                fastnn.set_seed(0)
+                convolution = layers.Conv2D(4, 3, padding="same", use_bias=False)
+                normalized = [layers.BatchNormalization(), layers.Activation("relu"), layers.MaxPooling2D(2)]
+                head = [layers.Conv2D(8, 2, activation="tanh"), layers.Dropout(0.1), layers.Flatten(), layers.Dense(3, "softmax")]
+                model = fastnn.Sequential([layers.Input((6, 6, 1)), layers.Rescaling(1 / 255), convolution, *normalized, *head])
+                model.compile(fastnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+                losses = model.fit(x, y, batch_size=8, epochs=4, verbose=0).history["loss"]
+                outcomes[backend, backwards] = losses, model.get_weights()
+                fastnn.set_precision("float32")
+        assert outcomes["cuda", False][0] == outcomes["cuda", True][0]
+        (losses, weights), (exact_losses, exact_weights) = outcomes["cuda", False], outcomes["numpy", False]
+        np.testing.assert_allclose(losses, exact_losses, atol=0.03)
+        assert losses != exact_losses
+        for ours, theirs in zip(weights, exact_weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=0.05)
+        step = max(planned, key=len)
+        stored = {
+            (step.op, i): arg.narrow for step in step for args in step.calls for i, arg in enumerate(args) if hasattr(arg, "narrow")
+        }
+        wide = {"softmax_forward", "softmax_xent_forward", "softmax_xent_backward", "momentum_step", "begin_step"}
+        assert not any(is_narrow for (op, _), is_narrow in stored.items() if op in wide)
+        assert all(stored["batchnorm_maxpool_forward", i] == (i in (0, 12)) for i in (0, 1, 2, 12, 13, 14, 15)), "x and y"
+        assert stored["conv2d_backward_weight", 1] and not stored["conv2d_backward_weight", 9], "dy, and not dw"
 
 
 class TestBadInput:
