@@ -23,7 +23,8 @@ def set_precision(precision: str) -> None:
         "float32" multiplies the numbers as they are. The other two take tensor cores: the factors are rounded, to 10 bits behind
         the binary point ("tf32") or to 7 ("bf16"), and the products added in float32. With "bf16" a recorded step also stores
         images and gradients by images in 16 bits, where they are large and never leave the GPU. Weights, their gradients,
-        statistics, losses and what optimizers keep are float32 and lose nothing. float64 is always multiplied, and stored, as it is.
+        statistics, losses and what optimizers keep are float32 and lose nothing. float64 is always multiplied, and stored, as
+        it is.
 
     Raises
     ------
