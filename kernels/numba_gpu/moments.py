@@ -12,6 +12,8 @@ from .launch import constant
 from .sums import add_halves, column_pairs
 
 u = uint32
+#: rows of a tile that a thread reads together: one by one it would wait for each
+TOGETHER = 8
 
 
 @device
@@ -44,6 +46,7 @@ def of_tile(real, channels, tile):
     """
     channels, tile_rows, tile_columns = u(channels), u(tile.rows), u(tile.columns)
     threads, parts = tile.threads, u(tile.threads // tile.columns)
+    rounds = -(-tile.rows * tile.columns // (tile.threads * TOGETHER))
 
     @device
     def sum_up(result, means, squares, m0, n0, rows, columns, group, t):
@@ -53,14 +56,21 @@ def of_tile(real, channels, tile):
         channel = u(group * columns + n)
         m, end = u(m0 + t // tile_columns), min(u(m0 + tile_rows), rows)
         first, one, two = real(0), real(0), real(0)
+        held = cuda.local.array(TOGETHER, real)
         cuda.syncthreads()  # the tile is stored
         if n < columns:
             first = result[m0 * channels + channel]
-            while m < end:
-                distance = result[m * channels + channel] - first
-                one += distance
-                two += distance * distance
-                m += parts
+            for _ in range(rounds):
+                for i in range(TOGETHER):
+                    row = u(m + u(i) * parts)
+                    held[i] = first
+                    if row < end:
+                        held[i] = result[row * channels + channel]
+                for i in range(TOGETHER):
+                    distance = held[i] - first
+                    one += distance
+                    two += distance * distance
+                m = u(m + u(TOGETHER) * parts)
         distances[t] = one
         squared[t] = two
         add_halves(distances, squared, t, u(threads), tile_columns)

@@ -12,25 +12,28 @@ import numpy as np
 
 from ..custom.record import Record
 from .compiler import cuda, device, float64, number, pointer_to, uint32, update_of
-from .launch import MAX_BLOCKS, THREADS, Launch, check_count, constant
+from .launch import THREADS, Launch, check_count, constant
 
 u = uint32
+#: elements of a parameter that a block updates
+PIECE = 4 * THREADS
 
 
 @cache
 def _kernel(update, state, real):
-    """A kernel that updates parameter blockIdx.y; `state` is how many arrays it has besides g and w (0 to 3)."""
+    """A kernel each of whose blocks updates a piece of a parameter, which has `state` arrays besides g and w (0 to 3)."""
     last = u(1 + state)
     pointer = pointer_to(real)
 
-    def kernel(addresses, sizes, lr, step, params):
-        place = u(cuda.blockIdx.y) * (last + u(1))
+    def kernel(addresses, pieces, lr, step, params):
+        piece = u(u(3) * u(cuda.blockIdx.x))
+        place = u(pieces[piece] * (last + u(1)))
         g, w = pointer(addresses[place]), pointer(addresses[place + u(1)])
         s1 = pointer(addresses[place + min(u(2), last)])
         s2 = pointer(addresses[place + min(u(3), last)])
         s3 = pointer(addresses[place + last])
-        i = u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x)
-        update(i, sizes[u(cuda.blockIdx.y)], u(cuda.gridDim.x) * u(THREADS), g, lr, step, params, w, s1, s2, s3)
+        first, end = u(pieces[u(piece + u(1))] + u(cuda.threadIdx.x)), pieces[u(piece + u(2))]
+        update(first, end, u(THREADS), g, lr, step, params, w, s1, s2, s3)
 
     return kernel
 
@@ -64,13 +67,15 @@ def _updated(update, lr, step, params, g, w, *state):
     each = [[a for a in arrays if a is not None] for arrays in each if arrays[0].size]
     if not each:
         return []
-    largest = max(arrays[0].size for arrays in each)
-    check_count(largest)
+    check_count(max(arrays[0].size for arrays in each))
     addresses = constant(np.array([a.address for arrays in each for a in arrays], np.uint64))
-    sizes = constant(np.array([arrays[0].size for arrays in each], np.uint32))
-    grid = (min(-(-largest // THREADS), MAX_BLOCKS), len(each), 1)
-    kernel = _kernel(update, len(each[0]) - 2, _real(w))
-    return [Launch(kernel, grid, (addresses, sizes, lr, step, params), by_address=tuple(itertools.chain(*each)))]
+    sizes = [arrays[0].size for arrays in each]
+    pieces = [(place, i, min(i + PIECE, size)) for place, size in enumerate(sizes) for i in range(0, size, PIECE)]
+    kernel, arguments = (
+        _kernel(update, len(each[0]) - 2, _real(w)),
+        (addresses, constant(np.array(pieces, np.uint32)), lr, step, params),
+    )
+    return [Launch(kernel, (len(pieces), 1, 1), arguments, by_address=tuple(itertools.chain(*each)))]
 
 
 @cache

@@ -263,6 +263,24 @@ def test_four_columns_at_a_time(card, op_name):
     )
 
 
+def test_parameters_of_several_pieces_and_of_one(card):
+    from fastnn.kernels.numba_gpu.optim import PIECE
+
+    rng = np.random.default_rng(0)
+    sizes, lr = (2 * PIECE + 3, 5, PIECE), np.array([0.5])
+    weights, gradients = ([rng.normal(size=size) for size in sizes] for _ in range(2))
+    expected = [w - 0.5 * g for w, g in zip(weights, gradients, strict=True)]
+    with fastnn.use_backend("cuda"):
+        with table.record(run=False) as recording:
+            for w, g in zip(weights, gradients, strict=True):
+                table.call("sgd_step", g, lr, w)
+        before = card.launches
+        Program(recording.calls, weights).run()
+    assert card.launches - before == 1
+    for w, wanted in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(w, wanted)
+
+
 class TestPrograms:
     def test_what_is_read_goes_up_and_what_is_written_comes_back(self, card):
         w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
