@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnn.kernels import spec
+import fastnn
+from fastnn.kernels import spec, table
 from fastnn.kernels.custom.record import Record, Source
+from fastnn.program import Program
 
+from ..kernels.cases import Case, conv_case
+from ..kernels.test_conformance import check_close, reference, run
 from ..kernels.user_functions import record
-from . import simulator
-from .on_host import on_host
+from . import on_host, simulator
 from .resources import CARDS, resources
 from .test_joined import loss_of_a_classifier
 
@@ -87,7 +90,7 @@ def test_own_functions_may_use_all_of_math(compiler, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, monkeypatch, dtype):
+def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, dtype):
     real = compiler.number(dtype)
     own = record("custom_forward")
     f = compiler.activation_of(own, True, real)
@@ -105,7 +108,7 @@ def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, monkey
     results = np.full((4, 100), np.nan, dtype)
     scalars = np.array([0.1]), np.array([3.0]), np.array([0.8])
     updated = [array.copy() for array in state]
-    run = on_host(monkeypatch, kernel, (*[real] * 6, *[compiler.float64] * 3, *[real] * 4))
+    run = on_host.function(kernel, (*[real] * 6, *[compiler.float64] * 3, *[real] * 4))
     run(x, t, *results, *scalars, *updated)
 
     expected = np.array([x, *results[1:]])
@@ -133,6 +136,84 @@ def test_a_whole_loss_as_one_launch_stays_in_registers(compiler, dtype):
     (one,) = joined(launches)
     logs = [compiler.compile_kernel(one.kernel, one.signature, one.threads, card)[2] for card in CARDS]
     check_registers([resources(log) for log in logs])
+
+
+@pytest.fixture
+def host_card(monkeypatch):
+    """Run kernels as the compiler has typed them; products on tensor cores are not among them."""
+    card, remove = simulator.install(compiler=False)
+    monkeypatch.setattr(card, "_run_one", on_host.run)
+    yield card
+    remove()
+
+
+ON_HOST = [
+    conv_case("conv2d_forward", n=2, image=9, window=3, c=8, co=12, pad=1),
+    conv_case("conv2d_forward", n=2, image=9, window=3, c=3, co=5, pad=1, dilation=2),
+    conv_case("conv2d_backward_input", n=2, image=9, window=3, c=8, co=12, pad=1),
+    conv_case("conv2d_backward_input", n=2, image=9, window=3, c=6, co=5, pad=1, stride=2),
+    conv_case("conv2d_backward_weight", n=2, image=9, window=3, c=8, co=12, pad=1),
+    conv_case("conv2d_backward_weight", n=2, image=9, window=3, c=6, co=10, pad=1, groups=2),
+    conv_case("maxpool2d_forward", n=2, image=9, window=3, c=7, co=7, stride=2, pad=1),
+    conv_case("batchnorm_maxpool_forward", n=2, image=9, window=2, c=8, co=8, stride=2),
+    conv_case("batchnorm_maxpool_backward", n=2, image=9, window=2, c=8, co=8, stride=2),
+    conv_case("batchnorm_avgpool_backward", n=2, image=9, window=3, c=8, co=8, stride=2, pad=1),
+    Case("adam_step", {"*": (2100,)}, {"beta1": 0.9, "beta2": 0.99, "eps": 1e-7}),
+]
+
+
+@pytest.mark.parametrize("case", ON_HOST, ids=lambda case: case.op_name)
+def test_typed_code_computes_what_the_reference_does(host_card, case):
+    check_close(case, "float32", run("cuda", case, "float32", 0), reference(case, "float32"))
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("ragged", [0, 1])
+def test_typed_code_of_each_tile(host_card, monkeypatch, number, ragged):
+    from fastnn.kernels.numba_gpu import product
+
+    chosen = product.TILES[number]
+    monkeypatch.setattr(product, "TILES", (chosen,))
+    case = Case(
+        "dense_forward", dict(n=chosen.rows + 3, k=20 + ragged, m=chosen.columns // 2 + 4 + ragged), {"activation": 1, "alpha": 0.0}
+    )
+    check_close(case, "float32", run("cuda", case, "float32", 0), reference(case, "float32"))
+
+
+def test_typed_code_reads_and_writes_narrow_arrays(host_card, monkeypatch):
+    """One by one and four together; factors are not rounded here, only what is stored between the calls is."""
+    from fastnn.kernels.numba_gpu import narrow, program
+
+    monkeypatch.setattr(program, "get_precision", lambda: "bf16")
+    monkeypatch.setattr(narrow, "LEAST", 0)
+    ran = []
+    monkeypatch.setattr(host_card, "_run_one", lambda launch: (ran.append(launch), on_host.run(launch)))
+    rng = np.random.default_rng(0)
+    x, w, gamma, beta = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 9, 9, 3), (3, 3, 3, 8), 8, 8))
+    shapes = x.shape, (2, 7, 7, 8), (2, 3, 3, 8), (8,), (8,), (2, 3, 3, 8)
+    outcomes = []
+    for backend in ("numpy", "cuda"):
+        positive, y, pooled, mean, var, result = (np.empty(shape, np.float32) for shape in shapes)
+        argmax = np.empty(pooled.shape, np.int32)
+        with fastnn.use_backend(backend):
+            with table.record(run=False) as recording:
+                table.call("relu_forward", x, positive)
+                table.call("conv2d_forward", positive, w, None, 1, 1, 0, 0, 1, 1, 1, 0, 0.0, y)
+                if backend == "numpy":
+                    normal = np.empty((98, 8), np.float32)
+                    table.call("batchnorm_forward", y.reshape(98, 8), gamma, beta, 1e-3, normal, mean, var)
+                    table.call("maxpool2d_forward", normal.reshape(y.shape), 2, 2, 2, 2, 0, 0, pooled, argmax)
+                else:
+                    table.call(
+                        "batchnorm_maxpool_forward", y, gamma, beta, 1e-3, 0, 0.0, 2, 2, 2, 2, 0, 0, pooled, argmax, mean, var
+                    )
+                table.call("rescale", pooled, 1.0, 0.0, result)
+            Program(recording.calls, [result]).run()
+        outcomes.append(result)
+    stored = [tuple(arg.narrow for arg in launch.args if hasattr(arg, "narrow")) for launch in ran]
+    assert sum(map(any, stored)) >= 3, "the first three ops read or write one"
+    assert np.abs(outcomes[1] - outcomes[0]).max() < 0.05
+    assert (outcomes[1] != outcomes[0]).any()
 
 
 def test_an_own_function_that_cannot_be_compiled_is_named_with_the_reason(compiler):
