@@ -70,14 +70,14 @@ def _spot(deep, wide, along_depth, extent, depth, threads):
     """Neighbouring threads bring what are neighbours in memory, and each goes on at right angles to that, if it can."""
     across, below = (depth // deep, extent // wide) if along_depth else (extent // wide, depth // deep)
     rows, turns = max(1, threads // across), max(1, across // threads)
-    ragged = below % rows > 0
+    ragged, busy = below % rows > 0, min(threads, rows * across)
 
     @device
     def spot(t, r):
         beside, row = u(t % u(across)), u(t // u(across) + u(r) * u(rows))
         if turns > 1:
             beside, row = u(t + u(r % turns) * u(threads)), u(r // turns)
-        there = not ragged or row < u(below)
+        there = (not ragged or row < u(below)) and (busy == threads or t < u(busy))
         return (u(row * u(wide)), u(beside * u(deep)), there) if along_depth else (u(beside * u(wide)), u(row * u(deep)), there)
 
     return -(-below // rows) * turns, turns, spot
@@ -96,7 +96,8 @@ def piece(place, along_depth, together, extent, depth, numbers, threads, real):
     numbers : int
         How many that are neighbours along the sum one thread must bring.
     threads : int
-        Threads of the block; it divides the number of units side by side in memory, or is divided by it.
+        Threads of the block. If they are fewer than the units side by side in memory, they divide these; if they are more, a rest
+        that does not make up a row of them brings nothing.
     real : type
         Of an element.
     """
@@ -155,9 +156,11 @@ def totals_of(brought, extent, threads, real):
     def store(totals, array, start, left, t):
         shared = cuda.shared.array(size, real)
         for r in range(turns):
-            i, k, there = spot(t, r)
-            for e in range(wide):
-                shared[u(k // u(deep) * u(extent) + i + u(e))] = totals[r * wide + e]
+            i, k, _ = spot(t, r)
+            row = u(k // u(deep))
+            if row < u(rows):
+                for e in range(wide):
+                    shared[u(row * u(extent) + i + u(e))] = totals[r * wide + e]
         cuda.syncthreads()
         if t < left:
             total = real(0)

@@ -79,6 +79,9 @@ def test_each_tile_of_the_product_with_ragged_edges(card, monkeypatch, number):
     monkeypatch.setattr(product, "TILES", (chosen,))
     extents = dict(n=chosen.rows // 2 + 3, k=37, m=chosen.columns // 2 + 5)
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), "float32")
+    extents = dict(n=37, k=chosen.rows // 2 + 3, m=chosen.columns // 2 + 5)
+    check(card, Case("dense_backward_weight", extents, {}), "float32")
+    check(card, Case("dense_backward_input", extents, {}), "float32")
 
 
 def in_parts(splits):
