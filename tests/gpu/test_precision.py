@@ -67,6 +67,9 @@ def test_each_tile_with_ragged_edges(card, monkeypatch, number, precision):
     ragged = chosen.down == 2  # the larger tiles are for factors whose neighbours can be read together
     extents = dict(n=chosen.rows + 3, k=39 if ragged else 36, m=chosen.columns // 2 + (5 if ragged else 4))
     check(card, Case("dense_forward", extents, {"activation": 1, "alpha": 0.0}), precision)
+    extents = extents | dict(n=extents["k"], k=chosen.rows + (3 if ragged else 4))
+    check(card, Case("dense_backward_weight", extents, {}), precision)
+    check(card, Case("dense_backward_input", extents, {}), precision)
 
 
 @pytest.mark.parametrize("precision", ROUNDING)
