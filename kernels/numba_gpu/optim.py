@@ -71,10 +71,8 @@ def _updated(update, lr, step, params, g, w, *state):
     addresses = constant(np.array([a.address for arrays in each for a in arrays], np.uint64))
     sizes = [arrays[0].size for arrays in each]
     pieces = [(place, i, min(i + PIECE, size)) for place, size in enumerate(sizes) for i in range(0, size, PIECE)]
-    kernel, arguments = (
-        _kernel(update, len(each[0]) - 2, _real(w)),
-        (addresses, constant(np.array(pieces, np.uint32)), lr, step, params),
-    )
+    kernel = _kernel(update, len(each[0]) - 2, _real(w))
+    arguments = addresses, constant(np.array(pieces, np.uint32)), lr, step, params
     return [Launch(kernel, (len(pieces), 1, 1), arguments, by_address=tuple(itertools.chain(*each)))]
 
 

@@ -131,7 +131,7 @@ def test_the_parameters_of_a_network_are_updated_by_one_launch(card):
     (updates,) = [step for step in card.planned[0] if step.op == "adam_step"]
     assert len(updates.calls) == 8
     assert len(updates.launches) == 1
-    assert updates.launches[0].grid[1] == 8
+    assert len({array.address for array in updates.launches[0].by_address}) == 8 * len("gwmv")
 
 
 def test_the_launches_of_a_small_network(card):
