@@ -49,9 +49,9 @@ def narrow_arrays(calls: Iterable[tuple[spec.Op, tuple]], temporary: np.ndarray 
         for declared, key, _ in mine:
             if declared.role != "in":
                 continue
-            last = next((other for other in reversed(written) if _overlap(key, other)), None)
-            if last != key:
-                refused |= {key, last}
+            meeting = [other for other in written if _overlap(key, other)]
+            if not meeting or meeting[-1] != key:
+                refused |= {key, *meeting}
         for declared, key, dtype in mine:
             if declared.role == "out":
                 written.append(key)

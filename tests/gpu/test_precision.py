@@ -189,6 +189,13 @@ class TestNarrowArrays:
         last = self.call("relu_forward", b, np.empty_like(b))
         assert 1 not in self.narrow([*first, uses[use], last], whole)
 
+    def test_what_is_read_as_one_was_not_written_as_several(self, memory):
+        whole, arrays = memory
+        written = [self.call("relu_forward", np.empty_like(array), array) for array in arrays[:3]]
+        several = self.call("relu_forward", whole[:2], np.empty_like(whole[:2]))
+        assert self.narrow(written, whole) == [0, 1, 2]
+        assert self.narrow([*written, several], whole) == [2]
+
     def test_a_model_learns_as_with_wide_ones(self, card, monkeypatch):
         from fastnn.kernels.numba_gpu import narrow, program
 
