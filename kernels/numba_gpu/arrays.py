@@ -136,6 +136,8 @@ def adopt(name: str, value: Any) -> DeviceArray:
             f"{name} is on the GPU and must be C-contiguous there, as cupy.ascontiguousarray(x) and x.contiguous() of PyTorch make "
             f"it; got shape {shape} with strides {strides}"
         )
+    if address % dtype.itemsize:
+        raise ValueError(f"{name} is on the GPU and must be aligned there to its {dtype.itemsize} bytes; got the address {address}")
     return DeviceArray(shape, dtype, address, value, writeable)
 
 

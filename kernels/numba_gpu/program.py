@@ -26,6 +26,8 @@ from .narrow import narrow_arrays
 
 #: places in the card's memory are multiples of this many bytes
 ALIGNMENT = 256
+#: what real numbers may be
+REALS = ("float32", "float64")
 #: gradients that can be multiplied by the derivative of the activation in front of the layer, where that follows from its output
 GRADIENTS = ("dense_backward_input", "conv2d_backward_input")
 DERIVATIVES = tuple(f"{name}_backward" for name in FUSED if name not in FROM_INPUT)
@@ -189,12 +191,11 @@ class Images:
                 self._downloads.append(stretch)
 
     def _shared_address(self, start: int, nbytes: int) -> int:
-        """Return where the image of host memory is that other programs may have too: at the same place in a line of memory."""
-        line = start % ALIGNMENT
-        memory = _shared.get((start, nbytes)) or self._memory(line + nbytes)
+        """Return where the image of host memory is that other programs may have too."""
+        memory = _shared.get((start, nbytes)) or self._memory(nbytes)
         _shared[start, nbytes] = memory
         self._kept.append(memory)
-        return memory.address + line
+        return memory.address
 
     def _memory(self, nbytes: int) -> Memory:
         try:
@@ -390,9 +391,6 @@ def _uses(op: spec.Op, args: tuple) -> Iterator[Use]:
             if extent != (int(axis) if axis.isdigit() else extents.setdefault(axis, extent)):
                 raise ValueError(f"{where} has extent {extent} along axis {axis!r}, expected {extents.get(axis, axis)}")
         yield Use(op.name, declared.name, declared.role, array)
-
-
-REALS = ("float32", "float64")
 
 
 def _stretches(uses: list[Use]) -> list[Stretch]:

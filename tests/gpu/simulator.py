@@ -289,6 +289,7 @@ class Card:
         """Return the memory of an array on the card as a NumPy array."""
         if not array.size:
             return np.empty(array.shape, array.dtype)
+        assert array.address % array.dtype.itemsize == 0, "a card reads no number that is not aligned"
         start = self._check(array.address, array.nbytes)
         memory = self._memory[start]
         narrow = getattr(array, "narrow", False)  # users' arrays are not

@@ -157,10 +157,14 @@ class TestBadInput:
         with pytest.raises(ValueError, match="x is on a GPU"):
             kernels.relu_forward(Tensor())
 
-    def test_order_and_dtype(self, card):
+    def test_order_alignment_and_dtype(self, card):
         with fastnn.use_backend("cuda"):
             with pytest.raises(ValueError, match=r"^x is on the GPU and must be C-contiguous.*strides \(1, 2\)"):
                 kernels.relu_forward(Foreign(card, np.ones((2, 2), "float32"), strides=(4, 8)))
+            odd = Foreign(card, np.ones((2, 2), "float32"))
+            odd.__cuda_array_interface__["data"] = odd.address + 2, False
+            with pytest.raises(ValueError, match=r"^x is on the GPU and must be aligned there to its 4 bytes; got the address \d+"):
+                kernels.relu_forward(odd)
             with pytest.raises(TypeError, match="arrays on the GPU are not converted: expected one of dtype float32; got int64"):
                 kernels.relu_forward(Foreign(card, np.ones((2, 2), "int64")))
             with pytest.raises(
