@@ -58,6 +58,8 @@ _NUMBERS = {np.dtype(t.name): t for t in (uint8, int32, int64, uint32, uint64, f
 
 #: threads that a multiprocessor has registers for at a time, or a few more: blocks are whole
 RESIDENT = 384
+#: threads that have registers together, in however small a block
+WARP = 32
 #: the newest cards whose instructions the kernels use: for later ones only the assembler's work differs, a twentieth of the whole
 NEWEST = (8, 0)
 #: one over the square root, by number type
@@ -288,7 +290,12 @@ def _checked(source: Source, function: Callable, *arguments: types.Type) -> Call
 def compile_ptx(function: Callable, signature: Any, compute_capability: tuple[int, int], **options: Any) -> str:
     """Return PTX, for a card that need not be there: for functions that kernels call numba-cuda asks for the current one."""
     with _compiling:
-        current, dispatcher.get_current_device = dispatcher.get_current_device, lambda: _Kind(compute_capability)
+        current, thread = dispatcher.get_current_device, threading.get_ident()
+
+        def kind_of_card():  # in other threads the user's own kernels may be compiled meanwhile
+            return _Kind(compute_capability) if threading.get_ident() == thread else current()
+
+        dispatcher.get_current_device = kind_of_card
         try:
             return cuda.compile_ptx(function, signature, cc=compute_capability, **options)[0]
         finally:
@@ -344,4 +351,5 @@ def _ptx(function: Callable, arguments: tuple, threads: int, compute_capability:
     if function.__code__.co_flags & inspect.CO_VARARGS:
         named = function.__code__.co_argcount
         given[named:] = [types.StarArgTuple.from_types(given[named:])]  # parameters one by one, as those of the others
-    return compile_ptx(function, types.void(*given), compute_capability, launch_bounds=(threads, -(-RESIDENT // threads)))
+    blocks = -(-RESIDENT // max(threads, WARP))
+    return compile_ptx(function, types.void(*given), compute_capability, launch_bounds=(threads, blocks))

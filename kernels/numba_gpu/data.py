@@ -16,10 +16,10 @@ TILE = 32 * 33
 
 @cache
 def _transpose(real):
-    def kernel(x, y, rows, columns, images):
+    def kernel(x, y, rows, columns, images, tiles_across):
         tile = cuda.shared.array(TILE, real)
         across, down = u(cuda.threadIdx.x) % SIDE, u(cuda.threadIdx.x) // SIDE
-        row, column = u(cuda.blockIdx.x) * SIDE, u(cuda.blockIdx.y) * SIDE
+        row, column = u(cuda.blockIdx.x) // tiles_across * SIDE, u(cuda.blockIdx.x) % tiles_across * SIDE
         image = u(cuda.blockIdx.z)
         while image < images:
             start = image * rows * columns
@@ -41,8 +41,9 @@ def transpose(x, y):
     if not x.size:
         return []
     check_count(x.size)
-    grid = (-(-rows // 32), -(-columns // 32), min(images, MAX_BLOCKS))
-    return [Launch(_transpose(number(x.dtype)), grid, (x, y, *map(np.uint32, (rows, columns, images))))]
+    tiles_across = -(-columns // int(SIDE))
+    grid = (-(-rows // int(SIDE)) * tiles_across, 1, min(images, MAX_BLOCKS))  # of blocks along y there may be too few
+    return [Launch(_transpose(number(x.dtype)), grid, (x, y, *map(np.uint32, (rows, columns, images, tiles_across))))]
 
 
 @cache
@@ -58,19 +59,24 @@ def _line(real, scale, offset):
 
 
 @cache
-def _gather(line):
+def _gather(f):
     def kernel(x, index, y, columns, n):
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
-            y[i] = line(x[u(index[i // columns]) * columns + i % columns])
+            y[i] = f(x[u(index[i // columns]) * columns + i % columns])
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
-def gather(x, index, scale, offset, y):
+def gather_rows(f, x, index, y):
+    """Return the launch of y = f(x) at each element of the rows of x that `index` names."""
     check_count(x.size)
-    return over(y.size, _gather(_line(number(y.dtype), scale, offset)), x, index, y, np.uint32(y.shape[1]), work=y.size)
+    return over(y.size, _gather(f), x, index, y, np.uint32(y.shape[1]), work=y.size)
+
+
+def gather(x, index, scale, offset, y):
+    return gather_rows(_line(number(y.dtype), scale, offset), x, index, y)
 
 
 def gather_uint8(x, index, scale, offset, y):

@@ -138,7 +138,8 @@ class Card:
         return StridedMemoryView.from_buffer(buffer, array.shape, dtype=array.dtype, is_readonly=not array.writeable)
 
     def synchronize(self) -> None:
-        """Wait for everything started before."""
+        """Wait for everything started before, in whichever thread."""
+        self.make_current()
         self._stream.sync()
 
     def run(self, launches: Iterable[Launch]) -> None:

@@ -10,7 +10,7 @@ from .compiler import cuda, device, float64, loss_of, number, uint32
 from .launch import THREADS, over
 from .maps import each_with_row
 from .rows import cross_entropy, row_means, row_sums
-from .sums import total
+from .sums import stored, total
 
 u = uint32
 #: probabilities are kept this far from 0 and 1 before their logarithm is taken (Keras's value)
@@ -195,7 +195,7 @@ def softmax_xent_onehot_backward(dloss, probs, target, dlogits):
 
 
 @cache
-def _weighted(real, with_weight):
+def _weighted(with_weight):
     @device
     def term(loss, weight, i):
         return loss[i] * weight[i] if with_weight else loss[i]
@@ -213,9 +213,8 @@ def _divided(real):
 
 
 def weighted_mean_forward(loss, weight, mean):
-    real = number(loss.dtype)
-    f = _weighted(real, weight is not None)
-    return total(f, _divided(real), loss, loss if weight is None else weight, mean, loss.shape[0], loss.dtype)
+    finish = _divided(number(loss.dtype))
+    return total(_weighted(weight is not None), finish, loss, loss if weight is None else weight, mean, loss.shape[0], loss.dtype)
 
 
 @cache
@@ -245,13 +244,8 @@ def _penalty(real, l1, l2):
     return term
 
 
-@device
-def _stored(result, place, value, count):
-    result[place] = value
-
-
 def penalty_forward(w, l1, l2, penalty):
-    return total(_penalty(number(w.dtype), l1, l2), _stored, w, w, penalty, w.size, w.dtype)
+    return total(_penalty(number(w.dtype), l1, l2), stored, w, w, penalty, w.size, w.dtype)
 
 
 @cache

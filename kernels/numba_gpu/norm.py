@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from .compiler import ROOT_BELOW, cuda, device, number, uint32, uint64
-from .launch import THREADS, once, over
+from .launch import THREADS, check_count, once, over
 from .maps import each
 from .moments import moments
 from .neighbours import READ, WRITE, together
@@ -54,6 +54,7 @@ def _normalize(real, eps, wide):
 
 
 def batchnorm_inference(x, gamma, beta, mean, var, eps, y):
+    check_count(x.size)
     wide = min(together(array, x.shape[1]) for array in (x, gamma, beta, mean, var, y))
     kernel, groups = _normalize(number(x.dtype), eps, wide), np.uint32(x.shape[1] // wide)
     return over(y.size // wide, kernel, x, gamma, beta, mean, var, y, groups)

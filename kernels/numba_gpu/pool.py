@@ -92,7 +92,7 @@ def _largest(real, geometry, fetch, element, wide):
 def largest(elements, x, gamma, beta, mean, var, *window_y_argmax):
     """Return the launch of max pooling over `Elements` of x."""
     *window, y, argmax = window_y_argmax
-    check_count(x.size)
+    check_count(max(x.size, y.size))
     wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y, argmax))
     kernel = _largest(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
     return over(y.size // wide, kernel, x, gamma, beta, mean, var, y, argmax)
@@ -165,7 +165,7 @@ def _mean(real, geometry, fetch, element, wide):
 def average(elements, x, gamma, beta, mean, var, *window_y):
     """Return the launch of average pooling; arguments as in `largest`."""
     *window, y = window_y
-    check_count(x.size)
+    check_count(max(x.size, y.size))
     wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y))
     kernel = _mean(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
     return over(y.size // wide, kernel, x, gamma, beta, mean, var, y)
@@ -258,7 +258,7 @@ def _gather(real, gather, wide):
 def gathered(add_of, dy, p, *window_dx):
     """Return the launch of dx = `what_windows_send`, of what ``add_of(real, wide)`` returns."""
     *window, dx = window_dx
-    check_count(dy.size)
+    check_count(max(dy.size, dx.size))
     real, wide = number(dx.dtype), min(together(array, dx.shape[3]) for array in (dy, p, dx))
     gather = what_windows_send(real, geometry_of(dx, dy, *window), add_of(real, wide), wide)
     return over(dx.size // wide, _gather(real, gather, wide), dy, p, dx)

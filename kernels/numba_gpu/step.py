@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .compiler import cuda, float64, int64, uint32
-from .launch import THREADS, Launch, check_count, once, over
+from .compiler import cuda, device, float64, int64, uint32
+from .data import gather_rows
+from .launch import THREADS, Launch, once
 
 u = uint32
 
@@ -25,16 +26,13 @@ def begin_step(order, rates, index, lr, cursor):
     return [Launch(_begin_step, (1, 1, 1), (order, rates, index, lr, cursor, *sizes), work=index.size)]
 
 
-def _gather_rows(x, index, y, columns, n):
-    i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
-    while i < n:
-        y[i] = x[u(index[i // columns]) * columns + i % columns]
-        i = u(i + u(cuda.gridDim.x) * u(THREADS))
+@device
+def _itself(x):
+    return x
 
 
 def gather_int32(x, index, y):
-    check_count(x.size)
-    return over(y.size, _gather_rows, x, index, y, np.uint32(y.shape[1]), work=y.size)
+    return gather_rows(_itself, x, index, y)
 
 
 def _end_epoch(totals, log, row, columns, rows):

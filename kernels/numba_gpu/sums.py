@@ -119,7 +119,8 @@ def as_they_are(first, second, array, column, rows):
 
 
 @device
-def _store(result, place, value, count):
+def stored(result, place, value, count):
+    """For `total`: the sum is the result."""
     result[place] = value
 
 
@@ -185,6 +186,6 @@ def total(f, finish, a, b, result, count, dtype):
     partial = scratch(pieces, dtype=dtype)
     few = np.uint32(pieces)
     return [
-        Launch(_total(f, _store, real), (pieces, 1, 1), (a, b, partial, *sizes), TILE),
+        Launch(_total(f, stored, real), (pieces, 1, 1), (a, b, partial, *sizes), TILE),
         Launch(_total(_element, finish, real), (1, 1, 1), (partial, b, result, few, few, np.uint32(count)), TILE, work=pieces),
     ]

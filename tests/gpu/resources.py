@@ -88,6 +88,7 @@ def resources(log: str) -> dict[str, int]:
         "stack": largest(r"(\d+) bytes stack frame"),
         "spills": largest(r"(\d+) bytes spill"),
         "shared": largest(r"(\d+) bytes smem"),
+        "warnings": len(re.findall("(?i)warning", log)),
     }
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def check_registers(kernels):
         kernel for kernel in kernels if kernel["stack"] or kernel["spills"] or not 0 < kernel["registers"] <= MOST_REGISTERS
     ]
     assert not too_much
+    assert not [kernel for kernel in kernels if kernel["warnings"]]
     assert max(kernel["shared"] for kernel in kernels) <= MOST_SHARED
 
 
@@ -74,6 +76,18 @@ def compiler():
 
     yield compiler
     remove()
+
+
+def test_meanwhile_other_threads_compile_for_their_own_card(compiler, monkeypatch):
+    def compile_there_too(*args, **options):
+        with ThreadPoolExecutor() as pool:
+            there = pool.submit(compiler.dispatcher.get_current_device).result()
+        return (compiler.dispatcher.get_current_device().compute_capability, there), None
+
+    monkeypatch.setattr(compiler.dispatcher, "get_current_device", lambda: "the user's")
+    monkeypatch.setattr(compiler.cuda, "compile_ptx", compile_there_too)
+    assert compiler.compile_ptx(None, (), (8, 0)) == ((8, 0), "the user's")
+    assert compiler.dispatcher.get_current_device() == "the user's"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -37,3 +37,5 @@ def test_a_process_that_was_forked(device):
     card.free(0)
     with pytest.raises(RuntimeError, match=r"forked from, and cannot be used here: start processes by .*'spawn'"):
         card.make_current()
+    with pytest.raises(RuntimeError, match="forked from"):  # reading an array that the other process left
+        card.synchronize()

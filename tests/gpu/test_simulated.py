@@ -284,6 +284,33 @@ def test_parameters_of_several_pieces_and_of_one(card):
         np.testing.assert_array_equal(w, wanted)
 
 
+def test_more_elements_than_kernels_count_to(card):
+    from fastnn.kernels.numba_gpu.launch import scratch
+    from fastnn.kernels.numba_gpu.program import launches_of
+
+    few, channel = scratch(1, 2**15, 2**13, 4, dtype=np.float32), scratch(4, dtype=np.float32)
+    many, rows = scratch(1, 2**16, 2**14, 4, dtype=np.float32), scratch(2**30, 4, dtype=np.float32)
+    for name, *args in (
+        ("avgpool2d_backward", few, 2, 2, 2, 2, 0, 0, many),
+        ("maxpool2d_forward", few, 2, 2, 1, 1, 2**15, 2**13, many, many),
+        ("avgpool2d_forward", few, 2, 2, 1, 1, 2**15, 2**13, many),
+        ("batchnorm_inference", rows, *[channel] * 4, 1e-3, rows),
+    ):
+        with pytest.raises(ValueError, match=r"an array on the GPU has at most \d+ elements, got 4294967296"):
+            launches_of(spec.OPS[name])(*args)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3_000_000), (2, 3_000_000, 3), (100_000, 3, 3)])
+def test_a_card_has_as_many_blocks_as_a_transposition_asks_for(card, shape):
+    from fastnn.kernels.numba_gpu.launch import scratch
+    from fastnn.kernels.numba_gpu.program import launches_of
+
+    images, rows, columns = shape
+    x, y = scratch(*shape, dtype=np.float32), scratch(images, columns, rows, dtype=np.float32)
+    (launch,) = launches_of(spec.OPS["transpose"])(x, y)
+    assert all(extent <= 65535 for extent in launch.grid[1:])
+
+
 class TestPrograms:
     def test_what_is_read_goes_up_and_what_is_written_comes_back(self, card):
         w, g, lr = np.array([1.0, 2.0]), np.array([0.5, 0.25]), np.array([0.1])
@@ -314,6 +341,14 @@ class TestPrograms:
         assert copied.count(x.ctypes.data) == 1
         assert copied.count(index.ctypes.data) == 3
         np.testing.assert_array_equal(y, x[index])
+
+    def test_an_array_that_is_not_aligned_here_is_there(self, card):
+        content, index, y = np.arange(6.0).reshape(3, 2), np.array([2, 0], np.int32), np.empty((2, 2))
+        x = np.frombuffer(bytes(1) + content.tobytes(), offset=1).reshape(3, 2)
+        assert not x.flags.aligned and not x.flags.writeable
+        with fastnn.use_backend("cuda"):
+            kernels_of("cuda")["gather"](x, index, 1.0, 0.0, y)
+        np.testing.assert_array_equal(y, content[index])
 
     def test_programs_share_arrays_that_are_not_writeable_and_never_hold_two(self, card, monkeypatch):
         x, index = np.zeros((1000, 2)), np.array([2, 0], np.int32)
