@@ -11,6 +11,8 @@ import numpy as np
 
 #: threads of a block where the kernel does not want another number
 THREADS = 256
+#: places in the card's memory are multiples of this many bytes
+ALIGNMENT = 256
 #: most blocks of a kernel whose threads go on in steps of the whole grid
 MAX_BLOCKS = 4096
 
@@ -52,6 +54,11 @@ class Array:
         if not isinstance(other, Array) or self.address is None or other.address is None:
             return False
         return self.address < other.address + other.nbytes and other.address < self.address + self.nbytes
+
+
+def aligned(offset: int) -> int:
+    """Return the next place in memory where an array may begin."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
 def scratch(*shape: int, dtype: Any) -> Array:

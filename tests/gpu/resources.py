@@ -61,8 +61,9 @@ def launches(op_name: str, dtype: str, precision: str) -> Iterator:
 
 def _planned(case: Case, dtype: str, normalized: bool = False, narrow: bool = False) -> Iterator:
     from fastnn.kernels import spec
-    from fastnn.kernels.numba_gpu import program
+    from fastnn.kernels.numba_gpu.images import Images
     from fastnn.kernels.numba_gpu.narrow import NAMES
+    from fastnn.kernels.numba_gpu.plan import plan
 
     calls = [(case.op, tuple(case.arguments(dtype).values()))]
     if normalized:
@@ -70,11 +71,11 @@ def _planned(case: Case, dtype: str, normalized: bool = False, narrow: bool = Fa
         channel = np.ones(y.shape[1], dtype)
         outputs = np.empty_like(y), np.empty_like(channel), np.empty_like(channel)
         calls.append((spec.OPS["batchnorm_forward"], (y, channel, channel, 1e-3, *outputs)))
-    images = program.Images(calls, None)
+    images = Images(calls, None)
     if narrow:
         given = zip(case.op.argument_names, calls[0][1], strict=True)
         images._narrow = {(a.ctypes.data, a.nbytes) for name, a in given if name in NAMES and a.dtype == np.float32}
-    yield from (launch for step in program.plan(calls, images) for launch in step.launches)
+    yield from (launch for step in plan(calls, images) for launch in step.launches)
 
 
 def resources(log: str) -> dict[str, int]:
@@ -96,7 +97,7 @@ def main(dtype: str, precision: str, part: int, parts: int) -> None:
     simulator.install(compiler=False)
     from fastnn.kernels import spec
     from fastnn.kernels.numba_gpu.compiler import compile_kernel
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     seen = set()
     every = [op.name for ops in spec.ON_GPU.values() for op in ops]

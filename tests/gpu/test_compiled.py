@@ -140,7 +140,7 @@ def test_own_functions_compute_on_a_gpu_what_they_do_on_the_cpu(compiler, dtype)
 def test_a_whole_loss_as_one_launch_stays_in_registers(compiler, dtype):
     from fastnn.kernels.numba_gpu.joined import joined
     from fastnn.kernels.numba_gpu.launch import scratch
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     images, launches = {}, []
     for name, *args in loss_of_a_classifier()[0]:

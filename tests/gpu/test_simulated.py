@@ -44,7 +44,7 @@ def check(card, case, dtype, shift=0):
 
 
 def check_small(card, op_name, dtype, examples):
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     try:
         launches_of(spec.OPS[op_name])
@@ -111,7 +111,7 @@ def test_a_sum_in_parts(card, monkeypatch, op_name):
 def test_equal_products_have_one_kernel(card):
     """Whatever the number of samples: a kernel is compiled once."""
     from fastnn.kernels.numba_gpu.launch import scratch
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     def kernels(n):
         x, w, b, y = (scratch(*shape, dtype=np.float32) for shape in ((n, 8), (8, 4), (4,), (n, 4)))
@@ -286,7 +286,7 @@ def test_parameters_of_several_pieces_and_of_one(card):
 
 def test_more_elements_than_kernels_count_to(card):
     from fastnn.kernels.numba_gpu.launch import scratch
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     few, channel = scratch(1, 2**15, 2**13, 4, dtype=np.float32), scratch(4, dtype=np.float32)
     many, rows = scratch(1, 2**16, 2**14, 4, dtype=np.float32), scratch(2**30, 4, dtype=np.float32)
@@ -303,7 +303,7 @@ def test_more_elements_than_kernels_count_to(card):
 @pytest.mark.parametrize("shape", [(2, 3, 3_000_000), (2, 3_000_000, 3), (100_000, 3, 3)])
 def test_a_card_has_as_many_blocks_as_a_transposition_asks_for(card, shape):
     from fastnn.kernels.numba_gpu.launch import scratch
-    from fastnn.kernels.numba_gpu.program import launches_of
+    from fastnn.kernels.numba_gpu.plan import launches_of
 
     images, rows, columns = shape
     x, y = scratch(*shape, dtype=np.float32), scratch(images, columns, rows, dtype=np.float32)
