@@ -52,6 +52,8 @@ class Result(NamedTuple):
 
 #: the split of sums aims at this many blocks: two for each multiprocessor of an H100, whatever the card, as results depend on it
 BLOCKS = 264
+#: blocks of a grid along y and z: the card takes no more
+MOST_BLOCKS = 65535
 #: threads that keep a multiprocessor busy
 BUSY = 256
 #: the time of beginning and ending a tile, in steps along the sum, and of a second launch, in multiplications of a multiprocessor
@@ -164,6 +166,11 @@ def product(rows, columns, depth, a: Factor, b: Factor, result: Result, groups=1
     tile, part = _plan(rows, columns, depth, groups, precision, a.together == b.together > 1)
     splits = max(1, -(-depth // part)) if depth else 1
     grid = (-(-rows // tile.rows), -(-columns // tile.columns), groups * splits)
+    if max(grid[1:]) > MOST_BLOCKS:
+        raise ValueError(
+            f"a product of matrices on the GPU has at most {MOST_BLOCKS * tile.columns} columns in {MOST_BLOCKS} groups, "
+            f"got {columns} in {groups}"
+        )
     activated = activation = result.activation or fused(FUSED["linear"], 0.0, real)
     means = squares = None
     if splits > 1:  # the parts are matrices of their own, and all else is done when they are added

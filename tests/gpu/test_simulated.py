@@ -108,6 +108,17 @@ def test_a_sum_in_parts(card, monkeypatch, op_name):
     assert card.launches - before >= 4, "two launches, in both orders"
 
 
+def test_more_columns_than_a_grid_has_are_refused(card):
+    from fastnn.kernels.numba_gpu.launch import scratch
+    from fastnn.kernels.numba_gpu.plan import launches_of
+
+    dy, w, dx = (scratch(*shape, dtype=np.float32) for shape in ((4, 2), (2**23, 2), (4, 2**23)))
+    with pytest.raises(
+        ValueError, match=r"a product of matrices on the GPU has at most \d+ columns in 65535 groups, got 8388608 in 1"
+    ):
+        launches_of(spec.OPS["dense_backward_input"])(dy, w, dx)
+
+
 def test_equal_products_have_one_kernel(card):
     """Whatever the number of samples: a kernel is compiled once."""
     from fastnn.kernels.numba_gpu.launch import scratch
