@@ -196,9 +196,9 @@ def test_typed_code_of_each_tile(host_card, monkeypatch, number, ragged):
 
 def test_typed_code_reads_and_writes_narrow_arrays(host_card, monkeypatch):
     """One by one and four together; factors are not rounded here, only what is stored between the calls is."""
-    from fastnn.kernels.numba_gpu import narrow, program
+    from fastnn.kernels.numba_gpu import images, narrow
 
-    monkeypatch.setattr(program, "get_precision", lambda: "bf16")
+    monkeypatch.setattr(images, "get_precision", lambda: "bf16")
     monkeypatch.setattr(narrow, "LEAST", 0)
     ran = []
     monkeypatch.setattr(host_card, "_run_one", lambda launch: (ran.append(launch), on_host.run(launch)))
