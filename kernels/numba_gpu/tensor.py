@@ -44,6 +44,7 @@ TENSOR_TILES = {
         TensorTile(128, 128, 4, 1.0),
         TensorTile(128, 96, 4, 1.05),
         TensorTile(128, 64, 4, 1.1),
+        TensorTile(128, 32, 4, 1.2),
         TensorTile(64, 64, 2, 1.3),
         TensorTile(64, 32, 2, 1.5),
     ),
