@@ -54,48 +54,110 @@ def _inside(geometry):
     return pad_top == pad_left == 0 and (oh - 1) * stride_h + pool_h <= ih and (ow - 1) * stride_w + pool_w <= iw
 
 
+class Pooling(NamedTuple):
+    """What becomes of a window's elements; functions for kernels.
+
+    Attributes
+    ----------
+    start : callable
+        ``start(results, places)``, before a window's first element.
+    add : callable
+        ``add(results, places, e, value, place)`` takes an element of channel e, of the pixel at `place` of its image.
+    finish : callable
+        ``finish(results, places, argmax, i, count)`` after the last of `count` elements, before the results are written at i.
+    """
+
+    start: Callable
+    add: Callable
+    finish: Callable
+
+
 @cache
-def _largest(real, geometry, fetch, element, wide):
+def _pool(pooling_of, real, geometry, fetch, element, wide):
     ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
     (rows, columns), inside = geometry[5:7], _inside(geometry)
     fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
+    start, add, finish = pooling_of(real, wide)
 
     def kernel(x, gamma, beta, mean, var, y, argmax, n):
         """A thread for `wide` neighbouring channels of a window."""
         p, q, r = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
-        values, best, places = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, int32)
+        values, results, places = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, int32)
         i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
         while i < n:
             column, row, sample = i // groups % u(ow), i // groups // u(ow) % u(oh), i // groups // u(ow) // u(oh)
             channel = u(i % groups * u(wide))
             top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
             fetch(gamma, beta, mean, var, channel, p, q, r)
-            for e in range(wide):
-                best[e], places[e] = real(-math.inf), int32(-1)
+            start(results, places)
             for down in range(rows):
                 for right in range(columns):
                     py, px = int32(top + int32(down)), int32(left + int32(right))
                     if inside or (u(py) < u(ih) and u(px) < u(iw)):
                         read(x, u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel), values, 0)
                         for e in range(wide):
-                            value = element(values[e], p[e], q[e], r[e])
-                            # strict: the first maximum stays; a NaN is the maximum
-                            if value > best[e] or (value != value and best[e] == best[e]) or places[e] < int32(0):
-                                best[e], places[e] = value, int32(py * iw + px)
-            write(y, u(i * u(wide)), best)
-            write(argmax, u(i * u(wide)), places)
+                            add(results, places, e, element(values[e], p[e], q[e], r[e]), int32(py * iw + px))
+            height = min(top + pool_h, ih) - max(top, int32(0))
+            width = min(left + pool_w, iw) - max(left, int32(0))
+            finish(results, places, argmax, u(i * u(wide)), height * width)
+            write(y, u(i * u(wide)), results)
             i = u(i + u(cuda.gridDim.x) * u(THREADS))
 
     return kernel
 
 
+@cache
+def _largest(real, wide):
+    write = WRITE[wide]
+
+    @device
+    def start(best, places):
+        for e in range(wide):
+            best[e], places[e] = real(-math.inf), int32(-1)
+
+    @device
+    def add(best, places, e, value, place):
+        # strict: the first maximum stays; a NaN is the maximum
+        if value > best[e] or (value != value and best[e] == best[e]) or places[e] < int32(0):
+            best[e], places[e] = value, place
+
+    @device
+    def finish(best, places, argmax, i, count):
+        write(argmax, i, places)
+
+    return Pooling(start, add, finish)
+
+
+@cache
+def _mean(real, wide):
+    @device
+    def start(totals, places):
+        for e in range(wide):
+            totals[e] = real(0)
+
+    @device
+    def add(totals, places, e, value, place):
+        totals[e] += value
+
+    @device
+    def finish(totals, places, argmax, i, count):
+        for e in range(wide):
+            totals[e] /= real(count)
+
+    return Pooling(start, add, finish)
+
+
+def _pooled(pooling_of, elements, x, gamma, beta, mean, var, window, y, argmax):
+    check_count(max(x.size, y.size))
+    arrays = x, gamma, beta, mean, var, y, argmax
+    wide = min(together(array, x.shape[3]) for array in arrays)
+    return over(y.size // wide, _pool(pooling_of, number(x.dtype), geometry_of(x, y, *window), *elements, wide), *arrays)
+
+
 def largest(elements, x, gamma, beta, mean, var, *window_y_argmax):
     """Return the launch of max pooling over `Elements` of x."""
     *window, y, argmax = window_y_argmax
-    check_count(max(x.size, y.size))
-    wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y, argmax))
-    kernel = _largest(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
-    return over(y.size // wide, kernel, x, gamma, beta, mean, var, y, argmax)
+    return _pooled(_largest, elements, x, gamma, beta, mean, var, window, y, argmax)
 
 
 def maxpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y, argmax):
@@ -127,48 +189,10 @@ def maxpool2d_backward(dy, argmax, dx):
     return over(samples * channels, _send_back(number(dx.dtype)), dy, argmax, dx, *sizes)
 
 
-@cache
-def _mean(real, geometry, fetch, element, wide):
-    ih, iw, oh, ow, c, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left = map(int32, geometry)
-    (rows, columns), inside = geometry[5:7], _inside(geometry)
-    fetch, read, write, groups = fetch(wide), READ[wide], WRITE[wide], u(geometry[4] // wide)
-
-    def kernel(x, gamma, beta, mean, var, y, n):
-        """A thread for `wide` neighbouring channels of a window."""
-        p, q, r = cuda.local.array(wide, real), cuda.local.array(wide, real), cuda.local.array(wide, real)
-        values, totals = cuda.local.array(wide, real), cuda.local.array(wide, real)
-        i = u(u(cuda.blockIdx.x) * u(THREADS) + u(cuda.threadIdx.x))
-        while i < n:
-            column, row, sample = i // groups % u(ow), i // groups // u(ow) % u(oh), i // groups // u(ow) // u(oh)
-            channel = u(i % groups * u(wide))
-            top, left = int32(row) * stride_h - pad_top, int32(column) * stride_w - pad_left
-            fetch(gamma, beta, mean, var, channel, p, q, r)
-            for e in range(wide):
-                totals[e] = real(0)
-            for down in range(rows):
-                for right in range(columns):
-                    py, px = int32(top + int32(down)), int32(left + int32(right))
-                    if inside or (u(py) < u(ih) and u(px) < u(iw)):
-                        read(x, u(((sample * u(ih) + u(py)) * u(iw) + u(px)) * u(c) + channel), values, 0)
-                        for e in range(wide):
-                            totals[e] += element(values[e], p[e], q[e], r[e])
-            height = min(top + pool_h, ih) - max(top, int32(0))
-            width = min(left + pool_w, iw) - max(left, int32(0))
-            for e in range(wide):
-                totals[e] /= real(height * width)
-            write(y, u(i * u(wide)), totals)
-            i = u(i + u(cuda.gridDim.x) * u(THREADS))
-
-    return kernel
-
-
 def average(elements, x, gamma, beta, mean, var, *window_y):
     """Return the launch of average pooling; arguments as in `largest`."""
     *window, y = window_y
-    check_count(max(x.size, y.size))
-    wide = min(together(array, x.shape[3]) for array in (x, gamma, beta, mean, var, y))
-    kernel = _mean(number(x.dtype), geometry_of(x, y, *window), *elements, wide)
-    return over(y.size // wide, kernel, x, gamma, beta, mean, var, y)
+    return _pooled(_mean, elements, x, gamma, beta, mean, var, window, y, y)
 
 
 def avgpool2d_forward(x, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left, y):

@@ -17,35 +17,38 @@ NOWHERE = int32(2**31 - 1)
 
 
 @cache
-def sum_over(lanes):
-    """Return, for kernels to call, the sum over the lanes of a row, the same bits in all of them."""
+def _over(lanes, combine):
+    """Return, for kernels to call, what combines the values of a row's lanes, to the same bits in all of them."""
 
     @device
-    def sum_up(value):
+    def over(value):
         distance = lanes // 2
         while distance > 0:
-            value += cuda.shfl_xor_sync(ALL, value, distance)
+            value = combine(value, cuda.shfl_xor_sync(ALL, value, distance))
             distance //= 2
         return value
 
-    return sum_up
+    return over
 
 
-@cache
+@device
+def _sum(value, other):
+    return value + other
+
+
+@device
+def _larger(value, other):
+    return value if value >= other else other
+
+
+def sum_over(lanes):
+    """Return, for kernels to call, the sum over the lanes of a row."""
+    return _over(lanes, _sum)
+
+
 def max_over(lanes):
     """Return, for kernels to call, the largest value of the lanes of a row; NaN counts as small."""
-
-    @device
-    def largest_of(value):
-        distance = lanes // 2
-        while distance > 0:
-            other = cuda.shfl_xor_sync(ALL, value, distance)
-            if not value >= other:
-                value = other
-            distance //= 2
-        return value
-
-    return largest_of
+    return _over(lanes, _larger)
 
 
 @cache
